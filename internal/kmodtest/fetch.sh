@@ -1,0 +1,228 @@
+#!/bin/sh
+# Fetches what the tests compare with and run on: Debian's kmod (the oracle) and Debian's kernels (the corpus).
+# Nothing is installed: packages are downloaded with apt-get from the mirror this machine already uses, through
+# private source lists, and unpacked below the cache folder. A second run fetches nothing.
+#
+#   fetch.sh oracle              kmod of Debian 13, with its own loader and libraries
+#   fetch.sh oracle30            kmod of Debian 12, likewise
+#   fetch.sh kernel KEY          KEY = SERIES[-prev][-cloud][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
+#   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
+#   fetch.sh package SUITE[:ARCH] NAME   any package, unpacked
+#
+# Prints the folder, whose content is
+#   oracle*:  root/ (the packages, unpacked), run (a script: run ARGV0 ARGS... runs kmod under that name)
+#   kernel:   boot/vmlinuz boot/config lib/modules/RELEASE release  (tables made by the oracle's depmod)
+# Exit status 3: apt or the network is missing, so that a test can skip.
+set -eu
+umask 022
+export LC_ALL=C
+
+cache=${GOMODPROBE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gomodprobe}
+
+say() { echo "fetch: $*" >&2; }
+cannot() { say "$*"; exit 3; }
+
+# mirror prints the base address of the Debian archive this machine is configured for.
+mirror() {
+	if [ ! -s "$cache/apt/mirror" ]; then
+		command -v apt-get >/dev/null || cannot "apt-get is not here"
+		uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
+			awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
+		if [ -z "$uri" ] && [ "$(id -u)" = 0 ]; then
+			apt-get -qq update >&2 || cannot "apt-get update failed"
+			uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
+				awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
+		fi
+		[ -n "$uri" ] || cannot "no Debian archive is configured for apt on this machine"
+		mkdir -p "$cache/apt"
+		echo "$uri" >"$cache/apt/mirror"
+	fi
+	cat "$cache/apt/mirror"
+}
+
+# suite SUITE ARCH sets up private package lists and points APT_CONFIG at them; 'suite SUITE ARCH again' renews them.
+suite() {
+	d=$cache/apt/$1-$2
+	uri=$(mirror)
+	mkdir -p "$d/lists/partial" "$d/cache/archives/partial"
+	echo "deb $uri $1 main" >"$d/sources.list"
+	cat >"$d/apt.conf" <<-CONF
+		Dir::Etc::SourceList "$d/sources.list";
+		Dir::Etc::SourceParts "-";
+		Dir::State::Lists "$d/lists";
+		Dir::State::status "/dev/null";
+		Dir::Cache "$d/cache";
+		APT::Architecture "$2";
+		APT::Architectures { "$2"; };
+		APT::Sandbox::User "root";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+	CONF
+	export APT_CONFIG="$d/apt.conf"
+	if [ ! -e "$d/updated" ] || [ "${3-}" = again ]; then
+		say "package lists of $1 ($2)"
+		apt-get -qq update >&2 || cannot "the package lists of $1 cannot be fetched"
+		touch "$d/updated"
+	fi
+}
+
+# unpack DIR SUITE ARCH PACKAGE... downloads and unpacks packages below DIR.
+unpack() {
+	to=$1 s=$2 a=$3
+	shift 3
+	suite "$s" "$a"
+	debs=$(mktemp -d "$cache/debs.XXXXXX")
+	for p; do say "$p ($s, $a)"; done
+	(cd "$debs" && apt-get -qq download "$@" >&2) || {
+		suite "$s" "$a" again # the archive has moved on since the lists were read
+		(cd "$debs" && apt-get -qq download "$@" >&2) || {
+			rm -rf "$debs"
+			cannot "cannot download $*"
+		}
+	}
+	mkdir -p "$to"
+	for f in "$debs"/*.deb; do dpkg-deb -x "$f" "$to"; done
+	rm -rf "$debs"
+}
+
+# newest REGEXP SUITE ARCH NTH prints the NTH newest package name that matches.
+newest() {
+	suite "$2" "$3"
+	apt-cache pkgnames linux- | grep -E "^($1)\$" | sort -Vr | sed -n "$4p"
+}
+
+oracle() { # NAME SUITE SSL-PACKAGE
+	dir=$cache/$1
+	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	unpack "$tmp/root" "$2" amd64 kmod libkmod2 libc6 liblzma5 libzstd1 "$3" zlib1g
+	cat >"$tmp/run" <<-'RUN'
+		#!/bin/sh
+		# run ARGV0 ARGS...: kmod under the name ARGV0, on its own loader and libraries
+		r=$(dirname "$0")/root
+		name=$1
+		shift
+		l=$r/usr/lib/x86_64-linux-gnu
+		[ -e "$r/lib/x86_64-linux-gnu" ] && l=$l:$r/lib/x86_64-linux-gnu
+		ld=$r/usr/lib64/ld-linux-x86-64.so.2
+		[ -e "$ld" ] || ld=$r/lib64/ld-linux-x86-64.so.2
+		[ -e "$ld" ] || ld=$r/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+		[ -e "$ld" ] || ld=$r/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+		k=$r/usr/bin/kmod
+		[ -e "$k" ] || k=$r/bin/kmod
+		exec "$ld" --argv0 "$name" --library-path "$l" "$k" "$@"
+	RUN
+	chmod 755 "$tmp/run" "$tmp"
+	"$tmp/run" modprobe -V >"$tmp/done"
+	rm -rf "$dir"
+	mv "$tmp" "$dir"
+	echo "$dir"
+}
+
+# names KEY sets series, prev, cloud, arch, suite_, image and extra for a kernel's key.
+names() {
+	key=$1
+	arch=amd64
+	case $key in *:*) arch=${key#*:} key=${key%%:*} ;; esac
+	nth=1 cloud=
+	case $key in *-cloud) cloud=cloud- key=${key%-cloud} ;; esac
+	case $key in *-prev) nth=2 key=${key%-prev} ;; esac
+	series=$key
+	flavour=$cloud$arch
+	case $arch in
+	armhf) flavour=armmp ;;
+	i386) flavour=686 ;;
+	ppc64el) flavour=powerpc64le ;;
+	mips64el) flavour=5kc-malta ;;
+	esac
+	re=$(echo "$series" | sed 's/\./\\./g')
+	case $series in
+	5.10) suite_=bullseye re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
+	6.1) suite_=bookworm re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
+	6.12) suite_=trixie re="linux-image-$re\\.[0-9]+\\+deb13-$flavour" ;;
+	*) suite_=sid re="linux-binary-[0-9]+\\.[0-9.]+\\+deb[0-9]+-$flavour" ;;
+	esac
+	image=$(newest "$re" $suite_ $arch $nth)
+	[ -n "$image" ] || cannot "no kernel $1 in $suite_ ($arch)"
+	extra=
+	release=${image#linux-image-}
+	case $image in linux-binary-*)
+		release=${image#linux-binary-}
+		extra=linux-modules-$release
+		;;
+	esac
+}
+
+kernel() {
+	dir=$cache/kernels/$(echo "$1" | tr : @)
+	[ -e "$dir/release" ] && { echo "$dir"; return; }
+	names "$1"
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	# shellcheck disable=SC2086 # extra is one package or none
+	unpack "$tmp/root" $suite_ $arch "$image" $extra
+	mkdir -p "$tmp/boot" "$tmp/lib/modules"
+	r=$tmp/root
+	for m in "$r"/lib/modules/* "$r"/usr/lib/modules/*; do
+		[ -d "$m" ] && mv "$m" "$tmp/lib/modules/"
+	done
+	for f in "$r"/boot/vmlinu[xz]-* "$r"/usr/lib/modules/*/vmlinuz "$tmp"/lib/modules/*/vmlinuz; do
+		[ -f "$f" ] && { cp "$f" "$tmp/boot/vmlinuz"; break; }
+	done
+	for f in "$r"/boot/config-* "$tmp"/lib/modules/*/config; do
+		[ -f "$f" ] && { cp "$f" "$tmp/boot/config"; break; }
+	done
+	[ -s "$tmp/boot/vmlinuz" ] || { rm -rf "$tmp"; cannot "no boot image in $image"; }
+	rm -rf "$r"
+	chmod 755 "$tmp"
+	"$(oracle oracle trixie libssl3t64)/run" depmod -b "$tmp" "$release"
+	echo "$release" >"$tmp/release"
+	mkdir -p "$cache/kernels"
+	rm -rf "$dir"
+	mv "$tmp" "$dir"
+	echo "$dir"
+}
+
+headers() {
+	dir=$cache/headers/$(echo "$1" | tr : @)
+	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	names "$1"
+	release=$(cat "$(kernel "$1")/release")
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	unpack "$tmp/root" $suite_ $arch "linux-headers-$release"
+	touch "$tmp/done"
+	chmod 755 "$tmp"
+	mkdir -p "$cache/headers"
+	rm -rf "$dir"
+	mv "$tmp" "$dir"
+	echo "$dir"
+}
+
+package() { # SUITE[:ARCH] NAME
+	dir=$cache/packages/$(echo "$1" | tr : @)/$2
+	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	a=amd64
+	case $1 in *:*) a=${1#*:} ;; esac
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	unpack "$tmp/root" "${1%%:*}" "$a" "$2"
+	touch "$tmp/done"
+	chmod 755 "$tmp"
+	mkdir -p "$(dirname "$dir")"
+	rm -rf "$dir"
+	mv "$tmp" "$dir"
+	echo "$dir"
+}
+
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
+case ${1-} in
+oracle) oracle oracle trixie libssl3t64 ;;
+oracle30) oracle oracle30 bookworm libssl3 ;;
+kernel) kernel "$2" ;;
+headers) headers "$2" ;;
+package) package "$2" "$3" ;;
+*)
+	sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "$0" >&2
+	exit 2
+	;;
+esac
