@@ -148,7 +148,7 @@ names() {
 	release=${image#linux-image-}
 	case $image in linux-binary-*)
 		release=${image#linux-binary-}
-		extra=linux-modules-$release
+		extra="linux-modules-$release linux-base-$release"
 		;;
 	esac
 }
@@ -158,7 +158,7 @@ kernel() {
 	[ -e "$dir/release" ] && { echo "$dir"; return; }
 	names "$1"
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
-	# shellcheck disable=SC2086 # extra is one package or none
+	# shellcheck disable=SC2086 # extra is a list of packages
 	unpack "$tmp/root" $suite_ $arch "$image" $extra
 	mkdir -p "$tmp/boot" "$tmp/lib/modules"
 	r=$tmp/root
