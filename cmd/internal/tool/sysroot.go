@@ -1,0 +1,146 @@
+package tool
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// absolute returns name, as typed, as a path from "/": the current directory, a slash and the name, nothing cleaned,
+// which is how kmod shows paths.
+func absolute(env *Env, name string) (string, error) {
+	if strings.HasPrefix(name, "/") {
+		return name, nil
+	}
+	cwd, err := env.Cwd()
+	if err != nil {
+		return "", err
+	}
+	return cwd + "/" + name, nil
+}
+
+// fsName turns an absolute path into a name in fsys. A ".." is taken after links have been followed, as the kernel
+// does, and not by cutting the text.
+func fsName(fsys fs.FS, abs string) (string, error) {
+	if !strings.Contains(abs, "..") {
+		return clean(abs), nil
+	}
+	return resolve(fsys, abs)
+}
+
+// clean makes a path without ".." valid for an fs.FS.
+func clean(abs string) string {
+	name := strings.TrimPrefix(path.Clean("/"+abs), "/")
+	if name == "" {
+		return "."
+	}
+	return name
+}
+
+// maxLinks is how many symbolic links a path may go through; the kernel's limit.
+const maxLinks = 40
+
+// errLoop is ELOOP, which not every system has.
+var errLoop = errors.New("too many levels of symbolic links")
+
+// resolve follows all symbolic links of a path inside fsys: a link to an absolute path starts again at the root of
+// fsys, and ".." stops there. What does not exist stays as it is.
+func resolve(fsys fs.FS, name string) (string, error) {
+	done := "."
+	todo := strings.Split(name, "/")
+	for links := 0; len(todo) > 0; {
+		element := todo[0]
+		todo = todo[1:]
+		switch element {
+		case "", ".":
+			continue
+		case "..":
+			done = path.Dir(done)
+			continue
+		}
+		next := path.Join(done, element)
+		target, err := fs.ReadLink(fsys, next)
+		if err != nil {
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", &fs.PathError{Op: "open", Path: name, Err: errLoop}
+		}
+		if strings.HasPrefix(target, "/") {
+			done = "."
+		}
+		todo = append(strings.Split(target, "/"), todo...)
+	}
+	return done, nil
+}
+
+// sysroot returns fsys with symbolic links followed inside it, so that a link to /usr/lib in the root file system of
+// another machine does not lead to this one's.
+func sysroot(fsys fs.FS) fs.FS { return rootFS{fsys} }
+
+type rootFS struct{ fsys fs.FS }
+
+// Open opens the file a name leads to inside the root.
+func (r rootFS) Open(name string) (fs.File, error) {
+	name, err := r.name("open", name)
+	if err != nil {
+		return nil, err
+	}
+	return r.fsys.Open(name)
+}
+
+// Stat describes the file a name leads to inside the root.
+func (r rootFS) Stat(name string) (fs.FileInfo, error) {
+	name, err := r.name("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	return fs.Stat(r.fsys, name)
+}
+
+// ReadDir lists the directory a name leads to inside the root.
+func (r rootFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	name, err := r.name("open", name)
+	if err != nil {
+		return nil, err
+	}
+	return fs.ReadDir(r.fsys, name)
+}
+
+// ReadLink returns where a link points, as it is stored.
+func (r rootFS) ReadLink(name string) (string, error) {
+	name, err := r.parent("readlink", name)
+	if err != nil {
+		return "", err
+	}
+	return fs.ReadLink(r.fsys, name)
+}
+
+// Lstat describes a file or link.
+func (r rootFS) Lstat(name string) (fs.FileInfo, error) {
+	name, err := r.parent("lstat", name)
+	if err != nil {
+		return nil, err
+	}
+	return fs.Lstat(r.fsys, name)
+}
+
+// name resolves all links of a valid name.
+func (r rootFS) name(op, name string) (string, error) {
+	if !fs.ValidPath(name) {
+		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	return resolve(r.fsys, name)
+}
+
+// parent resolves the links of all elements of a valid name but the last.
+func (r rootFS) parent(op, name string) (string, error) {
+	dir, err := r.name(op, name)
+	if err != nil || name == "." {
+		return dir, err
+	}
+	dir, err = r.name(op, path.Dir(name))
+	return path.Join(dir, path.Base(name)), err
+}

@@ -1,0 +1,94 @@
+// Package tool is the command line of modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod and goinitramfs: one
+// function each, from an [Env] to an exit status.
+//
+// The options, the sentences and the exit statuses are those of kmod 34.2, which scripts rely on; they live here and
+// nowhere else. What a tool does beyond kmod is in docs/differences.md.
+package tool
+
+import (
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// Env is everything a tool sees of the world. [System] is the running process; tests make their own.
+type Env struct {
+	// Args is the command line, argv[0] as it was typed included.
+	Args []string
+	// LookupEnv returns a variable of the environment and whether it is set.
+	LookupEnv func(string) (string, bool)
+	// Environ returns the whole environment, for commands that are started.
+	Environ func() []string
+	// Stdin, Stdout and Stderr are the standard streams.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// StderrClosed reports that the process was started without a standard error, so that messages go to syslog.
+	// It is asked at the first message only.
+	StderrClosed func() bool
+	// FS is the whole file system; its root is "/".
+	FS fs.FS
+	// Cwd returns the current directory, an absolute path.
+	Cwd func() (string, error)
+	// Kernel loads and removes modules and knows its release.
+	Kernel modprobe.Kernel
+	// Shell runs a command by /bin/sh with these variables added to Environ; see [Exit] for its status.
+	Shell func(command string, env []string) (Exit, error)
+	// Sub returns a file system whose root is the directory dir, an absolute path, and which symbolic links do not
+	// leave.
+	Sub func(dir string) (fs.FS, error)
+	// Syslog sends one datagram to the system's log.
+	Syslog func(datagram []byte) error
+	// Now returns the time, for syslog.
+	Now func() time.Time
+}
+
+// Exit is how a command ended.
+type Exit struct {
+	// Code is the exit status.
+	Code int
+	// Signal names the signal that killed the command; empty when none did.
+	Signal string
+}
+
+// Getenv returns a variable of the environment, empty when it is not set.
+func (env *Env) Getenv(name string) string {
+	value, _ := env.LookupEnv(name)
+	return value
+}
+
+// Main runs the tool whose name is the base name of argv[0], a leading "go" dropped: gomodprobe is modprobe,
+// godepmod is depmod.
+func Main(env *Env) int {
+	switch name := program(env); strings.TrimPrefix(name, "go") {
+	case "modprobe":
+		return Modprobe(env)
+	case "depmod":
+		return Depmod(env)
+	case "modinfo":
+		return Modinfo(env)
+	case "insmod":
+		return Insmod(env)
+	case "rmmod":
+		return Rmmod(env)
+	case "lsmod":
+		return Lsmod(env)
+	case "kmod":
+		return Kmod(env)
+	case "initramfs":
+		return Initramfs(env)
+	default:
+		io.WriteString(env.Stderr, name+": no tool of this name; link me as modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod or goinitramfs\n")
+		return 1
+	}
+}
+
+// program returns the name in messages: the base name of argv[0].
+func program(env *Env) string {
+	if len(env.Args) == 0 {
+		return ""
+	}
+	return env.Args[0][strings.LastIndexByte(env.Args[0], '/')+1:]
+}

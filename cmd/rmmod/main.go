@@ -1,0 +1,10 @@
+// Command rmmod is the tool rmmod alone; see cmd/gomodprobe for all tools in one.
+package main
+
+import (
+	"os"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+)
+
+func main() { os.Exit(tool.Rmmod(tool.System())) }
