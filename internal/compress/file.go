@@ -1,0 +1,70 @@
+package compress
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"sync"
+)
+
+// buffers holds the compressed bytes of files being expanded, for reuse.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// ReadFile reads the whole file and expands it. The contents are written over
+// dst, which grows as needed and may be nil, so that one buffer can serve many
+// files; limit is as for [Expand] and also bounds the file itself. The format
+// is returned with an error as well, once it is known.
+func ReadFile(fsys fs.FS, name string, dst []byte, limit int64) (image []byte, format Format, err error) {
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	limit = min(limit, math.MaxInt-slack)
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, None, err
+	}
+	defer f.Close()
+	image, format, err = readFile(f, dst, limit)
+	if err != nil {
+		var pe *fs.PathError
+		if !errors.As(err, &pe) {
+			err = &fs.PathError{Op: "read", Path: name, Err: err}
+		}
+		return nil, format, err
+	}
+	return image, format, nil
+}
+
+func readFile(f fs.File, dst []byte, limit int64) ([]byte, Format, error) {
+	var size int64
+	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+		size = fi.Size()
+	}
+	if size > limit {
+		return nil, None, ErrTooLarge
+	}
+	var head [6]byte
+	n, err := io.ReadFull(f, head[:])
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, None, err
+	}
+	format := Detect(head[:n])
+	if format == None {
+		// One byte more than the size, to meet the end of the file without
+		// growing.
+		dst = append(grow(dst[:0], int(size)+1), head[:n]...)
+		image, err := readAll(dst, f, limit)
+		return image, None, err
+	}
+	p := buffers.Get().(*[]byte)
+	defer buffers.Put(p)
+	src := append(grow((*p)[:0], int(size)+1), head[:n]...)
+	src, err = readAll(src, f, limit)
+	if err != nil {
+		return nil, format, err
+	}
+	*p = src
+	image, err := Expand(dst, src, limit)
+	return image, format, err
+}

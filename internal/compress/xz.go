@@ -1,0 +1,20 @@
+//go:build !kmod_noxz
+
+package compress
+
+import (
+	"bytes"
+
+	"github.com/mikelolasagasti/xz"
+)
+
+// expandXz decodes all streams of an xz file.
+func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
+	in := bytes.NewReader(src)
+	z, err := xz.NewReader(in, uint32(min(limit, 1<<30)))
+	if err != nil {
+		return nil, int64(len(src) - in.Len()), err
+	}
+	out, err := readAll(dst, z, limit)
+	return out, int64(len(src) - in.Len()), err
+}

@@ -1,0 +1,91 @@
+package koelf
+
+import (
+	"bytes"
+	"errors"
+)
+
+// symbols is the symbol table with its strings.
+type symbols struct {
+	f     *File
+	table []byte
+	off   uint64 // where the table starts in the file
+	strs  []byte
+	size  int // of an entry
+}
+
+// symbols returns the table, which is empty if the module has none.
+func (f *File) symbols() (*symbols, error) {
+	s := &symbols{f: f, size: symsize32}
+	if f.wide {
+		s.size = symsize64
+	}
+	var err error
+	if s.strs, _, err = f.contents(".strtab"); err == nil {
+		s.table, s.off, err = f.contents(".symtab")
+	}
+	if errors.Is(err, ErrNoSection) {
+		s.table, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(s.table)%s.size != 0 {
+		return nil, badf(s.off, "symbol table of %d bytes is not a whole number of entries", len(s.table))
+	}
+	return s, nil
+}
+
+func (s *symbols) len() int { return len(s.table) / s.size }
+
+func (s *symbols) entry(i int) []byte { return s.table[i*s.size:][:s.size:s.size] }
+
+// name returns the name of the i-th symbol; nil if it is bad.
+func (s *symbols) name(i int) []byte {
+	off := uint64(s.f.u32(s.entry(i)))
+	if off >= uint64(len(s.strs)) {
+		return nil
+	}
+	name := s.strs[off:]
+	if end := bytes.IndexByte(name, 0); end >= 0 {
+		return name[:end:end]
+	}
+	return nil
+}
+
+// check returns the error of a name that name returned nil for: an offset
+// beyond the string table, or a string that does not end.
+func (s *symbols) check(i int) error {
+	off := uint64(s.f.u32(s.entry(i)))
+	if off >= uint64(len(s.strs)) {
+		return badf(s.at(i), "name of symbol %d lies outside the string table", i)
+	}
+	if bytes.IndexByte(s.strs[off:], 0) < 0 {
+		return badf(s.at(i), "name of symbol %d does not end in a NUL", i)
+	}
+	return nil
+}
+
+// at returns the offset of the i-th symbol in the file.
+func (s *symbols) at(i int) uint64 { return s.off + uint64(i*s.size) }
+
+func (s *symbols) info(i int) byte {
+	if s.f.wide {
+		return s.entry(i)[4]
+	}
+	return s.entry(i)[12]
+}
+
+func (s *symbols) section(i int) int {
+	if s.f.wide {
+		return int(s.f.u16(s.entry(i)[6:]))
+	}
+	return int(s.f.u16(s.entry(i)[14:]))
+}
+
+func (s *symbols) value(i int) uint64 {
+	if s.f.wide {
+		return s.f.u64(s.entry(i)[8:])
+	}
+	return uint64(s.f.u32(s.entry(i)[4:]))
+}
