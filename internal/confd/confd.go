@@ -1,0 +1,166 @@
+// Package confd finds and cuts up configuration in the style of modprobe.d(5) and depmod.d(5): which files of which
+// folders count, in what order, and what a logical line is. What the lines mean is the business of its callers.
+package confd
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxSize is the size in bytes up to which a configuration file is read. A larger one is a Problem.
+const MaxSize = 16 << 20
+
+// ErrDirectory is the Problem.Err of a folder that is named like a configuration file.
+var ErrDirectory = errors.New("a folder inside a configuration folder is not read")
+
+// ErrTooLarge is the Problem.Err of a file of more than MaxSize bytes.
+var ErrTooLarge = errors.New("configuration file too large")
+
+// File is one configuration file that counts.
+type File struct {
+	// Name is the base name, by which files are sorted and by which one hides another.
+	Name string
+	// Path is the name to be used in messages: absolute if the place it was looked for was.
+	Path string
+	// Data is the content.
+	Data []byte
+}
+
+// Problem is something in the configuration that is passed over.
+type Problem struct {
+	// Path is the file, as File.Path.
+	Path string
+	// Line is the number of the line from 1, or 0 if the whole file is meant.
+	Line int
+	// Text says what is wrong, for people.
+	Text string
+	// Err is the cause if there is one: ErrDirectory, ErrTooLarge, or an *fs.PathError whose Op is "stat" for an
+	// entry that leads nowhere and "open" or "read" for a file that cannot be read (kmod says nothing about these).
+	Err error
+}
+
+// Error implements error, so that a Problem can be returned as one by those who cannot pass over it.
+func (p Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.Path)
+	if p.Line > 0 {
+		b.WriteString(":" + strconv.Itoa(p.Line))
+	}
+	b.WriteString(": " + p.Text)
+	return b.String()
+}
+
+// Unwrap returns p.Err.
+func (p Problem) Unwrap() error { return p.Err }
+
+// Files returns the configuration in places, sorted by base name in byte order. A place is a folder, of which the
+// files named *.conf count, or a file, which counts under any name; what does not exist is passed over in silence. Of
+// two files of the same base name only the one from the earlier place counts, even if it is empty or a link to
+// /dev/null. Places are spelled as in messages; a leading slash is the root of fsys.
+//
+// These are the rules of kmod, so places are the folders of modprobe.d(5), or what -C named; modules.softdep and
+// modules.weakdep of a module tree join as two more files at the end.
+func Files(fsys fs.FS, places []string) (files []File, problems []Problem) {
+	seen := make(map[string]bool)
+	add := func(name, full string, data []byte) {
+		seen[name] = true
+		files = append(files, File{name, full, data})
+	}
+	report := func(full string, err error) {
+		problems = append(problems, Problem{Path: full, Text: text(err), Err: err})
+	}
+	for _, place := range places {
+		info, err := fs.Stat(fsys, inFS(place))
+		switch {
+		case err != nil:
+			if !errors.Is(err, fs.ErrNotExist) {
+				report(place, err)
+			}
+			continue
+		case !info.IsDir():
+			name := path.Base(place)
+			if seen[name] {
+				continue
+			}
+			data, err := read(fsys, place)
+			if err != nil {
+				report(place, err)
+				continue
+			}
+			add(name, place, data)
+			continue
+		}
+		entries, err := fs.ReadDir(fsys, inFS(place))
+		if err != nil {
+			report(place, err)
+		}
+		for _, entry := range entries {
+			name := entry.Name()
+			if !wanted(name) || seen[name] {
+				continue
+			}
+			full := strings.TrimRight(place, "/") + "/" + name
+			info, err := fs.Stat(fsys, inFS(full))
+			switch {
+			case err != nil:
+				report(full, err)
+			case info.IsDir():
+				report(full, ErrDirectory)
+			case !info.Mode().IsRegular(): // a link to /dev/null hides; a FIFO would keep us waiting
+				add(name, full, nil)
+			default:
+				data, err := read(fsys, full)
+				if err != nil {
+					report(full, err)
+				}
+				add(name, full, data)
+			}
+		}
+	}
+	slices.SortStableFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	return files, problems
+}
+
+// wanted reports whether a file of that name in a configuration folder counts.
+func wanted(name string) bool {
+	return len(name) > len(".conf") && name[0] != '.' && strings.HasSuffix(name, ".conf")
+}
+
+// inFS returns the name that an fs.FS knows a path by.
+func inFS(name string) string {
+	name = path.Clean("/" + name)[1:]
+	if name == "" {
+		return "."
+	}
+	return name
+}
+
+func read(fsys fs.FS, full string) ([]byte, error) {
+	f, err := fsys.Open(inFS(full))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > MaxSize {
+		return nil, ErrTooLarge
+	}
+	return data, nil
+}
+
+// text returns err without the name of the file, which Problem has anyway.
+func text(err error) string {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Op + ": " + e.Err.Error()
+	}
+	return err.Error()
+}
