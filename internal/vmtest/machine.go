@@ -1,0 +1,150 @@
+//go:build linux
+
+package vmtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Qemu is the program that Boot runs.
+const Qemu = "qemu-system-x86_64"
+
+// What a guest writes to the debug port at ExitPort, and the status that qemu then ends with. Status 0
+// is what a panic or a power-off gives, so it never means success.
+const (
+	ExitPort     = 0xf4
+	ExitPass     = 21
+	ExitFail     = 22
+	StatusPass   = ExitPass<<1 | 1
+	StatusFail   = ExitFail<<1 | 1
+	ResultDevice = "/dev/ttyS1" // where the guest writes its results
+)
+
+// Machine is a guest. Only one runs at a time on this computer, whoever asks.
+type Machine struct {
+	Kernel  string    // boot image
+	Initrd  string    // archive
+	Append  string    // more words for the kernel's command line
+	Memory  int       // MiB; 0: 512
+	Args    []string  // more arguments for qemu, such as disks
+	Console io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
+	Results io.Writer // gets what comes out of the second serial port; nil: nothing does
+}
+
+// Boot runs the guest to its end and returns qemu's exit status: StatusPass, StatusFail, or another one
+// if the guest ended without saying. It is software emulation; no /dev/kvm is needed or used.
+func (m *Machine) Boot(ctx context.Context) (int, error) {
+	unlock, err := lock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	results, in, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	memory := m.Memory
+	if memory == 0 {
+		memory = 512
+	}
+	args := []string{
+		"-M", "q35,accel=tcg", "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(memory),
+		"-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot",
+		"-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", ExitPort),
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-chardev", "file,id=results,path=/dev/fd/3", "-serial", "chardev:results",
+		"-kernel", m.Kernel, "-initrd", m.Initrd,
+		"-append", "console=ttyS0 panic=-1 " + m.Append,
+	}
+	cmd := exec.CommandContext(ctx, Qemu, append(args, m.Args...)...)
+	cmd.Stdout = writer(m.Console)
+	cmd.Stderr = cmd.Stdout
+	cmd.ExtraFiles = []*os.File{in}
+	if err := cmd.Start(); err != nil {
+		in.Close()
+		results.Close()
+		return 0, err
+	}
+	in.Close()
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(writer(m.Results), results)
+		results.Close()
+		copied <- err
+	}()
+	err = cmd.Wait()
+	if cerr := <-copied; err == nil && cerr != nil {
+		err = cerr
+	}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return 0, fmt.Errorf("the guest did not end: %w", context.Cause(ctx))
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+func writer(w io.Writer) io.Writer {
+	if w == nil {
+		return io.Discard
+	}
+	return w
+}
+
+// lock waits until no other guest runs.
+func lock(ctx context.Context) (unlock func(), err error) {
+	dir, err := CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "guest.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if err != syscall.EWOULDBLOCK {
+			f.Close()
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("waiting for another guest to end: %w", context.Cause(ctx))
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// CacheDir returns the folder where kernels and tools for tests are kept, as internal/kmodtest/fetch.sh
+// chooses it.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("GOMODPROBE_CACHE"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
+		return filepath.Join(dir, "gomodprobe"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".cache", "gomodprobe"), nil
+}
