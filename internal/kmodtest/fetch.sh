@@ -6,11 +6,13 @@
 #   fetch.sh oracle              kmod of Debian 13, with its own loader and libraries
 #   fetch.sh oracle30            kmod of Debian 12, likewise
 #   fetch.sh kernel KEY          KEY = SERIES[-prev][-cloud][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
+#   fetch.sh tree KEY EXT        the modules of that kernel as .ko.EXT (xz, zst or gz; none: not compressed)
 #   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
 #   fetch.sh package SUITE[:ARCH] NAME   any package, unpacked
 #
 # Prints the folder, whose content is
 #   oracle*:  root/ (the packages, unpacked), run (a script: run ARGV0 ARGS... runs kmod under that name)
+#   tree:     lib/modules/RELEASE with the oracle's tables (gz: without, as the oracle cannot read gz)
 #   kernel:   boot/vmlinuz boot/config lib/modules/RELEASE release  (tables made by the oracle's depmod)
 # Exit status 3: apt or the network is missing, so that a test can skip.
 set -eu
@@ -26,10 +28,12 @@ cannot() { say "$*"; exit 3; }
 mirror() {
 	if [ ! -s "$cache/apt/mirror" ]; then
 		command -v apt-get >/dev/null || cannot "apt-get is not here"
+		# shellcheck disable=SC2016 # the words are apt's, not the shell's
 		uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
 			awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
 		if [ -z "$uri" ] && [ "$(id -u)" = 0 ]; then
 			apt-get -qq update >&2 || cannot "apt-get update failed"
+			# shellcheck disable=SC2016
 			uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
 				awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
 		fi
@@ -142,7 +146,7 @@ names() {
 	6.12) suite_=trixie re="linux-image-$re\\.[0-9]+\\+deb13-$flavour" ;;
 	*) suite_=sid re="linux-binary-[0-9]+\\.[0-9.]+\\+deb[0-9]+-$flavour" ;;
 	esac
-	image=$(newest "$re" $suite_ $arch $nth)
+	image=$(newest "$re" "$suite_" "$arch" "$nth")
 	[ -n "$image" ] || cannot "no kernel $1 in $suite_ ($arch)"
 	extra=
 	release=${image#linux-image-}
@@ -182,13 +186,47 @@ kernel() {
 	echo "$dir"
 }
 
+tree() { # KEY EXT
+	dir=$cache/trees/$(echo "$1" | tr : @)-$2
+	[ -e "$dir/release" ] && { echo "$dir"; return; }
+	case $2 in
+	none) tool=true ;;
+	xz) tool='xz --check=crc32 --lzma2=dict=1MiB' ;; # as the kernel's build compresses modules
+	zst) tool='zstd -q --rm' ;;
+	gz) tool='gzip -n' ;;
+	*) cannot "unknown compression $2" ;;
+	esac
+	for c in xz "${tool%% *}"; do
+		command -v "$c" >/dev/null || cannot "$c is not here"
+	done
+	src=$(kernel "$1")
+	release=$(cat "$src/release")
+	say "modules of $release, compressed with $2"
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	m=$tmp/lib/modules/$release
+	mkdir -p "$m"
+	for f in kernel modules.order modules.builtin modules.builtin.modinfo; do
+		cp -r "$src/lib/modules/$release/$f" "$m/"
+	done
+	find "$m" -name '*.ko.xz' -print0 | xargs -0 -r -n 64 -P 2 xz -d
+	# shellcheck disable=SC2086 # tool is a command with its options
+	find "$m" -name '*.ko' -print0 | xargs -0 -r -n 64 -P 2 $tool
+	chmod 755 "$tmp"
+	[ "$2" = gz ] || "$(oracle oracle trixie libssl3t64)/run" depmod -b "$tmp" "$release"
+	echo "$release" >"$tmp/release"
+	mkdir -p "$cache/trees"
+	rm -rf "$dir"
+	mv "$tmp" "$dir"
+	echo "$dir"
+}
+
 headers() {
 	dir=$cache/headers/$(echo "$1" | tr : @)
 	[ -e "$dir/done" ] && { echo "$dir"; return; }
 	names "$1"
 	release=$(cat "$(kernel "$1")/release")
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
-	unpack "$tmp/root" $suite_ $arch "linux-headers-$release"
+	unpack "$tmp/root" "$suite_" "$arch" "linux-headers-$release"
 	touch "$tmp/done"
 	chmod 755 "$tmp"
 	mkdir -p "$cache/headers"
@@ -219,6 +257,7 @@ case ${1-} in
 oracle) oracle oracle trixie libssl3t64 ;;
 oracle30) oracle oracle30 bookworm libssl3 ;;
 kernel) kernel "$2" ;;
+tree) tree "$2" "$3" ;;
 headers) headers "$2" ;;
 package) package "$2" "$3" ;;
 *)

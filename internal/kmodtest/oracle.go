@@ -139,9 +139,26 @@ func Corpus(t testing.TB, key string) (dir, release string) {
 	if !exists(filepath.Join(dir, "release")) {
 		dir = Fetch(t, "kernel", key)
 	}
+	return dir, readRelease(t, dir)
+}
+
+// CorpusTree returns the modules of a Debian kernel in another compression: ext is xz, zst, gz or none. The tree is
+// made once and kept in the cache, with kmod's tables, except for gz, which kmod as Debian builds it cannot read.
+// Nobody may write there.
+func CorpusTree(t testing.TB, key, ext string) (dir, release string) {
+	t.Helper()
+	dir = filepath.Join(CacheDir(t), "trees", strings.ReplaceAll(key, ":", "@")+"-"+ext)
+	if !exists(filepath.Join(dir, "release")) {
+		dir = Fetch(t, "tree", key, ext)
+	}
+	return dir, readRelease(t, dir)
+}
+
+func readRelease(t testing.TB, dir string) string {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "release"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dir, strings.TrimSpace(string(text))
+	return strings.TrimSpace(string(text))
 }
