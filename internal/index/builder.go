@@ -1,0 +1,175 @@
+package index
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// Builder makes a table. Its zero value is ready to use.
+type Builder struct {
+	entries []entry
+}
+
+// entry is one call of Add; seq counts them.
+type entry struct {
+	key, value    string
+	priority, seq uint32
+}
+
+// KeyError says that a key cannot be put into a table, whose keys are 7-bit ASCII.
+type KeyError struct {
+	// Key is the key.
+	Key string
+	// Off is the offset of the first byte in it that cannot be.
+	Off int
+}
+
+// Error implements error.
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("%q: byte %#x at offset %d is not 7-bit ASCII", e.Key, e.Key[e.Off], e.Off)
+}
+
+// NewBuilder returns an empty Builder.
+func NewBuilder() *Builder { return new(Builder) }
+
+// Grow makes room for n more entries.
+func (b *Builder) Grow(n int) { b.entries = slices.Grow(b.entries, n) }
+
+// Add adds a value to a key. The error is a *KeyError. The value must not contain a NUL byte.
+func (b *Builder) Add(key, value string, priority uint32) error {
+	for i := range len(key) {
+		if key[i] == 0 || key[i] >= 0x80 {
+			return &KeyError{key, i}
+		}
+	}
+	b.entries = append(b.entries, entry{key, value, priority, uint32(len(b.entries))})
+	return nil
+}
+
+// sort puts the entries in the order of the file: by key, by priority, and of equal priorities the newest first.
+func (b *Builder) sort() {
+	slices.SortFunc(b.entries, func(x, y entry) int {
+		if c := strings.Compare(x.key, y.key); c != 0 {
+			return c
+		}
+		if x.priority != y.priority {
+			if x.priority < y.priority {
+				return -1
+			}
+			return 1
+		}
+		return int(y.seq) - int(x.seq)
+	})
+}
+
+// Duplicates yields the keys and values that were added although they were there, in the order in which they were added.
+func (b *Builder) Duplicates() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		b.sort()
+		var again []entry
+		for rest := b.entries; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].key == rest[0].key {
+				n++
+			}
+			first := make(map[string]uint32, n) // the oldest entry of each value
+			for _, e := range rest[:n] {
+				if seq, ok := first[e.value]; !ok || e.seq < seq {
+					first[e.value] = e.seq
+				}
+			}
+			for _, e := range rest[:n] {
+				if e.seq != first[e.value] {
+					again = append(again, e)
+				}
+			}
+			rest = rest[n:]
+		}
+		slices.SortFunc(again, func(x, y entry) int { return int(x.seq) - int(y.seq) })
+		for _, e := range again {
+			if !yield(e.key, e.value) {
+				return
+			}
+		}
+	}
+}
+
+// Bytes returns the file. The only error is a table that grows beyond what its offsets can express.
+func (b *Builder) Bytes() ([]byte, error) {
+	b.sort()
+	size := headerSize
+	for i := range b.entries {
+		size += len(b.entries[i].value) + 24
+	}
+	w := writer{out: make([]byte, headerSize, size)}
+	root := w.node(b.entries, 0, true)
+	binary.BigEndian.PutUint32(w.out, magic)
+	binary.BigEndian.PutUint32(w.out[4:], version)
+	binary.BigEndian.PutUint32(w.out[8:], root)
+	if len(w.out) > offsetMask {
+		return nil, fmt.Errorf("table of %d bytes; at most %d are possible", len(w.out), offsetMask)
+	}
+	return w.out, nil
+}
+
+// writer lays out nodes: each before its children, the children in byte order, every subtree complete.
+type writer struct{ out []byte }
+
+// node writes the node for entries, which are sorted, and whose keys are equal in the first depth bytes, and those
+// below it. It returns the word for the node. The root has no prefix, even if all keys begin alike.
+func (w *writer) node(entries []entry, depth int, root bool) (word uint32) {
+	word = uint32(len(w.out))
+	if !root {
+		first, last := entries[0].key, entries[len(entries)-1].key
+		end := depth
+		for end < len(first) && first[end] == last[end] {
+			end++
+		}
+		if end > depth {
+			word |= hasPrefix
+			w.out = append(w.out, first[depth:end]...)
+			w.out = append(w.out, 0)
+			depth = end
+		}
+	}
+	n := 0
+	for n < len(entries) && len(entries[n].key) == depth {
+		n++
+	}
+	values, below := entries[:n], entries[n:]
+	table := 0
+	if len(below) > 0 {
+		word |= hasChildren
+		first, last := below[0].key[depth], below[len(below)-1].key[depth]
+		w.out = append(w.out, first, last)
+		table = len(w.out) - 4*int(first)
+		w.out = append(w.out, make([]byte, 4*(int(last-first)+1))...)
+	}
+	if len(values) > 0 {
+		word |= hasValues
+		w.out = binary.BigEndian.AppendUint32(w.out, uint32(len(values)))
+		for _, e := range values {
+			w.out = binary.BigEndian.AppendUint32(w.out, e.priority)
+			w.out = append(w.out, e.value...)
+			w.out = append(w.out, 0)
+		}
+	}
+	for len(below) > 0 {
+		c := below[0].key[depth]
+		n := 1
+		for n < len(below) && below[n].key[depth] == c {
+			n++
+		}
+		child := w.node(below[:n], depth+1, false)
+		binary.BigEndian.PutUint32(w.out[table+4*int(c):], child)
+		below = below[n:]
+	}
+	return word
+}
+
+// view is string(b) without the copy, for callees that do not keep it.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,146 @@
+package index_test
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/glob"
+	"github.com/gomodprobe/gomodprobe/internal/index"
+)
+
+// slow says what Search should, from the dump of the table: which keys match, and in what order they are met.
+func slow(x *index.Index, key string) (out []index.Value) {
+	type hit struct {
+		wild int // where the first wildcard of the key is, or its length: keys with early ones are met first
+		rank int // of the wildcard
+		key  string
+		v    []index.Value
+	}
+	var hits []hit
+	for k, v := range x.All() {
+		wild := strings.IndexAny(k, "*?[")
+		if wild >= 0 && (wild > len(key) || k[:wild] != key[:wild] || !glob.Match(k[wild:], key[wild:])) {
+			continue
+		}
+		if wild < 0 && k != key {
+			continue
+		}
+		if wild < 0 {
+			wild = len(k) + 1
+		}
+		if n := len(hits); n > 0 && hits[n-1].key == k {
+			hits[n-1].v = append(hits[n-1].v, v)
+			continue
+		}
+		h := hit{wild: wild, key: k, v: []index.Value{v}}
+		if wild < len(k) {
+			h.rank = strings.IndexByte("*?[", k[wild])
+		}
+		hits = append(hits, h)
+	}
+	slices.SortStableFunc(hits, func(a, b hit) int {
+		if a.wild != b.wild {
+			return cmp.Compare(a.wild, b.wild)
+		}
+		if a.rank != b.rank {
+			return cmp.Compare(a.rank, b.rank)
+		}
+		// What is below a node comes before the node.
+		if strings.HasPrefix(a.key, b.key) && len(a.key) > len(b.key) {
+			return -1
+		}
+		if strings.HasPrefix(b.key, a.key) && len(b.key) > len(a.key) {
+			return 1
+		}
+		return strings.Compare(a.key, b.key)
+	})
+	for _, h := range hits {
+		for _, v := range h.v {
+			i, _ := slices.BinarySearchFunc(out, v.Priority, func(o index.Value, p uint32) int { return cmp.Compare(o.Priority, p) })
+			out = slices.Insert(out, i, v)
+		}
+	}
+	return out
+}
+
+// FuzzBuilder makes a table of random entries: it must be sound, contain all of them, be rebuilt from its dump byte by
+// byte, and answer searches as the slow twin does.
+func FuzzBuilder(f *testing.F) {
+	f.Add("ab*\nabc\nabc\nx_[0-9]\n\n*\n?b\n*b*c", "abc")
+	f.Add("usb:v*\nusb:v1*\nusb:v*d*\nusb:\\*\nusb:v?\n", "usb:v1d")
+	f.Fuzz(func(t *testing.T, text, query string) {
+		if strings.ContainsAny(query, "*?[\x00") || len(text) > 4096 || len(query) > 256 {
+			return
+		}
+		b := index.NewBuilder()
+		added := 0
+		for i, key := range strings.Split(text, "\n") {
+			if b.Add(key, string(rune('a'+i%3)), uint32(i/2%5)) == nil {
+				added++
+			}
+		}
+		data, err := b.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := parse(t, data)
+		if err := x.Check(); err != nil {
+			t.Fatal(err)
+		}
+		type kv struct {
+			k string
+			v index.Value
+		}
+		var all []kv
+		for k, v := range x.All() {
+			all = append(all, kv{k, v})
+		}
+		if len(all) != added {
+			t.Errorf("%d entries, %d added", len(all), added)
+		}
+		again := index.NewBuilder()
+		for _, e := range slices.Backward(all) {
+			if err := again.Add(e.k, e.v.Value, e.v.Priority); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if data2, err := again.Bytes(); err != nil || !bytes.Equal(data, data2) {
+			t.Errorf("rebuilt from its dump the table differs (%v)", err)
+		}
+		if got, want := x.Search(nil, query), slow(x, query); !slices.Equal(got, want) {
+			t.Errorf("Search(%q) = %v; the slow twin says %v\nkeys %q", query, got, want, text)
+		}
+	})
+}
+
+// FuzzParse reads random bytes: nothing may panic or go on for ever, and a table that Check finds sound gives every
+// entry of its dump to Lookup.
+func FuzzParse(f *testing.F) {
+	f.Add(build(f, triple{"ab*", "m1", 0}, triple{"abc", "m1", 0}, triple{"x_[0_9]", "m2", 1}), "abc")
+	f.Add([]byte("\xb0\x07\xf4\x57\x00\x02\x00\x01\x20\x00\x00\x0c**\x20\x00\x00\x0c"), "abc")
+	f.Fuzz(func(t *testing.T, data []byte, key string) {
+		if len(key) > 256 {
+			return
+		}
+		x, err := index.Parse(data)
+		if err != nil {
+			return
+		}
+		x.Search(nil, key)
+		sound := x.Check() == nil
+		last := ""
+		for k, v := range x.All() {
+			got, ok := x.Lookup(k)
+			if sound && (!ok || k != last && got != v.Value) {
+				t.Errorf("Lookup(%q) = %q, %t; the dump says %q", k, got, ok, v.Value)
+			}
+			last = k + "\x00"
+			if last = k; len(k) > 4096 {
+				return
+			}
+		}
+	})
+}
