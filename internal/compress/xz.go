@@ -8,10 +8,13 @@ import (
 	"github.com/mikelolasagasti/xz"
 )
 
+// maxDict is the largest dictionary accepted; xz -9 uses half of it.
+const maxDict = 128 << 20
+
 // expandXz decodes all streams of an xz file.
 func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
 	in := bytes.NewReader(src)
-	z, err := xz.NewReader(in, uint32(min(limit, 1<<30)))
+	z, err := xz.NewReader(in, maxDict)
 	if err != nil {
 		return nil, int64(len(src) - in.Len()), err
 	}
