@@ -16,16 +16,12 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // files; limit is as for [Expand] and also bounds the file itself. The format
 // is returned with an error as well, once it is known.
 func ReadFile(fsys fs.FS, name string, dst []byte, limit int64) (image []byte, format Format, err error) {
-	if limit <= 0 {
-		limit = DefaultLimit
-	}
-	limit = min(limit, math.MaxInt-slack)
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, None, err
 	}
 	defer f.Close()
-	image, format, err = readFile(f, dst, limit)
+	image, format, err = Read(f, dst, limit)
 	if err != nil {
 		var pe *fs.PathError
 		if !errors.As(err, &pe) {
@@ -36,7 +32,13 @@ func ReadFile(fsys fs.FS, name string, dst []byte, limit int64) (image []byte, f
 	return image, format, nil
 }
 
-func readFile(f fs.File, dst []byte, limit int64) ([]byte, Format, error) {
+// Read is [ReadFile] for a file that has been opened; it reads from the current
+// offset, and does not close it. Errors do not name the file.
+func Read(f fs.File, dst []byte, limit int64) (image []byte, format Format, err error) {
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	limit = min(limit, math.MaxInt-slack)
 	var size int64
 	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
 		size = fi.Size()
@@ -49,7 +51,7 @@ func readFile(f fs.File, dst []byte, limit int64) ([]byte, Format, error) {
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, None, err
 	}
-	format := Detect(head[:n])
+	format = Detect(head[:n])
 	if format == None {
 		// One byte more than the size, to meet the end of the file without
 		// growing.
@@ -65,6 +67,6 @@ func readFile(f fs.File, dst []byte, limit int64) ([]byte, Format, error) {
 		return nil, format, err
 	}
 	*p = src
-	image, err := Expand(dst, src, limit)
+	image, err = Expand(dst, src, limit)
 	return image, format, err
 }

@@ -22,8 +22,8 @@ import (
 	"math/bits"
 )
 
-// ErrNotELF is what a [FormatError] unwraps to when the file is not an ELF
-// object at all.
+// ErrNotELF is what a [FormatError] unwraps to when the file does not begin as
+// an ELF object does. It does not apply to a file of less than six bytes.
 var ErrNotELF = errors.New("not an ELF object")
 
 // ErrNoSection reports that a module lacks the section something is read from.
@@ -129,16 +129,15 @@ func (f *File) parse() error {
 	if err != nil {
 		return err
 	}
-	if len(head) < 16 || string(head[:4]) != "\x7fELF" {
-		return &FormatError{0, "no ELF header", ErrNotELF}
-	}
 	switch {
+	case len(head) < 6:
+		return badf(0, "file of %d bytes", len(head))
+	case len(head) <= 16 || string(head[:4]) != "\x7fELF":
+		return &FormatError{0, "no ELF header", ErrNotELF}
 	case head[4] != 1 && head[4] != 2:
-		return &FormatError{4, fmt.Sprintf("unknown ELF class %d", head[4]), ErrNotELF}
+		return badf(4, "unknown ELF class %d", head[4])
 	case head[5] != 1 && head[5] != 2:
-		return &FormatError{5, fmt.Sprintf("unknown ELF byte order %d", head[5]), ErrNotELF}
-	case head[6] != 1:
-		return &FormatError{6, fmt.Sprintf("unknown ELF version %d", head[6]), ErrNotELF}
+		return badf(5, "unknown ELF byte order %d", head[5])
 	}
 	f.wide, f.big = head[4] == 2, head[5] == 2
 	ehsize, shsize := ehsize32, shsize32
@@ -146,10 +145,7 @@ func (f *File) parse() error {
 		ehsize, shsize = ehsize64, shsize64
 	}
 	if len(head) < ehsize {
-		return &FormatError{int64(len(head)), "file ends in the ELF header", ErrNotELF}
-	}
-	if v := f.u32(head[20:]); v != 1 {
-		return &FormatError{20, fmt.Sprintf("unknown ELF version %d", v), ErrNotELF}
+		return badf(uint64(len(head)), "file ends in the ELF header")
 	}
 	f.typ, f.machine = f.u16(head[16:]), f.u16(head[18:])
 	var entsize, strndx int

@@ -8,7 +8,7 @@ import (
 )
 
 func TestParseNotELF(t *testing.T) {
-	for _, image := range []string{"", "\x7fELF", "#!/bin/sh\nexit 0\n", "\x7fELF\x03\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"} {
+	for _, image := range []string{"#!/bin", "#!/bin/sh\nexit 0\n", "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"} {
 		if f, err := koelf.Parse([]byte(image)); f != nil || !errors.Is(err, koelf.ErrNotELF) {
 			t.Errorf("Parse(%q) = %v, %v; want %v", image, f, err, koelf.ErrNotELF)
 		}
