@@ -25,10 +25,10 @@ func Builtin(fsys fs.FS, dir, name string) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := builtinFields(string(data), name)
-	if err != nil {
-		err.Path = file
-		return nil, err
+	info, bad := builtinFields(string(data), name)
+	if bad != nil {
+		bad.Path = file
+		return nil, bad
 	}
 	return &Module{Builtin: true, name: name, info: info}, nil
 }
