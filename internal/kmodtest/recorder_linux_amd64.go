@@ -178,7 +178,10 @@ func (r *recorder) fail(err error) {
 }
 
 // handle writes a call down and decides it. What cannot be read from the program's memory is EFAULT, as usual.
+// The lock also orders the test's changes to the sandbox before this goroutine's look at it.
 func (r *recorder) handle(n *notification) syscall.Errno {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if n.nr == unix.SYS_UNAME {
 		return r.uname(n)
 	}
@@ -208,9 +211,7 @@ func (r *recorder) handle(n *notification) syscall.Errno {
 			c.Params, err = readString(n, n.args[2])
 		}
 	}
-	r.mu.Lock()
 	r.calls = append(r.calls, c)
-	r.mu.Unlock()
 	if err != nil {
 		return errnoOf(err)
 	}
