@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"io"
 	"sync"
 )
 
@@ -32,4 +33,14 @@ func expandGzip(dst, src []byte, limit int64) ([]byte, int64, error) {
 	}
 	out, err := readAll(dst, z, limit)
 	return out, consumed(), err
+}
+
+// streamGzip reads the first member.
+func streamGzip(src []byte) (io.Reader, error) {
+	z, err := gzip.NewReader(bytes.NewReader(src))
+	if err != nil {
+		return nil, &Error{Gzip, 0, err}
+	}
+	z.Multistream(false)
+	return z, nil
 }

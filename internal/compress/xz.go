@@ -4,6 +4,7 @@ package compress
 
 import (
 	"bytes"
+	"io"
 
 	"github.com/mikelolasagasti/xz"
 )
@@ -20,4 +21,14 @@ func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
 	}
 	out, err := readAll(dst, z, limit)
 	return out, int64(len(src) - in.Len()), err
+}
+
+// streamXz reads the first stream.
+func streamXz(src []byte) (io.Reader, error) {
+	z, err := xz.NewReader(bytes.NewReader(src), 1<<27)
+	if err != nil {
+		return nil, &Error{Xz, 0, err}
+	}
+	z.Multistream(false)
+	return z, nil
 }

@@ -62,3 +62,29 @@ func expandZstd(dst, src []byte, limit int64) ([]byte, int64, error) {
 	}
 	return out, int64(len(src) - in.Len()), err
 }
+
+// streamZstd reads all frames up to the first bytes that are none.
+func streamZstd(src []byte) (io.Reader, error) {
+	z, err := zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return nil, &Error{Zstd, 0, err}
+	}
+	return &zstdStream{z: z}, nil
+}
+
+// A zstdStream ends where the decoder meets something that is no frame.
+type zstdStream struct {
+	z    *zstd.Decoder
+	read bool // a frame has been seen
+}
+
+// Read reads on; it ends at the first bytes after a frame that begin no other.
+func (s *zstdStream) Read(p []byte) (int, error) {
+	n, err := s.z.Read(p)
+	s.read = s.read || n > 0
+	if s.read && errors.Is(err, zstd.ErrMagicMismatch) {
+		err = io.EOF
+	}
+	return n, err
+}

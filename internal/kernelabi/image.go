@@ -1,0 +1,207 @@
+package kernelabi
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/koelf"
+)
+
+// Tri is a fact that may be unknown.
+type Tri int8
+
+// The three values of a Tri; the zero value is Maybe.
+const (
+	Maybe Tri = iota
+	Yes
+	No
+)
+
+func tri(b bool) Tri {
+	if b {
+		return Yes
+	}
+	return No
+}
+
+// Features are build options that decide what the loader does.
+type Features struct {
+	ForceLoad   Tri // CONFIG_MODULE_FORCE_LOAD: a load may be forced
+	Signatures  Tri // CONFIG_MODULE_SIG: signatures are looked at
+	Versions    Tri // CONFIG_MODVERSIONS: CRCs are compared
+	SizeCheck   Tri // the size of struct module is compared
+	Namespaces  Tri // an import from a namespace that is not named fails (No: is only warned about)
+	Strict      Tri // an import without a version entry fails (No: is warned about once)
+	Livepatch   Tri // CONFIG_LIVEPATCH
+	Retpoline   Tri // a module without retpolines is warned about
+	StrictSyms  Tri // exactly one symbol table and .modinfo are demanded (6.8)
+	SignEnforce Tri // CONFIG_MODULE_SIG_FORCE, or switched on
+}
+
+// An Image is what a boot image tells.
+type Image struct {
+	Way      string   // how the kernel was wrapped, for people
+	Release  string   // as uname -r says it
+	Banner   string   // "Linux version …" up to the end of the line
+	Vermagic string   // what modules' vermagic must be; "" if not found
+	Exports  *Table   // exported symbols of the kernel proper
+	Features Features // as far as the image shows them
+	Machine  uint16   // ELF machine, 0 if the image does not tell
+	Class    int      // 32 or 64, 0 if not known
+}
+
+// FromImage reads a boot image in any wrapping. knownLayout is the CRC of module_layout as a module of that kernel has it, to
+// confirm what is found by searching; 0 if not known.
+func FromImage(source string, data []byte, knownLayout uint32) (*Image, error) {
+	kernel, way, err := Unwrap(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	im := &Image{Way: way}
+	im.Banner = banner(kernel)
+	im.Release = bannerRelease(im.Banner)
+	im.Vermagic = vermagic(kernel, im.Release)
+	var symbols []Symbol
+	f, elfErr := koelf.Parse(kernel)
+	if elfErr == nil {
+		im.Machine, im.Class = f.Machine(), f.Class()
+		symbols, err = elfExports(f, relativeCRCs(im.Release, f.Machine()))
+	}
+	if elfErr != nil || err == ErrNoExports {
+		// Without a machine only a big-endian 64-bit image can be one of those with relative CRCs: that is tried last.
+		if symbols, _, err = rawExports(kernel, knownLayout, false); err != nil {
+			symbols, _, err = rawExports(kernel, knownLayout, true)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", source, way, err)
+	}
+	im.Exports = NewTable(source, symbols)
+	im.Features = features(kernel, im.Banner, im.Release)
+	return im, nil
+}
+
+// banner returns the first line of the kernel's "Linux version …" string.
+func banner(kernel []byte) string {
+	const start = "Linux version "
+	for off := 0; ; off++ {
+		i := bytes.Index(kernel[off:], []byte(start))
+		if i < 0 {
+			return ""
+		}
+		off += i
+		b := kernel[off:min(len(kernel), off+512)]
+		if len(b) > len(start) && b[len(start)] >= '0' && b[len(start)] <= '9' {
+			end := bytes.IndexAny(b, "\n\x00")
+			if end > 0 {
+				return string(b[:end])
+			}
+		}
+	}
+}
+
+func bannerRelease(banner string) string {
+	f := strings.Fields(banner)
+	if len(f) < 3 {
+		return ""
+	}
+	return f[2]
+}
+
+// vermagic finds the string that begins with the release and goes on with the words of a vermagic.
+func vermagic(kernel []byte, release string) string {
+	if release == "" {
+		return ""
+	}
+	start := []byte(release + " ")
+	for off := 0; ; off++ {
+		i := bytes.Index(kernel[off:], start)
+		if i < 0 {
+			return ""
+		}
+		off += i
+		b := kernel[off:min(len(kernel), off+256)]
+		end := bytes.IndexByte(b, 0)
+		if end < 0 || bytes.ContainsAny(b[:end], "(#\n%") {
+			continue
+		}
+		if off > 0 && kernel[off-1] != 0 && kernel[off-1] != '=' {
+			continue
+		}
+		return string(b[:end])
+	}
+}
+
+// Version reads the first two numbers of a release; 0, 0 if it does not begin with them.
+func Version(release string) (major, minor int) {
+	a, rest, _ := strings.Cut(release, ".")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(rest)
+	}
+	major, err1 := strconv.Atoi(a)
+	minor, err2 := strconv.Atoi(rest[:end])
+	if err1 != nil || err2 != nil {
+		return 0, 0
+	}
+	return major, minor
+}
+
+// atLeast compares a release with a version; an unreadable release counts as newest.
+func atLeast(release string, major, minor int) bool {
+	a, b := Version(release)
+	return a == 0 && b == 0 || a > major || a == major && b >= minor
+}
+
+// ELF machines with rules of their own.
+const (
+	em386   = 3
+	emMIPS  = 8
+	emPPC   = 20
+	emPPC64 = 21
+	emS390  = 22
+	emARM   = 40
+	emX8664 = 62
+)
+
+// relativeCRCs tells whether a kernel stores distances to CRCs in its version tables.
+func relativeCRCs(release string, machine uint16) bool {
+	return (machine == emPPC || machine == emPPC64 || machine == emS390) &&
+		atLeast(release, 4, 11) && !atLeast(release, 5, 19)
+}
+
+// features probes for the sentences that the loader is built with. What a probe cannot show stays Maybe.
+func features(kernel []byte, banner, release string) Features {
+	if i := bytes.LastIndex(kernel, []byte("\x00"+LayoutSymbol+"\x00")); i > 0 {
+		kernel = kernel[:i] // the sentences lie in .rodata, before the export tables
+	}
+	has := func(s string) bool { return bytes.Contains(kernel, []byte(s)) }
+	var f Features
+	if !has("version magic '%s' should be") {
+		return f // the loader's sentences are not where they should be
+	}
+	f.ForceLoad = tri(has("%s: %s: kernel tainted."))
+	f.Signatures = tri(has("Loading of %s is rejected") || has("module verification failed"))
+	f.Versions = tri(has("disagrees about version of symbol"))
+	f.SizeCheck = tri(has("section size must match"))
+	f.StrictSyms = tri(has("Only one .modinfo section must exist"))
+	f.Livepatch = tri(has("tainting kernel with TAINT_LIVEPATCH") || has("livepatch module"))
+	f.Retpoline = tri(has("loading module not compiled with retpoline compiler"))
+	switch ns := []byte("%s: module uses symbol (%s) from namespace"); {
+	case bytes.Contains(kernel, append([]byte("\x013"), ns...)):
+		f.Namespaces = Yes
+	case bytes.Contains(kernel, append([]byte("\x014"), ns...)):
+		f.Namespaces = No
+	case !bytes.Contains(kernel, ns):
+		f.Namespaces = No
+	}
+	switch {
+	case !atLeast(release, 4, 9), strings.Contains(banner, "debian-kernel@lists.debian.org"):
+		f.Strict = Yes
+	case banner != "":
+		f.Strict = No
+	}
+	return f
+}

@@ -1,0 +1,315 @@
+package kernelabi_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+)
+
+// TestCorpusImages compares what boot images say with the Module.symvers of the same kernels, symbol by symbol.
+func TestCorpusImages(t *testing.T) {
+	keys := []string{"6.12", "7.2"}
+	if os.Getenv("GOMODPROBE_LONG") != "" {
+		keys = []string{"5.10", "6.1", "6.1-prev", "6.1-cloud", "6.12", "6.12-cloud", "7.2",
+			"6.1:arm64", "6.1:armhf", "6.1:i386", "6.1:s390x", "6.1:ppc64el", "6.1:mips64el"}
+	}
+	for _, key := range keys {
+		t.Run(key, func(t *testing.T) {
+			dir, release := kmodtest.Corpus(t, key)
+			headers := kmodtest.Fetch(t, "headers", key)
+			files, _ := filepath.Glob(filepath.Join(headers, "root/usr/src/linux-headers-*/Module.symvers"))
+			if len(files) != 1 {
+				t.Fatalf("Module.symvers: %q", files)
+			}
+			text, err := os.ReadFile(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			symvers, problems, err := kernelabi.ParseSymvers("Module.symvers", text)
+			if err != nil || len(problems) != 0 {
+				t.Fatal(err, problems)
+			}
+			want := symvers.Of(kernelabi.Core).Symbols()
+			data, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			im, err := kernelabi.FromImage("vmlinuz", data, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if im.Release != release || !strings.HasPrefix(im.Vermagic, release+" ") {
+				t.Errorf("release %q, vermagic %q; want %s", im.Release, im.Vermagic, release)
+			}
+			if got := im.Exports.Symbols(); !slices.Equal(got, want) {
+				t.Errorf("%d symbols differ from the %d of Module.symvers; first: %s", len(got), len(want), firstDiff(got, want))
+			}
+			t.Logf("%s: %d exports, %+v", im.Way, len(want), im.Features)
+			config, err := os.ReadFile(filepath.Join(dir, "boot/config"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for option, got := range map[string]kernelabi.Tri{"MODULE_FORCE_LOAD": im.Features.ForceLoad, "MODULE_SIG": im.Features.Signatures, "MODVERSIONS": im.Features.Versions} {
+				want := kernelabi.No
+				if bytes.Contains(config, []byte("CONFIG_"+option+"=y\n")) {
+					want = kernelabi.Yes
+				}
+				if got != want {
+					t.Errorf("%s: probe says %v, the configuration %v", option, got, want)
+				}
+			}
+		})
+	}
+}
+
+func firstDiff(got, want []kernelabi.Symbol) string {
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			return fmt.Sprintf("%+v; want %+v", got[i], want[i])
+		}
+	}
+	return "the length"
+}
+
+// A shape is how an image of some era and machine lays out its tables.
+type shape struct {
+	name     string
+	relative bool
+	word     int
+	fields   int
+	big      bool
+	crc      int // bytes of a CRC; 0: none
+	base     uint64
+}
+
+var shapes = []shape{
+	{"arm64 since 5.4", true, 4, 3, false, 4, 0},
+	{"arm64 4.19", true, 4, 2, false, 4, 0},
+	{"s390x", false, 8, 3, true, 4, 0x100000},
+	{"mips64el", false, 8, 3, false, 4, 0xffffffff80100000},
+	{"armhf", false, 4, 3, false, 4, 0xc0008000},
+	{"mips 32 big-endian", false, 4, 3, true, 4, 0x80100000},
+	{"64-bit 4.4", false, 8, 2, false, 8, 0xffffffff81000000},
+	{"64-bit 4.4 big-endian", false, 8, 2, true, 8, 0x100000},
+	{"without versions", true, 4, 3, false, 0, 0},
+}
+
+// raw makes an image of that shape, with its symbols.
+func (s shape) raw() (image []byte, symbols []kernelabi.Symbol) {
+	rnd := rand.New(rand.NewPCG(1, uint64(len(s.name))))
+	var plain, gpl []kernelabi.Symbol
+	for i := range 300 {
+		y := kernelabi.Symbol{Name: fmt.Sprintf("%c_sym%d", 'a'+rune(rnd.IntN(26)), i), Owner: "vmlinux"}
+		if i == 0 {
+			y.Name = kernelabi.LayoutSymbol
+		}
+		if s.fields > 2 && i%7 == 3 {
+			y.Namespace = fmt.Sprintf("NS%d", i%3)
+		}
+		if s.crc > 0 {
+			y.CRC, y.HasCRC = rnd.Uint32()|1, true
+		}
+		if y.GPL = i%3 == 1; y.GPL {
+			gpl = append(gpl, y)
+		} else {
+			plain = append(plain, y)
+		}
+	}
+	byName := func(list []kernelabi.Symbol) {
+		sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	}
+	byName(plain)
+	byName(gpl)
+	symbols = append(plain, gpl...)
+	var order binary.ByteOrder = binary.LittleEndian
+	if s.big {
+		order = binary.BigEndian
+	}
+	image = make([]byte, 8192)
+	for i := range image {
+		image[i] = byte(rnd.Uint32())
+	}
+	copy(image[64:], "\x00Linux version 6.1.0-9-test (me) #1\n\x00"+"6.1.0-9-test SMP mod_unload \x00version magic '%s' should be\x00")
+	tables := len(image)
+	strtab := tables + len(symbols)*(s.word*s.fields+s.crc)
+	image = append(image, make([]byte, strtab-tables)...)
+	str := map[string]int{}
+	intern := func(n string) int {
+		if _, ok := str[n]; !ok {
+			str[n] = len(image)
+			image = append(append(image, n...), 0)
+		}
+		return str[n]
+	}
+	intern("")
+	for i, y := range symbols {
+		for f, target := range []int{0, intern(y.Name), intern(y.Namespace)}[:s.fields] {
+			at := tables + (i*s.fields+f)*s.word
+			switch {
+			case s.relative:
+				order.PutUint32(image[at:], uint32(target-at))
+			case s.word == 8:
+				order.PutUint64(image[at:], s.base+uint64(target))
+			default:
+				order.PutUint32(image[at:], uint32(s.base)+uint32(target))
+			}
+		}
+		at := tables + len(symbols)*s.word*s.fields + i*s.crc
+		switch s.crc {
+		case 4:
+			order.PutUint32(image[at:], y.CRC)
+		case 8:
+			order.PutUint64(image[at:], uint64(y.CRC))
+		}
+	}
+	image = append(image, bytes.Repeat([]byte{0xa5}, 1<<16)...)
+	byName(symbols)
+	return image, symbols
+}
+
+func TestRawImages(t *testing.T) {
+	for _, s := range shapes {
+		t.Run(s.name, func(t *testing.T) {
+			image, want := s.raw()
+			im, err := kernelabi.FromImage("raw", image, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := im.Exports.Symbols(); !slices.Equal(got, want) {
+				t.Errorf("%d symbols, want %d: %s", len(got), len(want), firstDiff(got, want))
+			}
+			if im.Release != "6.1.0-9-test" || im.Vermagic != "6.1.0-9-test SMP mod_unload " {
+				t.Errorf("release %q, vermagic %q", im.Release, im.Vermagic)
+			}
+		})
+	}
+}
+
+// pack compresses with a program of the system.
+func pack(t testing.TB, image []byte, argv ...string) []byte {
+	t.Helper()
+	if _, err := exec.LookPath(argv[0]); err != nil {
+		t.Skipf("%s is not installed", argv[0])
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stdin = bytes.NewReader(image)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%q: %v", argv, err)
+	}
+	return out
+}
+
+// boot wraps a payload as x86's bzImage does.
+func boot(payload []byte, size int) []byte {
+	image := make([]byte, 0x4000)
+	copy(image[0x202:], "HdrS\x0f\x02")
+	image[0x1f1] = 3
+	payload = binary.LittleEndian.AppendUint32(bytes.Clone(payload), uint32(size))
+	binary.LittleEndian.PutUint32(image[0x248:], 0x4000-4*512)
+	binary.LittleEndian.PutUint32(image[0x24c:], uint32(len(payload)))
+	return append(append(image, payload...), make([]byte, 999)...)
+}
+
+func TestUnwrap(t *testing.T) {
+	kernel, _ := shapes[0].raw()
+	for _, tt := range [][]string{{"gzip", "-c"}, {"xz", "--check=crc32", "-c"}, {"xz", "--x86", "--lzma2=dict=1MiB", "-c"}, {"zstd", "-c"}, {"lz4", "-l", "-9", "-c"},
+		{"xz", "--format=lzma", "-c"}, {"xz", "--format=lzma", "-0", "-c"}, {"bzip2", "-c"}} {
+		t.Run(strings.Join(tt, " "), func(t *testing.T) {
+			packed := pack(t, kernel, tt...)
+			name := tt[0]
+			if slices.Contains(tt, "--format=lzma") {
+				name = "lzma"
+			}
+			zimage := append(append([]byte("MZ\x00\x00zimg"), make([]byte, 2048-8)...), packed...)
+			binary.LittleEndian.PutUint32(zimage[8:], 2048)
+			binary.LittleEndian.PutUint32(zimage[12:], uint32(len(packed)))
+			arm := append(bytes.Repeat([]byte{1, 2, 3}, 1000), packed...)
+			arm = append(arm, bytes.Repeat([]byte{9}, 777)...)
+			for _, w := range []struct {
+				way   string
+				image []byte
+			}{
+				{name, packed}, {"bzImage, " + name, boot(packed, len(kernel))}, {"EFI zboot, " + name, zimage}, {name + " inside", arm},
+				{"unified kernel image, bzImage, " + name, unified(boot(packed, len(kernel)))},
+			} {
+				got, way, err := kernelabi.Unwrap(w.image)
+				if err != nil || way != w.way || !bytes.Equal(got, kernel) {
+					t.Errorf("%s: %d bytes, %q, %v; want %d", w.way, len(got), way, err, len(kernel))
+				}
+			}
+			for _, cut := range []int{14, len(packed) / 2, len(packed) - 9} {
+				if got, way, err := kernelabi.Unwrap(append(packed[:cut:cut], make([]byte, 0)...)); err == nil && bytes.Equal(got, kernel) {
+					t.Errorf("cut at %d: accepted as %s", cut, way)
+				}
+			}
+		})
+	}
+	for name, image := range map[string][]byte{"empty": nil, "zeros": make([]byte, 1<<16), "text": bytes.Repeat([]byte("hello "), 4000)} {
+		if _, _, err := kernelabi.Unwrap(image); !errors.Is(err, kernelabi.ErrImage) {
+			t.Errorf("%s: %v; want ErrImage", name, err)
+		}
+	}
+}
+
+// unified wraps a boot image in a PE program with a section .linux.
+func unified(image []byte) []byte {
+	b := make([]byte, 4096)
+	copy(b, "MZ")
+	le := binary.LittleEndian
+	le.PutUint32(b[0x3c:], 0x80)
+	copy(b[0x80:], "PE\x00\x00")
+	le.PutUint16(b[0x86:], 2)
+	at := 0x80 + 24
+	copy(b[at:], ".osrel")
+	at += 40
+	copy(b[at:], ".linux")
+	le.PutUint32(b[at+8:], uint32(len(image)))
+	le.PutUint32(b[at+16:], uint32(len(image)))
+	le.PutUint32(b[at+20:], 4096)
+	return append(b, image...)
+}
+
+func FuzzFromImage(f *testing.F) {
+	for _, s := range shapes {
+		image, _ := s.raw()
+		f.Add(image[4096 : len(image)-1<<16+100])
+	}
+	image, _ := shapes[0].raw()
+	image = image[4096 : len(image)-1<<16+100]
+	f.Add(boot(pack(f, image, "gzip", "-c"), len(image)))
+	f.Add(boot(pack(f, image, "xz", "--format=lzma", "-c"), len(image)))
+	f.Add(boot(pack(f, image, "lz4", "-l", "-c"), len(image)))
+	f.Add(unified(pack(f, image, "zstd", "-c")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		im, err := kernelabi.FromImage("f", data, 0)
+		if (im == nil) != (err != nil) {
+			t.Fatalf("image %v, error %v", im, err)
+		}
+		if err != nil {
+			return
+		}
+		// Every export has a name by which it is found, and the list is sorted.
+		all := im.Exports.Symbols()
+		for i, s := range all {
+			if got, answer := im.Exports.Lookup(s.Name); answer != kernelabi.Found || got.Name != s.Name {
+				t.Fatalf("Lookup(%q) = %+v, %v", s.Name, got, answer)
+			}
+			if i > 0 && all[i-1].Name > s.Name {
+				t.Fatalf("%q before %q", all[i-1].Name, s.Name)
+			}
+		}
+	})
+}
