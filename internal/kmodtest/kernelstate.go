@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ func (s *Sandbox) answer(c Call, image []byte) syscall.Errno {
 	if c.Name == "delete_module" {
 		err = s.remove(c.Module)
 	} else {
-		err = s.insert(moduleName(c), image)
+		err = s.insert(c.ModuleName(), image)
 	}
 	if err == nil {
 		err = s.writeProcModules()
@@ -42,7 +41,7 @@ func (s *Sandbox) answer(c Call, image []byte) syscall.Errno {
 
 // usual is the answer of a kernel with which all is well.
 func (s *Sandbox) usual(c Call) syscall.Errno {
-	dir := filepath.Join(s.Root, "sys/module", moduleName(c))
+	dir := filepath.Join(s.Root, "sys/module", c.ModuleName())
 	if c.Name != "delete_module" {
 		if exists(filepath.Join(dir, "initstate")) {
 			return syscall.EEXIST
@@ -56,12 +55,6 @@ func (s *Sandbox) usual(c Call) syscall.Errno {
 		return syscall.EAGAIN
 	}
 	return 0
-}
-
-// moduleName returns the name of the module a call is about.
-func moduleName(c Call) string {
-	base, _, _ := strings.Cut(path.Base(c.Module), ".")
-	return strings.ReplaceAll(base, "-", "_")
 }
 
 // insert adds a module. It holds those named in depends=, if the image is given and not compressed.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -64,6 +65,12 @@ func (c Call) String() string {
 	return fmt.Sprintf("%s %s %#o", c.Name, c.Module, c.Flags)
 }
 
+// ModuleName returns the name of the module the call is about, as the kernel has it.
+func (c Call) ModuleName() string {
+	base, _, _ := strings.Cut(path.Base(c.Module), ".")
+	return strings.ReplaceAll(base, "-", "_")
+}
+
 // Result is what a program did.
 type Result struct {
 	// Stdout and Stderr are what it printed.
@@ -104,13 +111,22 @@ const programs = ".programs"
 // user namespaces.
 func NewSandbox(t testing.TB) *Sandbox {
 	t.Helper()
-	s := &Sandbox{Root: t.TempDir()}
+	return SandboxAt(t, t.TempDir())
+}
+
+// SandboxAt returns a sandbox in a folder that is there already, and may hold files.
+func SandboxAt(t testing.TB, root string) *Sandbox {
+	t.Helper()
+	s := &Sandbox{Root: root}
 	for _, dir := range []string{"proc", "sys/module", "etc/modprobe.d", "lib/modules", "bin", "dev", "tmp", programs} {
 		if err := os.MkdirAll(filepath.Join(s.Root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, name := range []string{"proc/cmdline", "proc/modules", "dev/null"} {
+		if exists(filepath.Join(root, name)) {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(s.Root, name), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
