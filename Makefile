@@ -1,0 +1,73 @@
+# make            what there is
+# make demo       boot a real kernel and load modules in it (KERNEL=5.10|6.1|6.12|7.2)
+# make test       all tests
+# make install    PREFIX=/usr/local DESTDIR=
+
+GO       ?= go
+PREFIX   ?= /usr/local
+FUZZTIME ?= 5s
+BENCH    ?= .
+TOOLS    := modprobe depmod modinfo insmod rmmod lsmod kmod goinitramfs
+# The binary may not grow beyond this many bytes.
+MAXSIZE  := 3500000
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: help build test test-long need lint fuzz bench install clean
+
+help:
+	@sed -n 's/^# \(make.*\)/\1/p' Makefile
+	@echo "more: build test-long lint fuzz bench clean"
+
+build:
+	@echo "building bin/gomodprobe (static, stripped)"
+	@mkdir -p bin
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/gomodprobe ./cmd/gomodprobe
+	@for t in $(TOOLS); do ln -sfn gomodprobe bin/$$t; done
+	@if ldd bin/gomodprobe >/dev/null 2>&1; then echo "bin/gomodprobe is not static"; exit 1; fi
+	@size=$$(wc -c <bin/gomodprobe); echo "bin/gomodprobe has $$size bytes (at most $(MAXSIZE)); beside it: $(TOOLS)"; \
+		[ "$$size" -le $(MAXSIZE) ]
+
+need:
+	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd cpio=cpio \
+		bsdtar=libarchive-tools dpkg-deb=dpkg flock=util-linux
+
+test: need
+	@echo "running all tests (kernels and kmod are fetched into the cache folder once)"
+	$(GO) test -timeout 40m ./...
+
+test-long: need
+	@echo "running all tests, the long ones as well"
+	GOMODPROBE_LONG=1 $(GO) test -timeout 6h ./...
+
+lint:
+	@echo "gofmt"
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
+	@echo "go vet"
+	@$(GO) vet ./...
+	@echo "staticcheck"
+	@$(GO) run $(STATICCHECK) ./...
+	@if command -v shellcheck >/dev/null; then echo "shellcheck"; \
+		shellcheck $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not here: not run"; fi
+
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "fuzzing $$p $$f for $(FUZZTIME)"; \
+			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+bench: need
+	@echo "running the benchmarks (BENCH=$(BENCH))"
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
+
+install: build
+	@echo "installing below $(DESTDIR)$(PREFIX)"
+	@install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man5' '$(DESTDIR)$(PREFIX)/share/man/man8'
+	@install -m 755 bin/gomodprobe '$(DESTDIR)$(PREFIX)/bin/gomodprobe'
+	@for t in $(TOOLS); do ln -sfn gomodprobe '$(DESTDIR)$(PREFIX)/bin/'$$t; done
+	@for s in 5 8; do install -m 644 docs/man/*.$$s '$(DESTDIR)$(PREFIX)/share/man/man'$$s; done
+
+clean:
+	@echo "removing bin (the cache folder with kernels stays: see README.md)"
+	@rm -rf bin
