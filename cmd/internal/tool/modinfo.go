@@ -57,8 +57,20 @@ var modinfoOptions = []getopt.Option{
 	{Long: "imports", ID: modinfoImports, Exact: true},
 }
 
-// modinfoFields are the fields that have an option of their own.
-var modinfoFields = map[int]string{'a': "author", 'd': "description", 'l': "license", 'p': "parm", 'n': "filename"}
+// modinfoField is the field that has an option of its own.
+func modinfoField(option int) string {
+	switch option {
+	case 'a':
+		return "author"
+	case 'd':
+		return "description"
+	case 'l':
+		return "license"
+	case 'p':
+		return "parm"
+	}
+	return "filename"
+}
 
 // modinfoArgs is modinfo's command line.
 type modinfoArgs struct {
@@ -109,7 +121,7 @@ func parseModinfo(env *Env) (args *modinfoArgs, status int, err error) {
 		}
 		switch o.ID {
 		case 'a', 'd', 'l', 'p', 'n':
-			args.field, args.oneField = modinfoFields[o.ID], true
+			args.field, args.oneField = modinfoField(o.ID), true
 		case 'F':
 			args.field, args.oneField = value, true
 		case '0':
