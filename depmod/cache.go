@@ -1,0 +1,4 @@
+package depmod
+
+// Cache is what earlier Builds have read.
+type Cache struct{}

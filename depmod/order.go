@@ -1,0 +1,51 @@
+package depmod
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// sortModules puts the modules into the order of the tables: those that modules.order names first, in its order, then
+// the others in the order of kmod's hash table. The file has the names of the kernel's build, without compression.
+func (b *builder) sortModules() error {
+	slices.SortFunc(b.modules, func(x, y *module) int {
+		return cmp.Or(cmp.Compare(hash(x.name)%moduleBuckets, hash(y.name)%moduleBuckets), strings.Compare(x.name, y.name))
+	})
+	for i, m := range b.modules {
+		m.index = i
+	}
+	data, ok := b.open("modules.order", "")
+	if !ok {
+		return b.ctx.Err()
+	}
+	if n := bytes.Count(data, []byte{'\n'}); len(data) > 0 && data[len(data)-1] != '\n' {
+		b.report(Problem{Kind: OrderLine, Path: join(b.Shown, "modules.order"), Line: n + 1})
+		return b.ctx.Err()
+	}
+	byPath := make(map[string]*module, len(b.modules))
+	for _, m := range b.modules {
+		stem, _ := cutCompression(m.path)
+		byPath[stem] = m
+	}
+	ordered := make([]*module, 0, len(b.modules))
+	for len(data) > 0 {
+		line, rest, _ := bytes.Cut(data, []byte{'\n'})
+		data = rest
+		if m := byPath[string(line)]; m != nil && m.index >= 0 {
+			m.index = -1
+			ordered = append(ordered, m)
+		}
+	}
+	for _, m := range b.modules {
+		if m.index >= 0 {
+			ordered = append(ordered, m)
+		}
+	}
+	for i, m := range ordered {
+		m.index = i
+	}
+	b.modules = ordered
+	return b.ctx.Err()
+}

@@ -1,0 +1,134 @@
+package depmod
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// symbol is a symbol that can be needed.
+type symbol struct {
+	owner int // the module that exports it, or inKernel
+	crc   uint64
+}
+
+// inKernel is the owner of the kernel's own symbols.
+const inKernel = -1
+
+// readKernelSymbols reads Module.symvers or System.map.
+func (b *builder) readKernelSymbols() error {
+	b.symbols = make(map[string]symbol)
+	var line func(line string, n int)
+	source := b.Symvers
+	switch {
+	case b.Symvers != nil:
+		line = b.symversLine
+	case b.SystemMap != nil:
+		line, source = b.systemMapLine, b.SystemMap
+	default:
+		return nil
+	}
+	data, err := io.ReadAll(io.LimitReader(source, maxSmall+1))
+	if err == nil && len(data) > maxSmall {
+		err = fmt.Errorf("more than %d bytes", maxSmall)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", b.SymbolsName, err)
+	}
+	for n := 1; len(data) > 0; n++ {
+		end := bytes.IndexByte(data, '\n') + 1
+		if end == 0 {
+			end = len(data)
+		}
+		line(string(data[:end]), n)
+		data = data[end:]
+	}
+	for _, name := range [...]string{"__this_module", "_GLOBAL_OFFSET_TABLE_", "TOC."} {
+		b.addSymbol(name, symbol{owner: inKernel})
+	}
+	return nil
+}
+
+// symversLine reads a line of Module.symvers: "CRC SYMBOL MODULE …".
+func (b *builder) symversLine(line string, n int) {
+	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' })
+	if len(words) < 3 || words[2] != "vmlinux" {
+		return
+	}
+	crc, err := strconv.ParseUint(words[0], 0, 64)
+	if err != nil {
+		b.report(Problem{Kind: SymbolLine, Path: b.SymbolsName, Line: n, Text: words[0], Err: err})
+		return
+	}
+	b.addSymbol(words[1], symbol{inKernel, crc})
+}
+
+// ksymtab begins the names of the entries of the kernel's table of exported symbols.
+const ksymtab = "__ksymtab_"
+
+// systemMapLine reads a line of System.map: "ADDRESS TYPE NAME".
+func (b *builder) systemMapLine(line string, n int) {
+	_, rest, ok := strings.Cut(line, " ")
+	_, name, ok2 := strings.Cut(rest, " ")
+	if !ok || !ok2 {
+		b.report(Problem{Kind: SymbolLine, Path: b.SymbolsName, Line: n, Text: line})
+		return
+	}
+	name = strings.TrimSuffix(name, "\n")
+	if name, ok := strings.CutPrefix(name, ksymtab); ok {
+		b.addSymbol(name, symbol{owner: inKernel})
+	}
+}
+
+// addSymbol makes a symbol known. A later exporter replaces an earlier one.
+func (b *builder) addSymbol(name string, s symbol) { b.symbols[b.withoutPrefix(name)] = s }
+
+// withoutPrefix takes Options.SymbolPrefix off a name.
+func (b *builder) withoutPrefix(name string) string {
+	if b.SymbolPrefix != 0 && name != "" && name[0] == b.SymbolPrefix {
+		return name[1:]
+	}
+	return name
+}
+
+// collectSymbols makes the symbols that modules export known, in the order of the modules.
+func (b *builder) collectSymbols() {
+	for _, m := range b.modules {
+		for _, e := range m.facts.exports {
+			b.addSymbol(e.name, symbol{m.index, e.crc})
+		}
+	}
+}
+
+// resolve finds for each module the modules it needs, in the order in which its symbols first mention them.
+func (b *builder) resolve() {
+	kernelKnown := b.Symvers != nil || b.SystemMap != nil
+	seen := make([]int, len(b.modules)) // the last module, plus 1, that was found to need this one
+	for _, m := range b.modules {
+		for _, n := range m.facts.needs {
+			name := b.withoutPrefix(strings.TrimPrefix(n.name, "."))
+			s, ok := b.symbols[name]
+			if !ok {
+				if kernelKnown && !n.weak {
+					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: name})
+				}
+				continue
+			}
+			if b.Symvers != nil && !n.weak && n.crc != s.crc {
+				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: name})
+			}
+			if s.owner == inKernel {
+				continue
+			}
+			if b.Links {
+				b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, name})
+			}
+			if seen[s.owner] != m.index+1 {
+				seen[s.owner] = m.index + 1
+				m.deps = append(m.deps, s.owner)
+			}
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package depmod
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/index"
+)
+
+// tables makes all tables, in the order in which kmod writes them.
+func (b *builder) tables() ([]table, error) {
+	var files []table
+	add := func(name string, data []byte) { files = append(files, table{name, data}) }
+	bin := func(name string, fill func(*binary)) error {
+		t := binary{builder: b, name: name}
+		fill(&t)
+		data, err := t.Bytes()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for key, value := range t.Duplicates() {
+			b.report(Problem{Kind: Duplicate, Table: name, Symbol: key, Text: value})
+		}
+		add(name, data)
+		return nil
+	}
+	symbols := b.exportedSymbols()
+	dep, lines := b.depTable()
+	add("modules.dep", dep)
+	err := bin("modules.dep.bin", func(t *binary) {
+		for _, m := range b.modules {
+			t.add(m.name, lines[m.index], m.index)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	add("modules.alias", b.aliasTable())
+	err = bin("modules.alias.bin", func(t *binary) {
+		for _, m := range b.modules {
+			for _, a := range m.facts.aliases {
+				t.addAlias(m.name, a, m.name, m.index)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	add("modules.softdep", b.dependencyTable("# Soft", "softdep", func(f *facts) []string { return f.softdeps }))
+	add("modules.weakdep", b.dependencyTable("# Weak", "weakdep", func(f *facts) []string { return f.weakdeps }))
+	add("modules.symbols", b.symbolTable(symbols))
+	err = bin("modules.symbols.bin", func(t *binary) {
+		for _, name := range symbols {
+			owner := b.symbols[name].owner
+			t.add("symbol:"+name, b.modules[owner].name, owner)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := bin("modules.builtin.bin", b.builtins); err != nil {
+		return nil, err
+	}
+	if err := bin("modules.builtin.alias.bin", b.builtinAliases); err != nil {
+		return nil, err
+	}
+	add("modules.devname", b.devnameTable())
+	return files, nil
+}
+
+// depTable makes modules.dep, and returns its lines as well.
+func (b *builder) depTable() (data []byte, lines []string) {
+	lines = make([]string, len(b.modules))
+	var out []byte
+	b.closures(func(m *module, needs []int) {
+		start := len(out)
+		out = append(append(out, m.path...), ':')
+		for _, i := range needs {
+			out = append(append(out, ' '), b.modules[i].path...)
+		}
+		lines[m.index] = string(out[start:])
+		out = append(out, '\n')
+	})
+	return out, lines
+}
+
+// aliasTable makes modules.alias.
+func (b *builder) aliasTable() []byte {
+	out := []byte("# Aliases extracted from modules themselves.\n")
+	for _, m := range b.modules {
+		for _, a := range m.facts.aliases {
+			out = appendWords(out, "alias", a, m.name)
+		}
+	}
+	return out
+}
+
+// dependencyTable makes modules.softdep or modules.weakdep.
+func (b *builder) dependencyTable(title, word string, values func(*facts) []string) []byte {
+	out := []byte(title + " dependencies extracted from modules themselves.\n")
+	for _, m := range b.modules {
+		for _, v := range values(&m.facts) {
+			out = appendWords(out, word, m.name, v)
+		}
+	}
+	return out
+}
+
+// exportedSymbols returns the names of the symbols that modules export, in the order of kmod's hash table.
+func (b *builder) exportedSymbols() []string {
+	type hashed struct {
+		bucket uint32
+		name   string
+	}
+	list := make([]hashed, 0, len(b.symbols))
+	for name, s := range b.symbols {
+		if s.owner != inKernel {
+			list = append(list, hashed{hash(name) % symbolBuckets, name})
+		}
+	}
+	slices.SortFunc(list, func(x, y hashed) int {
+		return cmp.Or(cmp.Compare(x.bucket, y.bucket), strings.Compare(x.name, y.name))
+	})
+	names := make([]string, len(list))
+	for i, h := range list {
+		names[i] = h.name
+	}
+	return names
+}
+
+// symbolTable makes modules.symbols.
+func (b *builder) symbolTable(names []string) []byte {
+	out := []byte("# Aliases for symbols, used by symbol_request().\n")
+	for _, name := range names {
+		out = append(out, "alias symbol:"...)
+		out = append(append(out, name...), ' ')
+		out = append(append(out, b.modules[b.symbols[name].owner].name...), '\n')
+	}
+	return out
+}
+
+// devnameTable makes modules.devname: the device nodes that systemd-tmpfiles makes so that opening them loads a module.
+func (b *builder) devnameTable() []byte {
+	var out []byte
+	for _, m := range b.modules {
+		node, kind, numbers := deviceNode(m.facts.aliases)
+		switch {
+		case node == "":
+		case kind == "":
+			b.report(Problem{Kind: DevName, Module: m.name, Text: node, Table: "modules.devname"})
+		default:
+			if out == nil {
+				out = []byte("# Device nodes to trigger on-demand module loading.\n")
+			}
+			out = appendWords(out, m.name, node, kind+numbers)
+		}
+	}
+	return out
+}
+
+// deviceNode returns the node that a module's aliases name, its kind, c or b, and its number, MAJOR:MINOR. As in kmod,
+// the search ends as soon as all is known, and of several numbers before that the last counts.
+func deviceNode(aliases []string) (node, kind, numbers string) {
+	for _, a := range aliases {
+		if name, ok := strings.CutPrefix(a, "devname:"); ok {
+			node = name
+		} else if rest, ok := strings.CutPrefix(a, "char-major-"); ok {
+			if n, ok := majorMinor(rest); ok {
+				kind, numbers = "c", n
+			}
+		} else if rest, ok := strings.CutPrefix(a, "block-major-"); ok {
+			if n, ok := majorMinor(rest); ok {
+				kind, numbers = "b", n
+			}
+		}
+		if node != "" && kind != "" {
+			break
+		}
+	}
+	return node, kind, numbers
+}
+
+// majorMinor reads "MAJOR-MINOR", after which anything may follow.
+func majorMinor(s string) (numbers string, ok bool) {
+	var major, minor uint32
+	if n, err := fmt.Sscanf(s, "%d-%d", &major, &minor); n < 2 && err != nil {
+		return "", false
+	}
+	return fmt.Sprintf("%d:%d", major, minor), true
+}
+
+// builtins fills modules.builtin.bin from modules.builtin.
+func (b *builder) builtins(t *binary) {
+	data, ok := b.open("modules.builtin", t.name)
+	if !ok {
+		return
+	}
+	for _, line := range bytes.Split(data, []byte{'\n'}) {
+		if len(line) == 0 {
+			continue
+		}
+		if c := line[0] | 0x20; c < 'a' || c > 'z' {
+			b.report(Problem{Kind: BuiltinLine, Text: string(line), Table: t.name})
+			continue
+		}
+		t.add(alias.FromPath(string(line)), "", 0)
+	}
+}
+
+// builtinAliases fills modules.builtin.alias.bin from modules.builtin.modinfo.
+func (b *builder) builtinAliases(t *binary) {
+	data, ok := b.open("modules.builtin.modinfo", t.name)
+	if !ok {
+		return
+	}
+	for len(data) > 0 {
+		record, rest, _ := bytes.Cut(data, []byte{0})
+		data = rest
+		name, value, ok := strings.Cut(string(record), ".")
+		if !ok {
+			continue
+		}
+		if value, ok := strings.CutPrefix(value, "alias="); ok {
+			t.addAlias(name, value, name, 0)
+		}
+	}
+}
+
+// appendWords appends a line of three words.
+func appendWords(out []byte, x, y, z string) []byte {
+	out = append(append(out, x...), ' ')
+	out = append(append(out, y...), ' ')
+	return append(append(out, z...), '\n')
+}
+
+// binary is a binary table that is being made.
+type binary struct {
+	index.Builder
+	*builder
+	name string
+}
+
+// add adds an entry, or reports that it cannot be.
+func (t *binary) add(key, value string, priority int) {
+	if t.Builder.Add(key, value, uint32(priority)) != nil {
+		t.report(Problem{Kind: BadKey, Text: key, Table: t.name})
+	}
+}
+
+// addAlias adds an alias of a module in its normal spelling.
+func (t *binary) addAlias(module, pattern, value string, priority int) {
+	key, err := alias.Normalize(pattern)
+	if err != nil {
+		t.report(Problem{Kind: Bracket, Module: module, Text: pattern, Table: t.name})
+		return
+	}
+	t.add(key, value, priority)
+}
