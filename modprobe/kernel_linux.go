@@ -1,8 +1,10 @@
 package modprobe
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/u-root/u-root/pkg/kmodule"
 	"golang.org/x/sys/unix"
@@ -20,6 +22,14 @@ func (running) Release() (string, error) {
 // FinitModule calls finit_module(2) on f's descriptor. A file without one, such as a file of fstest.MapFS, is
 // errors.ErrUnsupported. kmodule.FileInit is not used: it never gets to finit_module and drops the flags.
 func (running) FinitModule(f fs.File, params string, flags int) error {
+	if m, ok := f.(*imageFile); ok {
+		file, err := memfile(m.image)
+		if err != nil {
+			return errors.ErrUnsupported
+		}
+		defer file.Close()
+		f = file
+	}
 	fd, ok := f.(interface{ Fd() uintptr })
 	if !ok {
 		return errors.ErrUnsupported
@@ -40,3 +50,54 @@ func (running) DeleteModule(name string, flags int) error {
 	}
 	return kmodule.Delete(name, how)
 }
+
+// memfile returns a file in memory with a module in it, so that finit_module(2) can have it.
+func memfile(image []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("module", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "module")
+	if _, err := f.Write(image); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Listen opens /dev/kmsg at its end. That needs CAP_SYSLOG where kernel.dmesg_restrict is set.
+func (running) Listen() (Log, error) {
+	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	k := kmsg{fd}
+	k.Skip()
+	return k, nil
+}
+
+// kmsg is /dev/kmsg; each read returns one record.
+type kmsg struct{ fd int }
+
+// Skip goes to the end of the log.
+func (k kmsg) Skip() { unix.Seek(k.fd, 0, unix.SEEK_END) }
+
+// Lines reads records until there are no more. A record is "LEVEL,NUMBER,TIME,FLAGS;TEXT" and more lines about it.
+func (k kmsg) Lines() (lines []string) {
+	buf := make([]byte, 8192)
+	for {
+		n, err := unix.Read(k.fd, buf)
+		if err == unix.EPIPE { // records were overwritten before they were read
+			continue
+		}
+		if err != nil || n <= 0 {
+			return lines
+		}
+		_, text, _ := bytes.Cut(buf[:n], []byte{';'})
+		text, _, _ = bytes.Cut(text, []byte{'\n'})
+		lines = append(lines, string(text))
+	}
+}
+
+// Close closes the log.
+func (k kmsg) Close() error { return unix.Close(k.fd) }

@@ -1,3 +1,178 @@
 // Package modprobe loads and removes kernel modules by name, alias or path, with their dependencies and the
-// configuration of modprobe.d, as modprobe(8) of kmod does, and can say beforehand what it would do.
+// configuration of modprobe.d(5), as modprobe(8) of kmod does, and can say beforehand what it would do.
+//
+// Deciding and doing are apart. [Prober.Plan] and [Prober.PlanRemove] look at the module tree, the configuration and
+// the state of the kernel, and return steps, which are plain data; [Prober.Run] carries steps out. [Load] and
+// [Remove] do both on the running system.
+//
+// Everything that is read is read through one fs.FS, everything that is done to the kernel goes through a [Kernel].
+// Package modprobetest has a kernel for tests.
 package modprobe
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+)
+
+// Options say where a Prober finds things. The zero value is the running system.
+type Options struct {
+	// FS is the file system, whose root is "/". Default: os.DirFS("/").
+	FS fs.FS
+	// Dir is the directory that has lib/modules/RELEASE, an absolute path: -d of modprobe. Only the module tree is
+	// looked for there; the configuration stays where it is. Default: the root of FS. It is put in front of
+	// "/lib/modules" as it is, so "/" shows in paths as "//lib/modules".
+	Dir string
+	// Release is the release of the kernel whose modules are meant. Default: what Kernel says.
+	Release string
+	// Config holds the files and folders to read instead of those of modprobe.d(5), absolute paths; -C of modprobe.
+	Config []string
+	// NoConfig leaves the configuration out altogether, as insmod, rmmod and modinfo do.
+	NoConfig bool
+	// Kernel is what modules are loaded into. Default: Running().
+	Kernel Kernel
+	// Shell runs an install or remove command. Default: /bin/sh -c with MODPROBE_MODULE=MODULE in the environment.
+	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it.
+	Shell func(ctx context.Context, command, module string) error
+	// Step is called before each step of a plan is carried out, if it is not nil.
+	Step func(Step)
+	// Log is called with what goes wrong without being a failure: *ConfigError, *TableError, *Error. Default: none.
+	Log func(error)
+}
+
+// Prober finds, loads and removes modules. It is safe for concurrent use. Configuration and tables are read once, when
+// they are first needed.
+type Prober struct {
+	opts    Options
+	fsys    fs.FS
+	kernel  Kernel
+	release string
+	dir     string // the module directory, as in messages
+	dirName string // the same as a name in fsys
+
+	tables tables
+
+	configOnce sync.Once
+	config     *Config
+	tailOnce   sync.Once // adds modules.softdep and modules.weakdep to config
+
+	formatOnce sync.Once
+	format     string // the compression the kernel expands itself
+}
+
+// New returns a Prober. o may be nil.
+func New(o *Options) (*Prober, error) {
+	p := new(Prober)
+	if o != nil {
+		p.opts = *o
+	}
+	p.fsys, p.kernel, p.release = p.opts.FS, p.opts.Kernel, p.opts.Release
+	if p.fsys == nil {
+		p.fsys = os.DirFS("/")
+	}
+	if p.kernel == nil {
+		p.kernel = Running()
+	}
+	if p.opts.Shell == nil {
+		p.opts.Shell = Shell
+	}
+	if p.release == "" {
+		var err error
+		if p.release, err = p.kernel.Release(); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.locate()
+}
+
+// locate finds the module directory: lib/modules, or usr/lib/modules where only that exists.
+func (p *Prober) locate() (err error) {
+	base := p.opts.Dir
+	p.dir = base + "/lib/modules/" + p.release
+	if p.dirName, err = sysroot.Name(p.fsys, p.dir); err != nil {
+		return err
+	}
+	if _, err := fs.Stat(p.fsys, p.dirName); err == nil {
+		return nil
+	}
+	other := base + "/usr/lib/modules/" + p.release
+	name, err := sysroot.Name(p.fsys, other)
+	if err != nil {
+		return err
+	}
+	if _, err := fs.Stat(p.fsys, name); err == nil {
+		p.dir, p.dirName = other, name
+	}
+	return nil
+}
+
+// Dir returns the module directory, such as /lib/modules/6.1.0, whether it exists or not.
+func (p *Prober) Dir() string { return p.dir }
+
+// Release returns the release of the kernel whose modules are meant.
+func (p *Prober) Release() string { return p.release }
+
+// path returns the absolute path of a file in the module directory; an absolute name stays as it is.
+func (p *Prober) path(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return name
+	}
+	return p.dir + "/" + name
+}
+
+// name returns the name in fsys of a file in the module directory.
+func (p *Prober) name(file string) string {
+	if file == "." {
+		return p.dirName
+	}
+	return p.dirName + "/" + file
+}
+
+// report passes on what goes wrong without being a failure.
+func (p *Prober) report(err error) {
+	if p.opts.Log != nil {
+		p.opts.Log(err)
+	}
+}
+
+// Load loads the module or alias of that name into the running kernel, with what it needs; params are "name=value".
+// A module that is loaded already is no error.
+func Load(ctx context.Context, name string, params ...string) error {
+	p, err := New(nil)
+	if err != nil {
+		return err
+	}
+	return p.Load(ctx, name, params...)
+}
+
+// Remove removes the module or alias of that name from the running kernel, and what nobody needs then. A module that
+// is not loaded is no error.
+func Remove(ctx context.Context, name string) error {
+	p, err := New(nil)
+	if err != nil {
+		return err
+	}
+	return p.Remove(ctx, name)
+}
+
+// Load plans and runs the loading of a module; see [Load].
+func (p *Prober) Load(ctx context.Context, name string, params ...string) error {
+	plan, err := p.Plan(name, &PlanOptions{Params: strings.Join(params, " ")})
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx, plan)
+}
+
+// Remove plans and runs the removal of a module; see [Remove].
+func (p *Prober) Remove(ctx context.Context, name string) error {
+	plan, err := p.PlanRemove(name, nil)
+	if err != nil {
+		return err
+	}
+	return p.Run(ctx, plan)
+}

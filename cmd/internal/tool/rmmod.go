@@ -1,7 +1,86 @@
 package tool
 
-// Rmmod runs the tool rmmod.
+import (
+	"io/fs"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+const rmmodUsage = `Usage:
+	rmmod [options] MODULE...
+
+Options:
+	-f, --force     remove a module that is in use (dangerous)
+	-s, --syslog    send messages to the system's log
+	-v, --verbose   show more messages
+	-V, --version   print the version
+	-h, --help      print this text
+`
+
+// Rmmod removes modules by name, or by the name of their file, and nothing else.
 func Rmmod(env *Env) int {
-	newLogger(env, levelWarning).error("not built in yet")
-	return 1
+	l := newLogger(env, levelError)
+	flags := 0
+	operands, status, done := l.parseSimple(simpleOptions(true), rmmodUsage, func(int) { flags = modprobe.RemoveForce })
+	switch {
+	case done:
+		return status
+	case len(operands) == 0:
+		l.error("missing module name.")
+		return 1
+	}
+	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel, NoConfig: true})
+	if err != nil {
+		l.error("%s", strerror(err))
+		return 1
+	}
+	for _, operand := range operands {
+		if !l.rmmod(p, operand, flags) {
+			status = 1
+		}
+	}
+	return status
+}
+
+// rmmod removes one module and reports whether that went well.
+func (l *logger) rmmod(p *modprobe.Prober, operand string, flags int) bool {
+	name := alias.ModName(operand)
+	if abs, err := absolute(l.env, operand); err == nil {
+		if file, err := fsName(l.env.FS, abs); err == nil {
+			if _, err := fs.Stat(l.env.FS, file); err == nil {
+				name = alias.FromPath(operand)
+			}
+		}
+	}
+	if flags&modprobe.RemoveForce == 0 && !l.removable(p, name) {
+		return false
+	}
+	if err := l.env.Kernel.DeleteModule(name, flags); err != nil {
+		l.error("could not remove '%s': %s", name, errnoText(err))
+		l.error("could not remove module %s: %s", operand, errnoText(err))
+		return false
+	}
+	return true
+}
+
+// removable says what speaks against removing a module.
+func (l *logger) removable(p *modprobe.Prober, name string) bool {
+	state := p.State(name)
+	switch {
+	case state.Builtin:
+		l.error("Module %s is builtin.", name)
+	case !state.Loaded:
+		l.error("Module %s is not currently loaded", name)
+	case len(p.Holders(name)) > 0:
+		l.error("Module %s is in use by: %s", name, strings.Join(p.Holders(name), " "))
+	case state.Users > 0:
+		l.error("Module %s is in use", name)
+	case state.Users < 0:
+		l.error("Module unloading is not supported")
+	default:
+		return true
+	}
+	return false
 }

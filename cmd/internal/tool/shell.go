@@ -1,22 +1,19 @@
 package tool
 
-import "os"
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
 
-// shell runs a command as system(3) does: by /bin/sh -c, on our own standard streams.
-func shell(command string, env []string) (Exit, error) {
-	p, err := os.StartProcess("/bin/sh", []string{"sh", "-c", command}, &os.ProcAttr{
-		Env:   append(os.Environ(), env...),
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// shell runs a command as system(3) does, on our own standard streams.
+func shell(command string, variables []string) error {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.ContainsFunc(variables, func(w string) bool { return strings.HasPrefix(w, name+"=") })
 	})
-	if err != nil {
-		return Exit{}, err
-	}
-	state, err := p.Wait()
-	if err != nil {
-		return Exit{}, err
-	}
-	if status, ok := state.Sys().(interface{ Signaled() bool }); ok && status.Signaled() {
-		return Exit{Signal: state.String()}, nil
-	}
-	return Exit{Code: state.ExitCode()}, nil
+	return modprobe.Exec(context.Background(), append(env, variables...), "/bin/sh", "-c", command)
 }

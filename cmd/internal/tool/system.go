@@ -3,8 +3,10 @@ package tool
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -19,11 +21,20 @@ func System() *Env {
 		Stderr:       os.Stderr,
 		StderrClosed: stderrClosed,
 		FS:           os.DirFS("/"),
+		WriteFile:    writeFile,
 		Cwd:          os.Getwd,
 		Kernel:       modprobe.Running(),
 		Shell:        shell,
-		Sub:          func(dir string) (fs.FS, error) { return sysroot(os.DirFS(dir)), nil },
+		Sub:          func(dir string) (fs.FS, error) { return sysroot.New(os.DirFS(dir)), nil },
 		Syslog:       syslog,
 		Now:          time.Now,
 	}
+}
+
+// writeFile writes a file, and makes the folders it is in.
+func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
 }

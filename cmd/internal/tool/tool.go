@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -30,12 +32,15 @@ type Env struct {
 	StderrClosed func() bool
 	// FS is the whole file system; its root is "/".
 	FS fs.FS
+	// WriteFile writes a file as typed, and makes the folders it is in.
+	WriteFile func(name string, data []byte) error
 	// Cwd returns the current directory, an absolute path.
 	Cwd func() (string, error)
 	// Kernel loads and removes modules and knows its release.
 	Kernel modprobe.Kernel
-	// Shell runs a command by /bin/sh with these variables added to Environ; see [Exit] for its status.
-	Shell func(command string, env []string) (Exit, error)
+	// Shell runs a command by /bin/sh with these variables, "NAME=value", added to the environment. The error is a
+	// *modprobe.CommandError.
+	Shell func(command string, variables []string) error
 	// Sub returns a file system whose root is the directory dir, an absolute path, and which symbolic links do not
 	// leave.
 	Sub func(dir string) (fs.FS, error)
@@ -43,14 +48,6 @@ type Env struct {
 	Syslog func(datagram []byte) error
 	// Now returns the time, for syslog.
 	Now func() time.Time
-}
-
-// Exit is how a command ended.
-type Exit struct {
-	// Code is the exit status.
-	Code int
-	// Signal names the signal that killed the command; empty when none did.
-	Signal string
 }
 
 // Getenv returns a variable of the environment, empty when it is not set.
@@ -91,4 +88,28 @@ func program(env *Env) string {
 		return ""
 	}
 	return env.Args[0][strings.LastIndexByte(env.Args[0], '/')+1:]
+}
+
+// absolute returns name, as typed, as a path from "/": the current directory, a slash and the name, nothing cleaned,
+// which is how kmod shows paths.
+func absolute(env *Env, name string) (string, error) {
+	if strings.HasPrefix(name, "/") {
+		return name, nil
+	}
+	cwd, err := env.Cwd()
+	if err != nil {
+		return "", err
+	}
+	return cwd + "/" + name, nil
+}
+
+// fsName returns the name in fsys of an absolute path as it was typed.
+func fsName(fsys fs.FS, abs string) (string, error) { return sysroot.Name(fsys, abs) }
+
+// order returns how getopt treats operands.
+func (env *Env) order() getopt.Order {
+	if _, ok := env.LookupEnv("POSIXLY_CORRECT"); ok {
+		return getopt.Posix
+	}
+	return getopt.Permute
 }

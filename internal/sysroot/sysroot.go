@@ -1,4 +1,6 @@
-package tool
+// Package sysroot finds files by absolute path in an fs.FS: it turns paths as people type them into names, and keeps
+// symbolic links inside a root that is not this machine's.
+package sysroot
 
 import (
 	"errors"
@@ -7,22 +9,9 @@ import (
 	"strings"
 )
 
-// absolute returns name, as typed, as a path from "/": the current directory, a slash and the name, nothing cleaned,
-// which is how kmod shows paths.
-func absolute(env *Env, name string) (string, error) {
-	if strings.HasPrefix(name, "/") {
-		return name, nil
-	}
-	cwd, err := env.Cwd()
-	if err != nil {
-		return "", err
-	}
-	return cwd + "/" + name, nil
-}
-
-// fsName turns an absolute path into a name in fsys. A ".." is taken after links have been followed, as the kernel
+// Name turns an absolute path into a name in fsys. A ".." is taken after links have been followed, as the kernel
 // does, and not by cutting the text.
-func fsName(fsys fs.FS, abs string) (string, error) {
+func Name(fsys fs.FS, abs string) (string, error) {
 	if !strings.Contains(abs, "..") {
 		return clean(abs), nil
 	}
@@ -76,9 +65,9 @@ func resolve(fsys fs.FS, name string) (string, error) {
 	return done, nil
 }
 
-// sysroot returns fsys with symbolic links followed inside it, so that a link to /usr/lib in the root file system of
+// New returns fsys with symbolic links followed inside it, so that a link to /usr/lib in the root file system of
 // another machine does not lead to this one's.
-func sysroot(fsys fs.FS) fs.FS { return rootFS{fsys} }
+func New(fsys fs.FS) fs.FS { return rootFS{fsys} }
 
 type rootFS struct{ fsys fs.FS }
 

@@ -1,0 +1,206 @@
+package tool
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/index"
+	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// fail shows why an operand failed, in kmod's words first. It reports whether these were FATAL.
+func (r *modprobeRun) fail(operand string, err error) (fatal bool) {
+	if err == errReported {
+		return false
+	}
+	r.out.Flush()
+	var e *modprobe.Error
+	if !errors.As(err, &e) {
+		r.error("%s", strerror(err))
+		return false
+	}
+	switch {
+	case e.Op == "resolve" && e.Path != "":
+		r.missing("Failed to get module from path %s: %s", operand, strerror(e.Err))
+		return true
+	case e.Op == "resolve":
+		r.missing("Module %s not found in directory %s", operand, r.p.Dir())
+		if errors.Is(e.Err, modprobe.ErrNoTables) {
+			r.hint("there is no module tree %s: install the kernel's modules, or, in a container, mount the host's /lib/modules", r.p.Dir())
+		}
+		return true
+	case e.Op == "remove":
+		return r.failRemove(e)
+	}
+	r.failInsert(e)
+	return false
+}
+
+// failInsert shows why a module was not inserted. The message names the module that was asked for.
+func (r *modprobeRun) failInsert(e *modprobe.Error) {
+	name := e.Requested
+	if name == "" {
+		name = e.Module
+	}
+	r.detail(e)
+	r.error("could not insert '%s': %s", name, insertText(e.Err))
+	reason := e.Reason
+	switch {
+	case errors.Is(e.Err, modprobe.ErrForbidden):
+		reason = "loading " + e.Module + " is forbidden " + e.Reason + "; --allow-forbidden overrides"
+	case name != e.Module && reason != "":
+		reason = e.Module + ", which it needs: " + reason
+	case name != e.Module && !isCommand(e.Err):
+		reason = e.Module + ", which it needs, was not inserted: " + strerror(e.Err)
+	}
+	if reason == "" && e.Path != "" && errors.Is(e.Err, fs.ErrNotExist) && isPathError(e.Err) {
+		reason = "the file " + e.Path + " does not exist; run depmod if modules have changed"
+	}
+	if reason != "" {
+		r.hint("%s", reason)
+	}
+}
+
+// insertText is what kmod says about an error of finit_module.
+func insertText(err error) string {
+	switch {
+	case errors.Is(err, modprobe.ErrLoaded):
+		return "Module already in kernel"
+	case errors.Is(err, modprobe.ErrForbidden):
+		return "Operation not permitted"
+	case isCommand(err):
+		return strerror(syscall.EINVAL)
+	case errors.Is(err, koelf.ErrNoVermagic):
+		return "No data available"
+	case errors.Is(err, fs.ErrNotExist):
+		return "Unknown symbol in module, or unknown parameter (see dmesg)"
+	}
+	return errnoText(err)
+}
+
+// errnoText is the text of the errno in err, or of what is innermost.
+func errnoText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return strerror(errno)
+	}
+	return strerror(err)
+}
+
+func isCommand(err error) bool {
+	var e *modprobe.CommandError
+	return errors.As(err, &e)
+}
+
+func isPathError(err error) bool {
+	var e *fs.PathError
+	return errors.As(err, &e)
+}
+
+// detail shows the message that kmod's library puts before the one of modprobe.
+func (r *modprobeRun) detail(e *modprobe.Error) {
+	var c *modprobe.CommandError
+	switch {
+	case errors.As(e.Err, &c) && c.Err != nil && c.Op == "install":
+		r.error("Could not run install command '%s' for module %s: %s", c.Command, c.Module, strerror(c.Err))
+	case errors.As(e.Err, &c) && c.Op == "install":
+		r.error("Error running install command '%s' for module %s: retcode %d", c.Command, c.Module, c.Code)
+	case errors.Is(e.Err, koelf.ErrNoVermagic):
+		r.error("Failed to strip version information: No data available")
+	case e.Path == "" && e.Op == "insert" && errors.Is(e.Err, fs.ErrNotExist):
+		r.error("could not find module by name='%s'", e.Module)
+	}
+}
+
+// failRemove shows why a module was not removed.
+func (r *modprobeRun) failRemove(e *modprobe.Error) (fatal bool) {
+	switch {
+	case errors.Is(e.Err, modprobe.ErrInUse):
+		r.missing("Module %s is in use.", e.Module)
+		if users := r.p.Holders(e.Module); len(users) > 0 {
+			r.hint("%s is used by %s; --remove-holders removes them first", e.Module, strings.Join(users, " "))
+		}
+	case errors.Is(e.Err, modprobe.ErrBuiltin):
+		r.missing("Module %s is builtin.", e.Module)
+	case errors.Is(e.Err, modprobe.ErrNotLoaded):
+		r.missing("Module %s is not in kernel.", e.Module)
+	case isCommand(e.Err):
+		r.missing("Error running remove command for %s", e.Module)
+	default:
+		r.error("could not remove '%s': %s", e.Module, errnoText(e.Err))
+		return false
+	}
+	return true
+}
+
+// report shows what the library passes over.
+func (r *modprobeRun) report(err error) {
+	var config *modprobe.ConfigError
+	var table *modprobe.TableError
+	var e *modprobe.Error
+	switch {
+	case errors.As(err, &config):
+		r.reportConfig(config)
+	case errors.As(err, &table):
+		r.reportTable(table)
+	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrBlacklisted):
+		r.log(levelInfo, "Module %s is blacklisted: not inserted", e.Module)
+	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrForbidden):
+		r.log(levelInfo, "Module %s is forbidden %s: not inserted", e.Module, e.Reason)
+	case errors.As(err, &e) && e.Op == "remove":
+		r.error("could not remove '%s': %s", e.Module, errnoText(e.Err))
+	case errors.As(err, &e) && e.Op == "resolve":
+		r.error("%s", err)
+	case errors.As(err, &e):
+		r.detail(e)
+	}
+}
+
+// reportConfig shows a line, or a file, of the configuration that is passed over; even with -q, as kmod, which reads
+// the configuration before it is quiet.
+func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
+	level := r.level
+	r.level = max(level, levelError)
+	defer func() { r.level = level }()
+	switch {
+	case e.File == "/proc/cmdline":
+		r.error("Ignoring bad option on kernel command line while parsing module name: '%s'", e.Text)
+	case errors.Is(e.Err, modprobe.ErrDeprecated):
+		r.error("%s: command %s is deprecated and not parsed anymore", e.File, e.Text)
+	case errors.Is(e.Err, modprobe.ErrDirective):
+		r.error("%s line %d: ignoring bad line starting with '%s'", e.File, e.Line, e.Text)
+	case errors.Is(e.Err, confd.ErrDirectory):
+		r.error("Directories inside directories are not supported: %s", e.File)
+	case errors.Is(e.Err, fs.ErrNotExist), isPathError(e.Err):
+		r.error("Cannot stat directory entry: %s", e.File)
+	default:
+		r.error("%s", e)
+	}
+}
+
+// reportTable shows that a table is not used.
+func (r *modprobeRun) reportTable(e *modprobe.TableError) {
+	var format *index.FormatError
+	switch {
+	case errors.As(e.Err, &format) && format.Off == 0:
+		r.error("magic check fail: %x instead of %x", format.Got, format.Want)
+	case errors.As(e.Err, &format):
+		r.error("major version check fail: %d instead of %d", format.Got, format.Want)
+	default:
+		r.warning("%s", e)
+	}
+}
+
+// hint adds a line of ours to a message of kmod's: why it may be, and what to do.
+func (l *logger) hint(format string, args ...any) {
+	if l.level >= levelError {
+		level := l.level
+		l.level = levelNotice
+		l.notice(format, args...)
+		l.level = level
+	}
+}

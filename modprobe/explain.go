@@ -1,0 +1,191 @@
+package modprobe
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+)
+
+// Logger is a Kernel that can be listened to. [Running] and the kernel of modprobetest are; a Kernel that is not
+// leaves Error.Reason to what can be told without.
+type Logger interface {
+	// Listen returns the kernel's log from now on.
+	Listen() (Log, error)
+}
+
+// Log is what the kernel says.
+type Log interface {
+	// Skip forgets what has been said until now.
+	Skip()
+	// Lines returns what has been said since the last Skip or Lines, without waiting.
+	Lines() []string
+	// Close ends listening.
+	Close() error
+}
+
+// listen makes reason hear what the kernel says from now on.
+func (r *runner) listen() {
+	if !r.listening {
+		r.listening = true
+		if k, ok := r.p.kernel.(Logger); ok {
+			r.log, _ = k.Listen()
+		}
+		return
+	}
+	if r.log != nil {
+		r.log.Skip()
+	}
+}
+
+// reason says in plain words why a module was not inserted: first what the kernel said about it, then what is known
+// about an error of that kind.
+func (r *runner) reason(s *Step, err error) string {
+	var words []string
+	if r.log != nil {
+		words = about(s.Module.Name, r.log.Lines())
+	}
+	if hint := r.p.hint(err, words); hint != "" {
+		words = append(words, hint)
+	}
+	return strings.Join(words, "; ")
+}
+
+// about picks the lines that are about the insertion of a module.
+func about(module string, lines []string) (words []string) {
+	for _, line := range lines {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, module+":"),
+			strings.Contains(line, "'"+module+"'"),
+			strings.HasPrefix(line, "Module "+module+" "),
+			strings.HasPrefix(line, "module "+module+":"):
+		case strings.HasPrefix(line, "Loading of "), strings.HasPrefix(line, "Lockdown: "),
+			strings.HasPrefix(line, "Invalid "), strings.HasPrefix(line, "Only one .modinfo"),
+			strings.HasPrefix(line, "module: "), strings.HasPrefix(line, "decompression failed"),
+			strings.HasPrefix(line, "PKCS#7 "), strings.HasPrefix(line, "LoadPin: "):
+		default:
+			continue
+		}
+		if strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") {
+			continue
+		}
+		words = append(words, line)
+	}
+	const most = 4
+	if len(words) > most {
+		words = append(words[:most], "…")
+	}
+	return words
+}
+
+// hint says what an errno means for the loading of a module, where the kernel's own words do not.
+func (p *Prober) hint(err error, words []string) string {
+	said := func(text string) bool {
+		for _, w := range words {
+			if strings.Contains(w, text) {
+				return true
+			}
+		}
+		return false
+	}
+	is := func(errno error) bool { return errors.Is(err, errno) }
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !is(syscall.ENOENT), isPath(err):
+		return ""
+	case is(eKeyRejected), is(eNoKey), is(eKeyExpired), is(eBadMsg):
+		return "the module's signature is missing or not from a key this kernel trusts" + p.secureBoot()
+	case is(syscall.EPERM):
+		return p.noPermission(said)
+	case is(eNoExec) && said("version magic"):
+		return "it was built for another kernel"
+	case is(eNoExec) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
+		return "it was built against other versions of what it uses; modprobe --show-modversions lists them"
+	case is(syscall.ENOENT) && said("Unknown symbol"):
+		return "a module it needs is missing, or does not export that; run depmod if modules have changed"
+	case is(eNoExec) && len(words) == 0:
+		return "the kernel takes it for no module of its own (other version, machine or settings)"
+	case is(eNoDev) && len(words) == 0:
+		return "the module found no device of its own"
+	case is(eTextBusy):
+		return "the file is open for writing"
+	case is(eNoSys):
+		return "this kernel loads no modules"
+	}
+	return ""
+}
+
+// isPath reports whether an error is about the file and not from the kernel.
+func isPath(err error) bool {
+	var e *fs.PathError
+	return errors.As(err, &e)
+}
+
+// noPermission says why the kernel may have answered EPERM.
+func (p *Prober) noPermission(said func(string) bool) string {
+	if said("blacklisted") {
+		return "module_blacklist= on the kernel's command line names it"
+	}
+	if data, _ := fs.ReadFile(p.fsys, "proc/sys/kernel/modules_disabled"); strings.TrimSpace(string(data)) == "1" {
+		return "modules have been switched off until the next boot (kernel.modules_disabled)"
+	}
+	if said("Lockdown") || said("unsigned module") {
+		return "the kernel is locked down and takes signed modules only" + p.secureBoot()
+	}
+	if !p.capable() {
+		return "no CAP_SYS_MODULE: root of the host is needed, in a container also --cap-add SYS_MODULE"
+	}
+	if lockdown := p.lockdown(); lockdown != "" && lockdown != "none" {
+		return "the kernel is locked down (" + lockdown + ") and takes signed modules only" + p.secureBoot()
+	}
+	return ""
+}
+
+// capable reports whether the process has CAP_SYS_MODULE; true if that cannot be told.
+func (p *Prober) capable() bool {
+	const sysModule = 16
+	data, err := fs.ReadFile(p.fsys, "proc/self/status")
+	if err != nil {
+		return true
+	}
+	_, rest, ok := strings.Cut(string(data), "\nCapEff:")
+	if !ok {
+		return true
+	}
+	text, _, _ := strings.Cut(rest, "\n")
+	mask, ok := parseHex(strings.TrimSpace(text))
+	return !ok || mask>>sysModule&1 == 1
+}
+
+// parseHex reads a hexadecimal number without prefix.
+func parseHex(s string) (n uint64, ok bool) {
+	for _, c := range []byte(s) {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			n = n<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return n, s != ""
+}
+
+// lockdown returns the mode of the lockdown security module: "none", "integrity" or "confidentiality".
+func (p *Prober) lockdown() string {
+	data, _ := fs.ReadFile(p.fsys, "sys/kernel/security/lockdown")
+	_, rest, _ := strings.Cut(string(data), "[")
+	mode, _, _ := strings.Cut(rest, "]")
+	return mode
+}
+
+// secureBoot says so if it is on.
+func (p *Prober) secureBoot() string {
+	const name = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+	data, _ := fs.ReadFile(p.fsys, name)
+	if len(data) == 5 && data[4] == 1 {
+		return "; Secure Boot is on: sign the module with a key enrolled by mokutil"
+	}
+	return ""
+}

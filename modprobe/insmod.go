@@ -1,0 +1,196 @@
+package modprobe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/koelf"
+)
+
+// Insmod loads the module in f, without looking at names, needs or configuration. Flags are IgnoreModversions and
+// IgnoreVermagic. Errors are errno values, possibly wrapped.
+//
+// A compressed file goes to the kernel as it is if /sys/module/compression names its format. A file the kernel does
+// not expand, or refuses to, is expanded here and given to the kernel as memory. A kernel without finit_module(2) gets
+// the image by init_module(2), with what the flags tell it to ignore taken out.
+func (p *Prober) Insmod(f fs.File, params string, flags int) error {
+	head, whole := peek(f)
+	if len(head) < headLen {
+		if isDir(f) {
+			return syscall.EISDIR
+		}
+		return syscall.EINVAL
+	}
+	format := compress.Detect(head)
+	byKernel := format != compress.None && p.decompressor() == format.String()
+	if format == compress.None || byKernel {
+		how := flags
+		if byKernel {
+			how |= CompressedFile
+		}
+		if err := p.kernel.FinitModule(f, params, how); !retry(err, byKernel) {
+			return err
+		}
+	}
+	data, err := whole()
+	if err != nil {
+		return err
+	}
+	image, err := compress.Expand(nil, data, 0)
+	if err != nil {
+		return fmt.Errorf("%w: %w", syscall.EINVAL, err)
+	}
+	if format != compress.None && (flags != 0 || byKernel) {
+		// As a file the image can have flags, and keeps its signature.
+		err := p.kernel.FinitModule(&imageFile{image: image}, params, flags)
+		if !retry(err, false) {
+			return err
+		}
+	}
+	return initModule(p.kernel, image, params, flags)
+}
+
+// InsmodFile loads the module in the file of that name in Options.FS, as [Prober.Insmod]. The error is an *Error
+// with what the kernel said.
+func (p *Prober) InsmodFile(name, params string, flags int) error {
+	r := runner{p: p}
+	defer r.close()
+	f, err := p.fsys.Open(name)
+	s := &Step{Op: OpInsmod, Module: Module{Name: alias.FromPath(name), Path: "/" + name}}
+	if err == nil {
+		defer f.Close()
+		r.listen()
+		err = p.Insmod(f, params, flags)
+	}
+	if err != nil {
+		return &Error{Op: "insert", Module: s.Module.Name, Path: s.Module.Path, Err: err, Reason: r.reason(s, err)}
+	}
+	return nil
+}
+
+// decompressor returns the name of the format that the kernel expands itself; it is asked once.
+func (p *Prober) decompressor() string {
+	p.formatOnce.Do(func() {
+		data, _ := fs.ReadFile(p.fsys, "sys/module/compression")
+		p.format = strings.TrimSuffix(string(data), "\n")
+	})
+	return p.format
+}
+
+// headLen is how many bytes tell the format of a file.
+const headLen = 6
+
+// retry reports whether finit_module failed in a way that another call may not: there is no such call or no
+// descriptor, or, if it was to expand the file, that is what it may have failed at (CRC64 in xz, a large window, no
+// decompressor, a security module).
+func retry(err error, compressed bool) bool {
+	if err == nil {
+		return false
+	}
+	refusals := []error{eNoSys, errors.ErrUnsupported}
+	if compressed {
+		refusals = append(refusals, syscall.EINVAL, eNoExec, eFBig, eNoMem, syscall.EPERM, syscall.EACCES)
+	}
+	for _, refusal := range refusals {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
+// initModule loads an image by init_module(2), which has no flags: what it is to ignore is taken out of a copy.
+func initModule(k Kernel, image []byte, params string, flags int) error {
+	if flags != 0 {
+		f, err := koelf.Parse(image)
+		if err != nil {
+			return fmt.Errorf("%w: %w", eNoExec, err)
+		}
+		image, err = f.Unversioned(flags&IgnoreModversions != 0, flags&IgnoreVermagic != 0)
+		if err != nil {
+			return err
+		}
+	}
+	return k.InitModule(image, params)
+}
+
+// peek returns the first bytes of a file, and a function for all of them. A file that can be read at an offset is not
+// moved: finit_module does not care, but a second reader would.
+func peek(f fs.File) (head []byte, whole func() ([]byte, error)) {
+	head = make([]byte, headLen)
+	if at, ok := f.(io.ReaderAt); ok {
+		n, _ := at.ReadAt(head, 0)
+		return head[:n], func() ([]byte, error) { return readAll(io.NewSectionReader(at, 0, maxModule+1)) }
+	}
+	n, _ := io.ReadFull(f, head)
+	head = head[:n]
+	return head, func() ([]byte, error) {
+		rest, err := readAll(f)
+		return append(head, rest...), err
+	}
+}
+
+// maxModule is the size up to which a module file is read.
+const maxModule = compress.DefaultLimit
+
+func readAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxModule+1))
+	if err == nil && len(data) > maxModule {
+		err = eFBig
+	}
+	return data, err
+}
+
+func isDir(f fs.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.IsDir()
+}
+
+// imageFile is a module in memory given to FinitModule.
+type imageFile struct {
+	image []byte
+	off   int
+}
+
+// Read reads the image from where the last Read ended.
+func (f *imageFile) Read(b []byte) (int, error) {
+	if f.off == len(f.image) {
+		return 0, io.EOF
+	}
+	n := copy(b, f.image[f.off:])
+	f.off += n
+	return n, nil
+}
+
+// Close does nothing.
+func (f *imageFile) Close() error { return nil }
+
+// Stat describes the image.
+func (f *imageFile) Stat() (fs.FileInfo, error) { return imageInfo{f}, nil }
+
+type imageInfo struct{ f *imageFile }
+
+// Name returns a name for messages.
+func (i imageInfo) Name() string { return "module in memory" }
+
+// Size returns the length of the image.
+func (i imageInfo) Size() int64 { return int64(len(i.f.image)) }
+
+// Mode returns that of a plain file.
+func (i imageInfo) Mode() fs.FileMode { return 0o400 }
+
+// ModTime returns no time.
+func (i imageInfo) ModTime() time.Time { return time.Time{} }
+
+// IsDir returns false.
+func (i imageInfo) IsDir() bool { return false }
+
+// Sys returns nil.
+func (i imageInfo) Sys() any { return nil }

@@ -1,0 +1,269 @@
+package modprobe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The operations of a Step.
+const (
+	// OpInsmod inserts a module.
+	OpInsmod = "insmod"
+	// OpInstall runs an install command instead.
+	OpInstall = "install"
+	// OpBuiltin does nothing: the module is a part of the kernel.
+	OpBuiltin = "builtin"
+	// OpRmmod removes a module.
+	OpRmmod = "rmmod"
+	// OpRemove runs a remove command instead.
+	OpRemove = "remove"
+)
+
+// Plan is what to do, in order.
+type Plan []Step
+
+// Step is one thing to do.
+type Step struct {
+	// Op is what to do: OpInsmod, OpInstall, OpBuiltin, OpRmmod or OpRemove.
+	Op string
+	// Module is the module to do it with.
+	Module Module
+	// Params is the text of parameters the kernel gets: those of the configuration, a blank, and, for a module that
+	// was asked for, those that were asked for.
+	Params string
+	// Command is the shell command of OpInstall and OpRemove as it is configured, $CMDLINE_OPTS still in it.
+	Command string
+	// Group counts the modules that were asked for: an alias may have several, and a step that fails ends the steps
+	// of its own group only.
+	Group int
+	// Requested is set for the module that was asked for, and not for what it drags along.
+	Requested bool
+	// Required is set if the group has failed when this step fails. The modules of a softdep are not required.
+	Required bool
+	// Flags are IgnoreModversions and IgnoreVermagic for OpInsmod, RemoveForce for OpRmmod.
+	Flags int
+	// FirstTime makes it a failure that there is nothing to do.
+	FirstTime bool
+	// Wait is how long OpRmmod tries again while the module is in use.
+	Wait time.Duration
+	// Err, if it is not nil, is why the step must fail; nothing is done then. Err of OpRmmod may be ErrInUse.
+	Err error
+}
+
+// String returns the line that modprobe --show-depends prints for the step: "insmod /lib/modules/… a=1". It is empty
+// if there is nothing to print: a module that does not exist.
+func (s Step) String() string {
+	switch s.Op {
+	case OpInsmod:
+		if s.Module.Path == "" {
+			return ""
+		}
+		return OpInsmod + " " + s.Module.Path + " " + s.Params
+	case OpInstall:
+		return OpInstall + " " + s.Command + " " + s.Params
+	case OpRemove:
+		return OpRemove + " " + expand(s.Command, "")
+	default:
+		return s.Op + " " + s.Module.Name
+	}
+}
+
+// PlanOptions change what is planned. The zero value is "modprobe NAME".
+type PlanOptions struct {
+	// Params are parameters for the module that is asked for, separated by blanks.
+	Params string
+	// ShowAll plans the steps for modules that are loaded or builtin too, as --show-depends.
+	ShowAll bool
+	// FirstTime makes it an error that the module is loaded already.
+	FirstTime bool
+	// IgnoreCommands passes over install or remove commands and softdeps of the module asked for, as --ignore-install.
+	IgnoreCommands bool
+	// UseBlacklist applies the blacklist to names too, not only to aliases.
+	UseBlacklist bool
+	// AllowForbidden passes over forbid directives.
+	AllowForbidden bool
+	// Flags are IgnoreModversions and IgnoreVermagic, for every module that is inserted.
+	Flags int
+}
+
+// Plan returns the steps that load the modules a name, an alias or an absolute path stands for: what they need,
+// their softdeps, themselves. There are none if everything is loaded already. The error is an *Error.
+func (p *Prober) Plan(name string, o *PlanOptions) (Plan, error) {
+	if o == nil {
+		o = new(PlanOptions)
+	}
+	b := builder{search: newSearch(p), o: o}
+	nodes, err := b.find(name)
+	if err != nil {
+		if errors.Is(err, ErrNoTables) && p.state(name).inKernel() && !o.ShowAll {
+			return nil, nil // no tree here, but the module is there: a container, say
+		}
+		return nil, err
+	}
+	for i, n := range nodes {
+		if err := b.group(i, n); err != nil {
+			return nil, err
+		}
+	}
+	return b.plan, nil
+}
+
+// builder makes a Plan. The order is that of kmod_module_get_probe_list.
+type builder struct {
+	*search
+	o     *PlanOptions
+	plan  Plan
+	index int   // of the group
+	top   *node // the module the group is for
+}
+
+// group adds the steps for one module.
+func (b *builder) group(i int, n *node) error {
+	b.index, b.top = i, n
+	if !b.o.ShowAll && b.p.state(n.name).inKernel() {
+		if b.o.FirstTime {
+			b.plan = append(b.plan, Step{Op: OpInsmod, Module: n.module(), Group: i, Requested: true, Required: true, Err: ErrLoaded})
+		}
+		return nil
+	}
+	config := b.p.Config()
+	if (n.alias != "" || b.o.UseBlacklist) && config.Blacklisted(n.name) {
+		b.p.report(&Error{Op: "insert", Module: n.name, Err: ErrBlacklisted})
+		return nil
+	}
+	for _, m := range b.nodes {
+		m.visited, m.required = false, false
+	}
+	b.visit(n, true)
+	return b.checkForbidden(config)
+}
+
+// visit adds a module with what it needs, unless that has been done.
+func (b *builder) visit(n *node, top bool) {
+	if n.visited {
+		return
+	}
+	n.visited = true
+	b.fill(n)
+	if top {
+		n.required = true
+		for _, d := range n.deps {
+			d.required = true
+		}
+	}
+	for _, d := range n.deps {
+		b.soft(d, false)
+	}
+	b.soft(n, top && b.o.IgnoreCommands)
+}
+
+// soft adds a module between its softdeps. alone leaves these, and its install command, out.
+func (b *builder) soft(n *node, alone bool) {
+	b.fill(n)
+	if alone {
+		b.add(n, true)
+		return
+	}
+	dep := b.p.Config().softdep(n.name)
+	for _, name := range dep.Pre {
+		for _, m := range b.lookup(name) {
+			b.visit(m, false)
+		}
+	}
+	b.add(n, false)
+	for _, name := range dep.Post {
+		for _, m := range b.lookup(name) {
+			b.visit(m, false)
+		}
+	}
+}
+
+// add appends the step for one module, if there is something to do.
+func (b *builder) add(n *node, alone bool) {
+	state := b.p.state(n.name)
+	if state.inKernel() && !b.o.ShowAll {
+		return
+	}
+	config := b.p.Config()
+	step := Step{
+		Op: OpInsmod, Module: n.module(), Group: b.index, Requested: n == b.top, Required: n.required,
+		Flags: b.o.Flags, FirstTime: n == b.top && b.o.FirstTime,
+	}
+	if n == b.top {
+		step.Params = b.o.Params
+	}
+	if settings := config.settings(n.name, n.alias); settings != "" {
+		step.Params = settings + " " + step.Params // kmod passes the blank on even when nothing follows
+	}
+	if !alone {
+		step.Command = n.install
+		if step.Command == "" {
+			step.Command = command(config.Install, n.name)
+		}
+	}
+	switch {
+	case step.Command != "":
+		step.Op = OpInstall
+	case n.path == "" && state == builtin:
+		step.Op = OpBuiltin
+	}
+	b.plan = append(b.plan, step)
+}
+
+// checkForbidden looks for steps of this group that a forbid directive rules out. One that is required is an error, the
+// others are left out.
+func (b *builder) checkForbidden(config *Config) error {
+	if len(config.Forbid) == 0 || b.o.AllowForbidden {
+		return nil
+	}
+	var failed error
+	b.plan = slices.DeleteFunc(b.plan, func(s Step) bool {
+		if s.Group != b.index || s.Op != OpInsmod && s.Op != OpInstall {
+			return false
+		}
+		rule := config.Forbidden(s.Module.Name)
+		if rule == nil {
+			return false
+		}
+		err := &Error{Op: "insert", Module: s.Module.Name, Requested: b.top.name, Path: s.Module.Path, Err: ErrForbidden, Reason: rule.String()}
+		if !s.Required {
+			b.p.report(err)
+			return true
+		}
+		if failed == nil {
+			failed = err
+		}
+		return false
+	})
+	return failed
+}
+
+// String returns where a rule stands and why, for people.
+func (r *Rule) String() string {
+	text := "by " + r.File
+	if r.Line > 0 {
+		text += ":" + strconv.Itoa(r.Line)
+	}
+	if r.Reason != "" {
+		text += " (" + r.Reason + ")"
+	}
+	return text
+}
+
+// notFound returns why a name leads nowhere.
+func (p *Prober) notFound() error {
+	if _, err := fs.Stat(p.fsys, p.dirName); err != nil {
+		return fmt.Errorf("%w: %w %s", ErrNotFound, ErrNoTables, p.dir)
+	}
+	return ErrNotFound
+}
+
+// expand puts the parameters into a command.
+func expand(command, params string) string {
+	return strings.ReplaceAll(command, "$CMDLINE_OPTS", params)
+}

@@ -1,0 +1,89 @@
+package modprobe
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/confd"
+)
+
+// configDirs are the folders of modprobe.d(5), the strongest first.
+func configDirs() []string {
+	return []string{"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"}
+}
+
+// Config returns the configuration. It is shared: do not change it.
+func (p *Prober) Config() *Config {
+	c := p.base()
+	p.tailOnce.Do(func() { p.addTail(c) })
+	return c
+}
+
+// base returns the configuration without modules.softdep and modules.weakdep, which most lookups do not need.
+func (p *Prober) base() *Config {
+	p.configOnce.Do(func() { p.config = p.readConfig() })
+	return p.config
+}
+
+// readConfig reads the files and the kernel's command line.
+func (p *Prober) readConfig() *Config {
+	c := &Config{softdepAt: -1, weakdepAt: -1}
+	if !p.opts.NoConfig {
+		places := p.opts.Config
+		if places == nil {
+			places = configDirs()
+		}
+		files, problems := confd.Files(p.fsys, places)
+		for _, problem := range problems {
+			p.reportProblem(problem)
+		}
+		for _, file := range files {
+			c.mark(file.Name)
+			c.parse(file, p.report)
+		}
+	}
+	c.mark("")
+	if f, err := p.fsys.Open(strings.TrimPrefix(cmdlineFile, "/")); err == nil {
+		data, _ := io.ReadAll(io.LimitReader(f, maxCmdline))
+		f.Close()
+		c.parseCmdline(string(data), p.report)
+	}
+	return c
+}
+
+// reportProblem reports a file that is not read. What cannot be opened is passed over in silence, as by kmod.
+func (p *Prober) reportProblem(problem confd.Problem) {
+	var e *fs.PathError
+	if errors.As(problem.Err, &e) && e.Op != "stat" {
+		return
+	}
+	p.report(&ConfigError{File: problem.Path, Line: problem.Line, Err: problem.Err})
+}
+
+// mark remembers where the entries of modules.softdep and modules.weakdep belong: their files are sorted among the
+// others by name. An empty name is the end.
+func (c *Config) mark(next string) {
+	if c.softdepAt < 0 && (next == "" || next > "modules.softdep") {
+		c.softdepAt = len(c.Softdeps)
+	}
+	if c.weakdepAt < 0 && (next == "" || next > "modules.weakdep") {
+		c.weakdepAt = len(c.Weakdeps)
+	}
+}
+
+// addTail adds the module directory's own modules.softdep and modules.weakdep. Only directives of that kind are
+// expected there; others would come too late to be in order.
+func (p *Prober) addTail(c *Config) {
+	var extra Config
+	for _, name := range []string{"modules.softdep", "modules.weakdep"} {
+		data, err := fs.ReadFile(p.fsys, p.name(name))
+		if err == nil {
+			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, p.report)
+		}
+	}
+	c.Softdeps = slices.Insert(c.Softdeps, c.softdepAt, extra.Softdeps...)
+	c.Weakdeps = slices.Insert(c.Weakdeps, c.weakdepAt, extra.Weakdeps...)
+}

@@ -1,0 +1,232 @@
+package modprobe
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"iter"
+	"strings"
+	"sync"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/glob"
+	"github.com/gomodprobe/gomodprobe/internal/index"
+)
+
+// table is one of the tables of a module directory, from its .bin file or from something slower.
+type table interface {
+	// Lookup returns the first value of a key.
+	Lookup(key string) (string, bool)
+	// Search appends the values of all keys that match, as patterns, a name.
+	Search(dst []index.Value, name string) []index.Value
+	// All returns every entry, in order.
+	All() iter.Seq2[string, index.Value]
+}
+
+// tables are the tables of the module directory. Each is opened when it is first asked, since most calls need one or
+// two of them: a name that does not exist is what the kernel asks for most of the time.
+type tables struct {
+	// dep leads from a module to a line of modules.dep, alias and symbols from patterns to modules, builtinAlias to
+	// builtin ones; builtin has only keys.
+	dep, alias, symbols, builtin, builtinAlias lazyTable
+	// tree is the module directory itself, read when there are no tables.
+	tree lazyTree
+}
+
+// lazyTable is a table that is opened once.
+type lazyTable struct {
+	once sync.Once
+	table
+}
+
+// get returns the table, opened by open the first time.
+func (t *lazyTable) get(open func() table) table {
+	t.once.Do(func() { t.table = open() })
+	return t.table
+}
+
+// dep returns the table of the modules' files.
+func (p *Prober) dep() table {
+	return p.tables.dep.get(func() table {
+		if t := p.open("modules.dep", readDep, true); t != nil {
+			return t
+		}
+		return p.tree()
+	})
+}
+
+// alias returns the table of alias patterns.
+func (p *Prober) alias() table {
+	return p.tables.alias.get(func() table {
+		if t := p.open("modules.alias", readAlias, true); t != nil {
+			return t
+		}
+		return p.tree().aliases(p)
+	})
+}
+
+// symbols returns the table of exported symbols.
+func (p *Prober) symbols() table {
+	return p.tables.symbols.get(func() table { return orEmpty(p.open("modules.symbols", readAlias, true)) })
+}
+
+// builtin returns the table of the builtin modules' names.
+func (p *Prober) builtin() table {
+	return p.tables.builtin.get(func() table { return orEmpty(p.open("modules.builtin", readBuiltin, false)) })
+}
+
+// builtinAlias returns the table of the builtin modules' aliases.
+func (p *Prober) builtinAlias() table {
+	return p.tables.builtinAlias.get(func() table {
+		if t := p.openIndex("modules.builtin.alias.bin"); t != nil {
+			return t
+		}
+		return orEmpty(p.openText("modules.builtin.modinfo", readBuiltinModinfo))
+	})
+}
+
+// orEmpty returns a table without entries for no table.
+func orEmpty(t table) table {
+	if t == nil {
+		return list(nil)
+	}
+	return t
+}
+
+// open opens NAME.bin, or the text file NAME that it was made from, and nil if there is neither. warn says whether
+// reading the text is worth a report.
+func (p *Prober) open(name string, read func([]byte) list, warn bool) table {
+	if t := p.openIndex(name + ".bin"); t != nil {
+		return t
+	}
+	t := p.openText(name, read)
+	if t != nil && warn {
+		p.report(&TableError{File: p.path(name + ".bin"), Instead: name, Err: errNoTable})
+	}
+	return t
+}
+
+var errNoTable = errors.New("missing or damaged")
+
+// openIndex opens a .bin table. A damaged one is reported; one without even a header is what depmod makes of a kernel
+// without the list of builtin modules.
+func (p *Prober) openIndex(name string) table {
+	x, err := index.Open(p.fsys, p.name(name))
+	if err == nil {
+		return x
+	}
+	var format *index.FormatError
+	if errors.As(err, &format) && format.Want != 0 {
+		p.report(&TableError{File: p.path(name), Err: format})
+	}
+	return nil
+}
+
+// openText reads a text table.
+func (p *Prober) openText(name string, read func([]byte) list) table {
+	data, err := fs.ReadFile(p.fsys, p.name(name))
+	if err != nil {
+		return nil
+	}
+	return read(data)
+}
+
+// list is a table in memory. Its entries are looked at one by one; their order is that of their priority.
+type list []entry
+
+// entry is one key, which may be a pattern, and one value.
+type entry struct{ key, value string }
+
+// Lookup returns the first value of a key.
+func (l list) Lookup(key string) (string, bool) {
+	for i := range l {
+		if l[i].key == key {
+			return l[i].value, true
+		}
+	}
+	return "", false
+}
+
+// Search appends the values whose keys match.
+func (l list) Search(dst []index.Value, name string) []index.Value {
+	for i, e := range l {
+		if e.key == name || strings.ContainsAny(e.key, `*?[\`) && glob.Match(e.key, name) {
+			dst = append(dst, index.Value{Priority: uint32(i), Value: e.value})
+		}
+	}
+	return dst
+}
+
+// All returns every entry.
+func (l list) All() iter.Seq2[string, index.Value] {
+	return func(yield func(string, index.Value) bool) {
+		for i, e := range l {
+			if !yield(e.key, index.Value{Priority: uint32(i), Value: e.value}) {
+				return
+			}
+		}
+	}
+}
+
+// Aliases returns the patterns of modules.alias and modules.symbols, in the order in which modprobe -c prints them.
+func (p *Prober) Aliases() iter.Seq[Alias] {
+	return func(yield func(Alias) bool) {
+		for _, t := range []table{p.alias(), p.symbols()} {
+			for key, v := range t.All() {
+				if !yield(Alias{key, v.Value}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// readDep reads modules.dep: "FILE: FILE…", the key being the first file's module.
+func readDep(data []byte) (l list) {
+	for line := range bytes.Lines(data) {
+		text := strings.TrimRight(string(line), "\r\n")
+		if file, _, ok := strings.Cut(text, ":"); ok && file != "" && file[0] != '#' {
+			l = append(l, entry{alias.FromPath(file), text})
+		}
+	}
+	return l
+}
+
+// readAlias reads modules.alias and modules.symbols: "alias PATTERN MODULE".
+func readAlias(data []byte) (l list) {
+	for line := range bytes.Lines(data) {
+		words := strings.Fields(string(line))
+		if len(words) != 3 || words[0] != "alias" {
+			continue
+		}
+		if key, err := alias.Normalize(words[1]); err == nil {
+			l = append(l, entry{key, words[2]})
+		}
+	}
+	return l
+}
+
+// readBuiltin reads modules.builtin: one file name in a line.
+func readBuiltin(data []byte) (l list) {
+	for line := range bytes.Lines(data) {
+		if file := strings.TrimSpace(string(line)); file != "" {
+			l = append(l, entry{alias.FromPath(file), ""})
+		}
+	}
+	return l
+}
+
+// readBuiltinModinfo reads modules.builtin.modinfo: "MODULE.alias=PATTERN" among others, each ending in NUL.
+func readBuiltinModinfo(data []byte) (l list) {
+	for record := range bytes.SplitSeq(data, []byte{0}) {
+		module, text, ok := strings.Cut(string(record), ".")
+		pattern, isAlias := strings.CutPrefix(text, "alias=")
+		if !ok || !isAlias {
+			continue
+		}
+		if key, err := alias.Normalize(pattern); err == nil {
+			l = append(l, entry{key, module})
+		}
+	}
+	return l
+}
