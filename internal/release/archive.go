@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+)
+
+// writeArchives makes one .tar.gz and one bill of materials a target, and SHA256SUMS of them all.
+func writeArchives(ctx context.Context, r *release) error {
+	var made []string
+	for _, b := range r.binaries {
+		name := fmt.Sprintf("gomodprobe_%s_linux_%s", r.version, b.target.name)
+		files, err := archiveTree(r, name, b)
+		if err != nil {
+			return err
+		}
+		var data bytes.Buffer
+		if err := files.tar(&data, r.time); err != nil {
+			return err
+		}
+		bill, err := billOfMaterials(ctx, r, b)
+		if err != nil {
+			return err
+		}
+		for file, content := range map[string][]byte{name + ".tar.gz": compress(data.Bytes()), name + ".cdx.json": bill} {
+			if err := os.WriteFile(filepath.Join(r.out, file), content, 0o644); err != nil {
+				return err
+			}
+			made = append(made, file)
+		}
+		fmt.Printf("%s.tar.gz: %d bytes of program\n", name, len(files[path.Join(name, "gomodprobe")].data))
+	}
+	return writeSums(r.out, made)
+}
+
+// archiveTree is the content of an archive, in a folder of its name.
+func archiveTree(r *release, name string, b binary) (tree, error) {
+	files := tree{path.Join(name, "LICENSES.third-party"): {mode: 0o644, data: r.thanks}}
+	if err := files.add(path.Join(name, "gomodprobe"), b.path, 0o755); err != nil {
+		return nil, err
+	}
+	for _, doc := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
+		if err := files.add(path.Join(name, doc), filepath.Join(r.root, doc), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	if err := files.addAll(path.Join(name, "man"), filepath.Join(r.root, "docs/man/*.[58]")); err != nil {
+		return nil, err
+	}
+	return files, files.addAll(path.Join(name, "completions"), filepath.Join(r.root, "docs/completions/*gomodprobe*"))
+}
+
+// writeSums writes SHA256SUMS as sha256sum --check reads it.
+func writeSums(dir string, names []string) error {
+	slices.Sort(names)
+	var sums bytes.Buffer
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(data), name)
+	}
+	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), sums.Bytes(), 0o644)
+}
