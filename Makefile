@@ -2,6 +2,9 @@
 # make demo       boot a real kernel and load modules in it (KERNEL=5.10|6.1|6.12|7.2)
 # make test       all tests
 # make install    PREFIX=/usr/local DESTDIR=
+# make release    archives for ten architectures, checksums, bills of materials and a container image in dist/
+# make deb        a Debian package in dist/
+# make test-field in Debian, containers and u-root, with the programs that call the tools there (root rights)
 
 GO       ?= go
 PREFIX   ?= /usr/local
@@ -12,7 +15,7 @@ TOOLS    := modprobe depmod modinfo insmod rmmod lsmod kmod goinitramfs
 MAXSIZE  := 3500000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test test-long need lint fuzz bench install clean
+.PHONY: help build test test-long test-field need lint fuzz bench install release deb clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -68,6 +71,17 @@ install: build
 	@for t in $(TOOLS); do ln -sfn gomodprobe '$(DESTDIR)$(PREFIX)/bin/'$$t; done
 	@for s in 5 8; do install -m 644 docs/man/*.$$s '$(DESTDIR)$(PREFIX)/share/man/man'$$s; done
 
+release:
+	$(GO) run ./internal/release -o dist archives oci
+
+deb:
+	$(GO) run ./internal/release -o dist -arch host deb
+
+test-field: need
+	@sh internal/kmodtest/need.sh debootstrap=debootstrap chroot=coreutils unshare=util-linux mke2fs=e2fsprogs
+	@echo "proving things with the programs that people use (kept in the cache folder: a Debian 12 root)"
+	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/field
+
 clean:
-	@echo "removing bin (the cache folder with kernels stays: see README.md)"
-	@rm -rf bin
+	@echo "removing bin and dist (the cache folder with kernels stays: see README.md)"
+	@rm -rf bin dist

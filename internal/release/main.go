@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ import (
 
 func main() {
 	out := flag.String("o", "dist", "the folder that gets the files")
-	arch := flag.String("arch", "", "architectures, comma-separated, such as amd64,armv7 (default all)")
+	arch := flag.String("arch", "", "architectures, comma-separated, such as amd64,armv7; host is this one (default all)")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: release [-o DIR] [-arch LIST] archives|deb|oci ...")
 		flag.PrintDefaults()
@@ -53,11 +54,17 @@ type binary struct {
 	path   string
 }
 
-// A product is something that a release can make.
-var products = map[string]func(context.Context, *release) error{
-	"archives": writeArchives,
-	"deb":      writeDebs,
-	"oci":      writeImage,
+// product returns what makes a product, nil if there is none of this name.
+func product(name string) func(context.Context, *release) error {
+	switch name {
+	case "archives":
+		return writeArchives
+	case "deb":
+		return writeDebs
+	case "oci":
+		return writeImage
+	}
+	return nil
 }
 
 func run(ctx context.Context, out, arch string, names []string) error {
@@ -65,7 +72,7 @@ func run(ctx context.Context, out, arch string, names []string) error {
 		names = []string{"archives"}
 	}
 	for _, name := range names {
-		if products[name] == nil {
+		if product(name) == nil {
 			return fmt.Errorf("unknown product %q; there are archives, deb and oci", name)
 		}
 	}
@@ -93,7 +100,7 @@ func run(ctx context.Context, out, arch string, names []string) error {
 		return err
 	}
 	for _, name := range names {
-		if err := products[name](ctx, r); err != nil {
+		if err := product(name)(ctx, r); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -107,6 +114,11 @@ func choose(list string) ([]target, error) {
 	}
 	var chosen []target
 	for _, name := range strings.Split(list, ",") {
+		if name == "host" {
+			if name = runtime.GOARCH; name == "arm" {
+				name = "armv7"
+			}
+		}
 		i := slices.IndexFunc(targets, func(t target) bool { return t.name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("unknown architecture %q; there are %s", name, targetNames())

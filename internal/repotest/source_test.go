@@ -201,7 +201,7 @@ func TestManners(t *testing.T) {
 		if s.isTest() {
 			continue
 		}
-		library := !strings.HasPrefix(s.name, "cmd/")
+		library := s.file.Name.Name != "main" && !strings.HasPrefix(s.name, "cmd/")
 		for _, d := range s.file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
 				t.Errorf("%v: an init function", s.pos(f))
