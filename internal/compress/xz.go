@@ -4,31 +4,332 @@ package compress
 
 import (
 	"bytes"
-	"io"
-
-	"github.com/mikelolasagasti/xz"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash"
+	"hash/crc32"
+	"hash/crc64"
+	"sync"
 )
 
-// maxDict is the largest dictionary accepted; xz -9 uses half of it.
-const maxDict = 128 << 20
+// This file reads the container of xz: streams of blocks with checks, and an
+// index. A block that has other filters than LZMA2 is left to a library; no
+// kernel's build makes such module files.
+
+var errFilter = errors.New("filters other than LZMA2")
+
+// xzs holds idle decoders.
+var xzs = sync.Pool{New: func() any { return new(lzma) }}
 
 // expandXz decodes all streams of an xz file.
 func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
-	in := bytes.NewReader(src)
-	z, err := xz.NewReader(in, maxDict)
-	if err != nil {
-		return nil, int64(len(src) - in.Len()), err
+	d := xzs.Get().(*lzma)
+	defer xzs.Put(d)
+	x := xzFile{lzma: d, src: src, limit: limit}
+	out, err := x.expand(dst)
+	if err == errFilter {
+		return expandXzSlow(dst, src, limit)
 	}
-	out, err := readAll(dst, z, limit)
-	return out, int64(len(src) - in.Len()), err
+	return out, int64(x.pos), err
 }
 
-// streamXz reads the first stream.
-func streamXz(src []byte) (io.Reader, error) {
-	z, err := xz.NewReader(bytes.NewReader(src), 1<<27)
-	if err != nil {
-		return nil, &Error{Xz, 0, err}
+// An xzFile is a file being decoded.
+type xzFile struct {
+	*lzma
+	src    []byte
+	pos    int // how far src has been read
+	limit  int64
+	check  byte // type of check of the stream
+	blocks []xzRecord
+}
+
+// An xzRecord is what the index has about a block.
+type xzRecord struct {
+	stored uint64 // header, data and check, without padding
+	size   uint64 // expanded
+}
+
+const (
+	xzHeaderSize = 12
+	xzMagic      = "\xfd7zXZ\x00"
+	xzFooter     = "YZ"
+	xzLZMA2      = 0x21
+)
+
+func (x *xzFile) expand(dst []byte) ([]byte, error) {
+	if n := backed(xzClaim(x.src), len(x.src), x.limit); n > 0 {
+		dst = grow(dst, n+copySlack)
 	}
-	z.Multistream(false)
-	return z, nil
+	for {
+		var err error
+		if dst, err = x.stream(dst); err != nil {
+			return nil, err
+		}
+		// Streams are followed by zeros, a multiple of four, or nothing.
+		pad := x.pos
+		for x.pos < len(x.src) && x.src[x.pos] == 0 {
+			x.pos++
+		}
+		if (x.pos-pad)%4 != 0 {
+			return nil, errCorrupt
+		}
+		if x.pos == len(x.src) {
+			return dst, nil
+		}
+	}
+}
+
+// xzClaim returns the size that the index of the last stream claims, or 0.
+func xzClaim(src []byte) uint64 {
+	if len(src) < 2*xzHeaderSize || string(src[len(src)-2:]) != xzFooter {
+		return 0
+	}
+	footer := src[len(src)-xzHeaderSize:]
+	size := (uint64(binary.LittleEndian.Uint32(footer[4:])) + 1) * 4
+	if size > uint64(len(src)-xzHeaderSize) {
+		return 0
+	}
+	x := xzFile{src: src, pos: len(src) - xzHeaderSize - int(size)}
+	records, err := x.index()
+	if err != nil {
+		return 0
+	}
+	var total uint64
+	for _, r := range records {
+		if r.size > 1<<48 {
+			return 0
+		}
+		total += r.size
+	}
+	return total
+}
+
+// next returns the next n bytes.
+func (x *xzFile) next(n int) ([]byte, error) {
+	if n > len(x.src)-x.pos {
+		x.pos = len(x.src)
+		return nil, errTruncated
+	}
+	b := x.src[x.pos:][:n]
+	x.pos += n
+	return b, nil
+}
+
+// sumOK reports whether b ends in the CRC32 of the rest.
+func sumOK(b []byte) bool {
+	n := len(b) - 4
+	return crc32.ChecksumIEEE(b[:n]) == binary.LittleEndian.Uint32(b[n:])
+}
+
+// stream decodes one stream.
+func (x *xzFile) stream(dst []byte) ([]byte, error) {
+	start := x.pos
+	header, err := x.next(xzHeaderSize)
+	if err != nil {
+		return nil, err
+	}
+	flags := header[6:8]
+	if string(header[:6]) != xzMagic || !sumOK(header[6:]) || flags[0] != 0 || flags[1] > 15 {
+		x.pos = start
+		return nil, errCorrupt
+	}
+	x.check, x.blocks = flags[1], x.blocks[:0]
+	for x.pos < len(x.src) && x.src[x.pos] != 0 {
+		if dst, err = x.block(dst); err != nil {
+			return nil, err
+		}
+	}
+	index := x.pos
+	records, err := x.index()
+	if err != nil {
+		return nil, err
+	}
+	if len(records) != len(x.blocks) {
+		return nil, errCorrupt
+	}
+	for i := range records {
+		if records[i] != x.blocks[i] {
+			return nil, errCorrupt
+		}
+	}
+	size := x.pos - index
+	footer, err := x.next(xzHeaderSize)
+	if err != nil {
+		return nil, err
+	}
+	back := (int64(binary.LittleEndian.Uint32(footer[4:])) + 1) * 4
+	crc := binary.LittleEndian.Uint32(footer)
+	if crc32.ChecksumIEEE(footer[4:10]) != crc || back != int64(size) ||
+		!bytes.Equal(footer[8:10], flags) || string(footer[10:]) != xzFooter {
+		return nil, errCorrupt
+	}
+	return dst, nil
+}
+
+// index reads an index.
+func (x *xzFile) index() ([]xzRecord, error) {
+	start := x.pos
+	r := vlis{x.src[start:]}
+	if len(r.b) == 0 {
+		return nil, errTruncated
+	}
+	r.b = r.b[1:]
+	count := r.next()
+	var records []xzRecord
+	for ; count > 0 && r.b != nil; count-- {
+		records = append(records, xzRecord{r.next(), r.next()})
+	}
+	if r.b == nil {
+		return nil, errCorrupt
+	}
+	size := len(x.src) - len(r.b) - start
+	all, err := x.next((size+3)&^3 + 4)
+	if err != nil {
+		return nil, err
+	}
+	if !sumOK(all) || !zero(all[size:len(all)-4]) {
+		return nil, errCorrupt
+	}
+	return records, nil
+}
+
+// block decodes one block and verifies its check.
+func (x *xzFile) block(dst []byte) ([]byte, error) {
+	start := x.pos
+	h, err := x.blockHeader()
+	if err != nil {
+		return nil, err
+	}
+	before, dataStart := len(dst), x.pos
+	dst, n, err := x.lzma2(dst, x.src[x.pos:], h.dict, x.limit)
+	x.pos += n
+	if err != nil {
+		return nil, err
+	}
+	if (h.hasStored && h.stored != uint64(n)) || (h.hasSize && h.size != uint64(len(dst)-before)) {
+		return nil, errCorrupt
+	}
+	pad, err := x.next(-(x.pos - start) & 3)
+	if err != nil || !zero(pad) {
+		return nil, errCorrupt
+	}
+	sum, err := x.next(checkSize(x.check))
+	if err != nil {
+		return nil, err
+	}
+	if !checkOK(x.check, dst[before:], sum) {
+		return nil, errCorrupt
+	}
+	stored := uint64(dataStart-start) + uint64(n) + uint64(len(sum))
+	x.blocks = append(x.blocks, xzRecord{stored, uint64(len(dst) - before)})
+	return dst, nil
+}
+
+// An xzBlock is the header of a block.
+type xzBlock struct {
+	hasStored, hasSize bool
+	stored, size       uint64
+	dict               uint32
+}
+
+func (x *xzFile) blockHeader() (h xzBlock, err error) {
+	b, err := x.next((int(x.src[x.pos]) + 1) * 4)
+	if err != nil {
+		return h, err
+	}
+	if !sumOK(b) {
+		return h, errCorrupt
+	}
+	const (
+		moreFilters = 0x03
+		reserved    = 0x3c
+		withStored  = 0x40
+		withSize    = 0x80
+	)
+	flags := b[1]
+	if flags&reserved != 0 {
+		return h, errCorrupt
+	}
+	r := vlis{b[2 : len(b)-4]}
+	if flags&withStored != 0 {
+		h.hasStored, h.stored = true, r.next()
+	}
+	if flags&withSize != 0 {
+		h.hasSize, h.size = true, r.next()
+	}
+	filter := r.next()
+	if r.b == nil {
+		return h, errCorrupt
+	}
+	if flags&moreFilters != 0 || filter != xzLZMA2 {
+		return h, errFilter
+	}
+	size := r.next()
+	if size != 1 || len(r.b) < 1 || r.b[0] > 40 || !zero(r.b[1:]) {
+		return h, errCorrupt
+	}
+	h.dict = dictSize(r.b[0])
+	return h, nil
+}
+
+// dictSize returns the size of the dictionary from its byte, at most 40.
+func dictSize(b byte) uint32 {
+	if b == 40 {
+		return 1<<32 - 1
+	}
+	return uint32(2|b&1) << (b/2 + 11)
+}
+
+// checkSize returns the size of a check. Those which this package does not
+// know have sizes as well, so that they can be passed over, as xz does.
+func checkSize(check byte) int {
+	return [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[check]
+}
+
+// checkOK verifies a check that is known.
+func checkOK(check byte, data, sum []byte) bool {
+	var h hash.Hash
+	switch check {
+	case 1:
+		return crc32.ChecksumIEEE(data) == binary.LittleEndian.Uint32(sum)
+	case 4:
+		return crc64.Checksum(data, crc64.MakeTable(crc64.ECMA)) == binary.LittleEndian.Uint64(sum)
+	case 10:
+		h = sha256.New()
+	default:
+		return true
+	}
+	h.Write(data)
+	return bytes.Equal(h.Sum(nil), sum)
+}
+
+// zero reports whether b has only zeros.
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// vlis reads integers of variable length from b, which is nil after the first
+// one that is bad.
+type vlis struct{ b []byte }
+
+func (r *vlis) next() uint64 {
+	var v uint64
+	for i, c := range r.b {
+		if i == 9 || (c == 0 && i > 0) {
+			break
+		}
+		v |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 {
+			r.b = r.b[i+1:]
+			return v
+		}
+	}
+	r.b = nil
+	return 0
 }
