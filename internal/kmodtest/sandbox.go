@@ -33,11 +33,8 @@ type Sandbox struct {
 	// kernel's usual rules hold: EEXIST for a module that is there, ENOENT and EAGAIN on removing one that is not
 	// there or in use.
 	Answer func(Call) (errno syscall.Errno, ok bool)
-	// HasShell says that /bin/sh and a few commands (echo, true, false, cat, sleep) are there.
-	HasShell bool
-
-	kmod *OracleCmd // nil: not here
-	rec  *recorder
+	kmod   *OracleCmd // nil: not here
+	rec    *recorder
 }
 
 // Call is a system call that changes modules.
@@ -135,6 +132,10 @@ func SandboxAt(t testing.TB, root string) *Sandbox {
 	s.installOracle(t)
 	s.installShell(t)
 	s.rec = newRecorder(t, s)
+	probe := exec.Command("/"+programs+"/gomodprobe", "-V")
+	if _, err := s.rec.run(probe); err != nil && probe.Process == nil {
+		Missing(t, "no chroot here: %v", err)
+	}
 	return s
 }
 
@@ -159,20 +160,31 @@ func (s *Sandbox) installOracle(t testing.TB) {
 
 // installShell puts Debian's static busybox in place as the shell for install commands.
 func (s *Sandbox) installShell(t testing.TB) {
-	name := filepath.Join(CacheDir(t), "packages/bookworm/busybox-static")
-	if !exists(filepath.Join(name, "done")) {
-		if os.Getenv("CI") != "true" && !canFetch() {
-			return
-		}
-		name = Fetch(t, "package", "bookworm", "busybox-static")
+	if !HasShell(t) {
+		return
 	}
-	s.install(t, filepath.Join(name, "root/bin/busybox"), "busybox")
+	s.install(t, busybox(t), "busybox")
 	for _, applet := range []string{"sh", "echo", "true", "false", "cat", "sleep", "env", "touch"} {
 		if err := os.Symlink("/"+programs+"/busybox", filepath.Join(s.Root, "bin", applet)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.HasShell = true
+}
+
+// HasShell says whether sandboxes have /bin/sh and a few commands: echo, true, false, cat, sleep, env, touch.
+func HasShell(t testing.TB) bool { return busybox(t) != "" }
+
+// busybox returns the path of a static one, or nothing.
+func busybox(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(CacheDir(t), "packages/bookworm/busybox-static")
+	if !exists(filepath.Join(dir, "done")) {
+		if os.Getenv("CI") != "true" && !canFetch() {
+			return ""
+		}
+		dir = Fetch(t, "package", "bookworm", "busybox-static")
+	}
+	return filepath.Join(dir, "root/bin/busybox")
 }
 
 func canFetch() bool {

@@ -127,7 +127,7 @@ func TestState(t *testing.T) {
 
 func TestShell(t *testing.T) {
 	s := newStack(t)
-	if !s.HasShell {
+	if !kmodtest.HasShell(t) {
 		t.Skip("no shell")
 	}
 	s.WriteFile(t, "etc/modprobe.d/a.conf", "install mid echo $MODPROBE_MODULE $CMDLINE_OPTS; cat; exit 3\n")
