@@ -105,11 +105,7 @@ func Modinfo(env *Env) int {
 // parseModinfo reads the command line. Without arguments and error it has been
 // answered, and status is the exit status.
 func parseModinfo(env *Env) (args *modinfoArgs, status int, err error) {
-	order := getopt.Permute
-	if _, ok := env.LookupEnv("POSIXLY_CORRECT"); ok {
-		order = getopt.Posix
-	}
-	p := getopt.New(modinfoOptions, order, env.Args[1:])
+	p := getopt.New(modinfoOptions, env.order(), env.Args[1:])
 	args = &modinfoArgs{end: "\n"}
 	for {
 		o, value, err := p.Next()

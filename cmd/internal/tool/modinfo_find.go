@@ -2,60 +2,50 @@ package tool
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/index"
 	"github.com/gomodprobe/gomodprobe/modinfo"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
+
+// A modinfoTarget is one module to show.
+type modinfoTarget struct {
+	name    string // of the module
+	path    string // of the file, as it is shown
+	builtin bool
+	failure string // if the operand led nowhere: what to say
+}
 
 // A modinfoFinder leads from operands to modules.
 type modinfoFinder struct {
-	env  *Env
-	args *modinfoArgs
-	dir  string // the module directory, absolute
+	env    *Env
+	prober *modprobe.Prober
+	names  bool // operands are names of modules, neither files nor aliases
+	whole  bool // modules are read as a whole, for more than their fields
 
-	deps, aliases, symbols, builtins, builtinAliases *index.Index
+	providersOf sync.Map // symbol → names of modules
 }
 
-func newModinfoFinder(env *Env, args *modinfoArgs) (*modinfoFinder, error) {
-	f := &modinfoFinder{env: env, args: args}
-	release := args.release
-	if release == "" {
+func newModinfoFinder(env *Env, args *modinfoArgs, report func(error)) (*modinfoFinder, error) {
+	f := &modinfoFinder{env: env, names: args.modname, whole: args.view != 0}
+	dir := args.basedir
+	if dir != "" {
 		var err error
-		if release, err = env.Kernel.Release(); err != nil {
+		if dir, err = absolute(env, dir); err != nil {
 			return nil, err
 		}
 	}
-	base := args.basedir
-	if base != "" {
-		var err error
-		if base, err = absolute(env, base); err != nil {
-			return nil, err
-		}
-	}
-	f.dir = base + "/lib/modules/" + release
-	f.deps = f.index("modules.dep.bin")
-	f.aliases = f.index("modules.alias.bin")
-	f.symbols = f.index("modules.symbols.bin")
-	f.builtins = f.index("modules.builtin.bin")
-	f.builtinAliases = f.index("modules.builtin.alias.bin")
-	return f, nil
+	var err error
+	f.prober, err = modprobe.New(&modprobe.Options{
+		FS: env.FS, Dir: dir, Release: args.release, Kernel: env.Kernel, NoConfig: true, Log: report,
+	})
+	return f, err
 }
 
-func (f *modinfoFinder) index(name string) *index.Index {
-	n, _ := fsName(f.env.FS, f.dir+"/"+name)
-	x, err := index.Open(f.env.FS, n)
-	if err != nil {
-		x, _ = index.Parse([]byte("\xb0\x07\xf4\x57\x00\x02\x00\x01\x00\x00\x00\x00"))
-	}
-	return x
-}
-
-func (f *modinfoFinder) close() {}
-
+// targets yields the modules of all operands.
 func (f *modinfoFinder) targets(operands []string) func(yield func(*modinfoTarget) bool) {
 	return func(yield func(*modinfoTarget) bool) {
 		for _, operand := range operands {
@@ -68,60 +58,67 @@ func (f *modinfoFinder) targets(operands []string) func(yield func(*modinfoTarge
 	}
 }
 
+// find returns the modules an operand stands for, or one with a failure.
 func (f *modinfoFinder) find(operand string) []*modinfoTarget {
-	if f.args.modname {
-		if t := f.byName(alias.ModName(operand)); t != nil {
-			return []*modinfoTarget{t}
-		}
-		return []*modinfoTarget{{found: fmt.Errorf("Module name %s not found.", operand)}}
-	}
-	if isModuleFile(operand) {
-		abs, err := absolute(f.env, operand)
-		if err == nil {
-			name, _ := fsName(f.env.FS, abs)
-			if fi, err := fs.Stat(f.env.FS, name); err == nil && fi.Mode().IsRegular() {
-				return []*modinfoTarget{{name: alias.FromPath(abs), path: abs}}
-			}
-		}
-	}
-	key, err := alias.Normalize(operand)
-	if err != nil {
-		return []*modinfoTarget{{found: fmt.Errorf("Module alias %s not found.", operand)}}
-	}
-	if t := f.byName(key); t != nil {
-		return []*modinfoTarget{t}
-	}
-	var list []*modinfoTarget
-	for _, x := range []*index.Index{f.symbols, f.aliases, f.builtinAliases} {
-		for _, v := range x.Search(nil, key) {
-			if t := f.byName(v.Value); t != nil {
-				list = append(list, t)
-			}
-		}
-		if len(list) > 0 {
+	if f.names {
+		if list := f.resolve(alias.ModName(operand), func(m modprobe.Module) bool { return m.Alias == "" }); list != nil {
 			return list
 		}
+		return []*modinfoTarget{{failure: "Module name " + operand + " not found."}}
 	}
-	return []*modinfoTarget{{found: fmt.Errorf("Module %s not found.", operand)}}
+	if t := f.file(operand); t != nil {
+		return []*modinfoTarget{t}
+	}
+	if _, err := alias.Normalize(operand); err != nil {
+		return []*modinfoTarget{{failure: "Module alias " + operand + " not found."}}
+	}
+	if list := f.resolve(operand, func(modprobe.Module) bool { return true }); list != nil {
+		return list
+	}
+	return []*modinfoTarget{{failure: "Module " + operand + " not found."}}
 }
 
-func (f *modinfoFinder) byName(name string) *modinfoTarget {
-	if v, ok := f.deps.Lookup(name); ok {
-		file, _, _ := strings.Cut(v, ":")
-		if !strings.HasPrefix(file, "/") {
-			file = f.dir + "/" + file
+// resolve returns the modules that a name stands for and that are wanted.
+func (f *modinfoFinder) resolve(name string, want func(modprobe.Module) bool) []*modinfoTarget {
+	if strings.HasPrefix(name, "/") {
+		return nil // a path would be taken for a file, whatever its extension
+	}
+	modules, err := f.prober.Resolve(name)
+	if err != nil {
+		return nil
+	}
+	var list []*modinfoTarget
+	for _, m := range modules {
+		if want(m) {
+			list = append(list, &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin})
 		}
-		return &modinfoTarget{name: name, path: file}
 	}
-	if _, ok := f.builtins.Lookup(name); ok {
-		return &modinfoTarget{name: name, builtin: true}
+	return list
+}
+
+// file returns the module in the file an operand names; nil if it is not a
+// file, or not one called as module files are.
+func (f *modinfoFinder) file(operand string) *modinfoTarget {
+	if !isModuleFile(operand) {
+		return nil
 	}
-	return nil
+	abs, err := absolute(f.env, operand)
+	if err != nil {
+		return nil
+	}
+	name, err := fsName(f.env.FS, abs)
+	if err != nil {
+		return nil
+	}
+	if fi, err := fs.Stat(f.env.FS, name); err != nil || !fi.Mode().IsRegular() {
+		return nil
+	}
+	return &modinfoTarget{name: alias.FromPath(abs), path: abs}
 }
 
 // isModuleFile reports whether a name ends as those of module files do.
 func isModuleFile(name string) bool {
-	for _, ext := range []string{".ko", ".ko.gz", ".ko.xz", ".ko.zst"} {
+	for _, ext := range [...]string{".ko", ".ko.gz", ".ko.xz", ".ko.zst"} {
 		if len(name) > len(ext) && strings.HasSuffix(name, ext) {
 			return true
 		}
@@ -132,7 +129,7 @@ func isModuleFile(name string) bool {
 // open reads what a module says about itself.
 func (f *modinfoFinder) open(t *modinfoTarget) (*modinfo.Module, error) {
 	if t.builtin {
-		dir, err := fsName(f.env.FS, f.dir)
+		dir, err := fsName(f.env.FS, f.prober.Dir())
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +143,7 @@ func (f *modinfoFinder) open(t *modinfoTarget) (*modinfo.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.args.view == 0 {
+	if !f.whole {
 		return modinfo.Open(f.env.FS, name)
 	}
 	image, err := fs.ReadFile(f.env.FS, name)
@@ -158,9 +155,14 @@ func (f *modinfoFinder) open(t *modinfoTarget) (*modinfo.Module, error) {
 
 // providers returns the names of the modules of the tree that export a symbol.
 func (f *modinfoFinder) providers(symbol string) []string {
-	var list []string
-	for _, v := range f.symbols.Search(nil, "symbol:"+symbol) {
-		list = append(list, v.Value)
+	if list, ok := f.providersOf.Load(symbol); ok {
+		return list.([]string)
 	}
+	modules, _ := f.prober.Resolve("symbol:" + symbol)
+	var list []string
+	for _, m := range modules {
+		list = append(list, m.Name)
+	}
+	f.providersOf.Store(symbol, list)
 	return list
 }

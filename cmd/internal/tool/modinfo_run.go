@@ -4,38 +4,45 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime"
+	"sync"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
 
-// A modinfoTarget is one module to show.
-type modinfoTarget struct {
-	name    string // of the module, for messages
-	path    string // of the file, as it is shown
-	builtin bool
-	found   error // if the operand led nowhere: what to say
-}
-
 // A modinfoResult is what is to be printed about one module.
 type modinfoResult struct {
-	out    []byte
-	errors []string
-	failed bool
+	out      []byte
+	messages []modinfoMessage
+	failed   bool
+}
+
+// A modinfoMessage is kmod's error, or a hint of ours behind it.
+type modinfoMessage struct {
+	hint bool
+	text string
+}
+
+// fail notes an error that makes the exit status 1.
+func (r *modinfoResult) fail(text string) {
+	r.messages = append(r.messages, modinfoMessage{text: text})
+	r.failed = true
 }
 
 // runModinfo shows the modules of all operands: read in parallel, printed in
 // order.
 func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
-	finder, err := newModinfoFinder(env, args)
+	var mu sync.Mutex
+	finder, err := newModinfoFinder(env, args, func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		log.hint("%v", err)
+	})
 	if err != nil {
 		log.error("%v", err)
 		return 1
 	}
-	defer finder.close()
 	status := 0
 	out := bufio.NewWriterSize(env.Stdout, 1<<16)
 	view := newModinfoView(finder, args)
@@ -46,11 +53,17 @@ func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 		}
 		shown = shown || len(r.out) > 0
 		out.Write(r.out)
-		if len(r.errors) > 0 {
+		if len(r.messages) > 0 {
 			out.Flush()
 		}
-		for _, text := range r.errors {
-			log.error("%s", text)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, m := range r.messages {
+			if m.hint {
+				log.hint("%s", m.text)
+			} else {
+				log.error("%s", m.text)
+			}
 		}
 		if r.failed {
 			status = 1
@@ -121,28 +134,28 @@ func inOrder[T, R any](in func(yield func(T) bool), do func(T) R, done func(R)) 
 	}
 }
 
-// modinfoReason is what kmod says about a module that cannot be read, and in a
-// second text what it does not say.
-func modinfoReason(t *modinfoTarget, err error) (texts []string) {
-	reason := ""
-	var pe *fs.PathError
+// failRead notes that a module cannot be read: kmod's words, and behind them
+// what kmod does not say.
+func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
+	reason, hint := "", ""
+	var bad *modinfo.FormatError
+	if errors.As(err, &bad) {
+		hint = fmt.Sprintf("%s: %s at offset %d", t.path, bad.What, bad.Off)
+	}
 	switch {
 	case errors.Is(err, koelf.ErrNotELF):
 		reason = "Exec format error"
 	case errors.Is(err, modinfo.ErrNoInfo):
 		reason = "No data available"
-	case errors.Is(err, modinfo.ErrFormat), errors.Is(err, compress.ErrTooLarge):
+	case errors.Is(err, modinfo.ErrFormat):
 		reason = "Invalid argument"
-	case errors.As(err, &pe) || err != nil:
+	case errors.Is(err, modinfo.ErrTooLarge), errors.Is(err, errors.ErrUnsupported):
+		reason, hint = "Invalid argument", fmt.Sprintf("%s: %v", t.path, err)
+	default:
 		reason = strerror(err)
 	}
-	texts = []string{fmt.Sprintf("could not get modinfo from '%s': %s", t.name, reason)}
-	var bad *modinfo.FormatError
-	switch {
-	case errors.As(err, &bad):
-		texts = append(texts, fmt.Sprintf("%s: %s at offset %d", t.path, bad.What, bad.Off))
-	case errors.Is(err, compress.ErrTooLarge), errors.Is(err, errors.ErrUnsupported):
-		texts = append(texts, fmt.Sprintf("%s: %v", t.path, err))
+	r.fail(fmt.Sprintf("could not get modinfo from '%s': %s", t.name, reason))
+	if hint != "" {
+		r.messages = append(r.messages, modinfoMessage{true, hint})
 	}
-	return texts
 }

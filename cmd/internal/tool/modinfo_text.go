@@ -2,6 +2,7 @@ package tool
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
@@ -37,7 +38,7 @@ func (v *modinfoView) text(t *modinfoTarget) *modinfoResult {
 	}
 	m, err := v.finder.open(t)
 	if err != nil {
-		r.fail(modinfoReason(t, err)...)
+		r.failRead(t, err)
 		return r
 	}
 	if v.args.oneField {
@@ -46,12 +47,6 @@ func (v *modinfoView) text(t *modinfoTarget) *modinfoResult {
 		v.allFields(r, m)
 	}
 	return r
-}
-
-// fail notes errors to be shown.
-func (r *modinfoResult) fail(texts ...string) {
-	r.errors = append(r.errors, texts...)
-	r.failed = true
 }
 
 // shownPath is the file name that is shown for a module.
@@ -114,23 +109,15 @@ func (v *modinfoView) params(r *modinfoResult, m *modinfo.Module, show func(*mod
 		// As with kmod every such field is reported and passed over, and the
 		// exit status does not tell.
 		for key, value := range m.Fields() {
-			if (key == "parm" || key == "parmtype") && !hasColon(value) {
-				r.errors = append(r.errors, fmt.Sprintf("Found invalid \"%s=%s\": missing ':'", key, value))
+			if (key == "parm" || key == "parmtype") && !strings.Contains(value, ":") {
+				text := fmt.Sprintf("Found invalid \"%s=%s\": missing ':'", key, value)
+				r.messages = append(r.messages, modinfoMessage{text: text})
 			}
 		}
 	}
 	for i := len(params) - 1; i >= 0; i-- {
 		show(&params[i])
 	}
-}
-
-func hasColon(s string) bool {
-	for i := range len(s) {
-		if s[i] == ':' {
-			return true
-		}
-	}
-	return false
 }
 
 // modinfoPairs yields a module's fields and then those that are made from its

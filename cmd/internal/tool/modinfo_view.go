@@ -37,8 +37,8 @@ func (v *modinfoView) ifJSON(s string) string {
 func (v *modinfoView) show(t *modinfoTarget) *modinfoResult {
 	r := new(modinfoResult)
 	switch {
-	case t.found != nil:
-		r.fail(t.found.Error())
+	case t.failure != "":
+		r.fail(t.failure)
 		return r
 	case v.args.view == 0:
 		return v.text(t)
@@ -56,7 +56,7 @@ func (v *modinfoView) show(t *modinfoTarget) *modinfoResult {
 	}
 	if err != nil {
 		r.out = nil
-		r.fail(modinfoReason(t, err)...)
+		r.failRead(t, err)
 	}
 	return r
 }
