@@ -2,6 +2,7 @@ package tool
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ type modinfoTarget struct {
 	path    string // of the file, as it is shown
 	builtin bool
 	failure string // if the operand led nowhere: what to say
+	hint    string // and why
 }
 
 // A modinfoFinder leads from operands to modules.
@@ -61,8 +63,8 @@ func (f *modinfoFinder) targets(operands []string) func(yield func(*modinfoTarge
 // find returns the modules an operand stands for, or one with a failure.
 func (f *modinfoFinder) find(operand string) []*modinfoTarget {
 	if f.names {
-		if list := f.resolve(alias.ModName(operand), func(m modprobe.Module) bool { return m.Alias == "" }); list != nil {
-			return list
+		if m, ok := f.prober.Module(operand); ok {
+			return []*modinfoTarget{newTarget(m)}
 		}
 		return []*modinfoTarget{{failure: "Module name " + operand + " not found."}}
 	}
@@ -72,14 +74,14 @@ func (f *modinfoFinder) find(operand string) []*modinfoTarget {
 	if _, err := alias.Normalize(operand); err != nil {
 		return []*modinfoTarget{{failure: "Module alias " + operand + " not found."}}
 	}
-	if list := f.resolve(operand, func(modprobe.Module) bool { return true }); list != nil {
+	if list := f.resolve(operand); list != nil {
 		return list
 	}
 	return []*modinfoTarget{{failure: "Module " + operand + " not found."}}
 }
 
-// resolve returns the modules that a name stands for and that are wanted.
-func (f *modinfoFinder) resolve(name string, want func(modprobe.Module) bool) []*modinfoTarget {
+// resolve returns the modules that a name stands for.
+func (f *modinfoFinder) resolve(name string) []*modinfoTarget {
 	if strings.HasPrefix(name, "/") {
 		return nil // a path would be taken for a file, whatever its extension
 	}
@@ -87,13 +89,21 @@ func (f *modinfoFinder) resolve(name string, want func(modprobe.Module) bool) []
 	if err != nil {
 		return nil
 	}
-	var list []*modinfoTarget
-	for _, m := range modules {
-		if want(m) {
-			list = append(list, &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin})
+	list := make([]*modinfoTarget, len(modules))
+	for i, m := range modules {
+		list[i] = newTarget(m)
+		if m.Path == "" && !m.Builtin {
+			// kmod takes it for builtin.
+			list[i].failure = "Module " + name + " not found."
+			list[i].hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes the tables anew",
+				name, m.Name, f.prober.Dir())
 		}
 	}
 	return list
+}
+
+func newTarget(m modprobe.Module) *modinfoTarget {
+	return &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin}
 }
 
 // file returns the module in the file an operand names; nil if it is not a

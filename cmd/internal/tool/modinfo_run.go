@@ -30,6 +30,13 @@ func (r *modinfoResult) fail(text string) {
 	r.failed = true
 }
 
+// hint notes what helps with the error before it, if there is something.
+func (r *modinfoResult) hint(text string) {
+	if text != "" {
+		r.messages = append(r.messages, modinfoMessage{true, text})
+	}
+}
+
 // runModinfo shows the modules of all operands: read in parallel, printed in
 // order.
 func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
@@ -155,7 +162,5 @@ func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
 		reason = strerror(err)
 	}
 	r.fail(fmt.Sprintf("could not get modinfo from '%s': %s", t.name, reason))
-	if hint != "" {
-		r.messages = append(r.messages, modinfoMessage{true, hint})
-	}
+	r.hint(hint)
 }

@@ -39,6 +39,7 @@ func (v *modinfoView) show(t *modinfoTarget) *modinfoResult {
 	switch {
 	case t.failure != "":
 		r.fail(t.failure)
+		r.hint(t.hint)
 		return r
 	case v.args.view == 0:
 		return v.text(t)
