@@ -132,28 +132,43 @@ func (p *Prober) noPermission(said func(string) bool) string {
 	if said("Lockdown") || said("unsigned module") {
 		return "the kernel is locked down and takes signed modules only" + p.secureBoot()
 	}
+	if p.nested() {
+		return "this root is one of a user namespace only (a rootless container): modules are loaded by root of the host"
+	}
 	if !p.capable() {
 		return "no CAP_SYS_MODULE: root of the host is needed, in a container also --cap-add SYS_MODULE"
 	}
 	if lockdown := p.lockdown(); lockdown != "" && lockdown != "none" {
 		return "the kernel is locked down (" + lockdown + ") and takes signed modules only" + p.secureBoot()
 	}
+	if p.status("Seccomp") == "2" {
+		return "a seccomp filter keeps the system call from the kernel: the container's profile or the service's SystemCallFilter= must allow @module"
+	}
 	return ""
+}
+
+// nested reports whether the process is in a user namespace that is not the host's: one that does not know all ids.
+func (p *Prober) nested() bool {
+	data, err := fs.ReadFile(p.fsys, "proc/self/uid_map")
+	fields := strings.Fields(string(data))
+	return err == nil && len(fields) >= 3 && fields[2] != "4294967295"
+}
+
+// status returns a field of the process's own status, "" if that cannot be told.
+func (p *Prober) status(name string) string {
+	data, err := fs.ReadFile(p.fsys, "proc/self/status")
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(data), "\n"+name+":")
+	text, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(text)
 }
 
 // capable reports whether the process has CAP_SYS_MODULE; true if that cannot be told.
 func (p *Prober) capable() bool {
 	const sysModule = 16
-	data, err := fs.ReadFile(p.fsys, "proc/self/status")
-	if err != nil {
-		return true
-	}
-	_, rest, ok := strings.Cut(string(data), "\nCapEff:")
-	if !ok {
-		return true
-	}
-	text, _, _ := strings.Cut(rest, "\n")
-	mask, ok := parseHex(strings.TrimSpace(text))
+	mask, ok := parseHex(p.status("CapEff"))
 	return !ok || mask>>sysModule&1 == 1
 }
 
