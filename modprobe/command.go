@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path"
 	"strings"
 )
 
@@ -55,7 +56,7 @@ func Shell(ctx context.Context, command, module string) error {
 // Exec runs a program on the standard streams of this process, with the environment env, or the one of this process if
 // it is nil. The error is a *CommandError with Code and Err.
 func Exec(ctx context.Context, env []string, program string, args ...string) error {
-	child, err := os.StartProcess(program, append([]string{program}, args...), &os.ProcAttr{
+	child, err := os.StartProcess(program, append([]string{path.Base(program)}, args...), &os.ProcAttr{
 		Env:   env,
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 	})

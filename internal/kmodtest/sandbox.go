@@ -129,6 +129,7 @@ func SandboxAt(t testing.TB, root string) *Sandbox {
 		}
 	}
 	s.install(t, Build(t), "gomodprobe")
+	s.link(t, "ours", "../gomodprobe")
 	s.installOracle(t)
 	s.installShell(t)
 	s.rec = newRecorder(t, s)
@@ -137,6 +138,21 @@ func SandboxAt(t testing.TB, root string) *Sandbox {
 		Missing(t, "no chroot here: %v", err)
 	}
 	return s
+}
+
+// link makes a folder of programs with a link for each tool; one such folder is /sbin while a program runs, so that
+// shell commands of modprobe.d call the same implementation.
+func (s *Sandbox) link(t testing.TB, folder, to string) {
+	t.Helper()
+	dir := filepath.Join(s.Root, programs, folder)
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod", "kmod"} {
+		if err := os.Symlink(to, filepath.Join(dir, tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // HasOracle says whether real kmod is there.
@@ -148,7 +164,14 @@ func (s *Sandbox) installOracle(t testing.TB) {
 	}
 	s.kmod = Oracle(t)
 	s.install(t, s.kmod.Kmod, "kmod")
-	s.install(t, s.kmod.Loader, "ld.so")
+	s.link(t, "real", "../kmod")
+	// A kmod that a shell starts finds its loader and libraries where its ELF header and the loader look.
+	s.install(t, s.kmod.Loader, "ld-linux-x86-64.so.2")
+	for _, name := range []string{"lib64", "lib/x86_64-linux-gnu"} {
+		if err := os.Symlink("/"+programs, filepath.Join(s.Root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, dir := range strings.Split(s.kmod.Libs, ":") {
 		for _, lib := range []string{"c.so.6", "crypto.so.3", "kmod.so.2", "lzma.so.5", "zstd.so.1", "z.so.1"} {
 			if name := filepath.Join(dir, "lib"+lib); exists(name) {
@@ -215,7 +238,7 @@ func (s *Sandbox) install(t testing.TB, from, as string) {
 // Ours runs one of our tools: the static binary as make build makes it.
 func (s *Sandbox) Ours(t testing.TB, run Run) *Result {
 	t.Helper()
-	return s.run(t, "/"+programs+"/gomodprobe", run.Args, run)
+	return s.run(t, "ours", "/"+programs+"/gomodprobe", run.Args, run)
 }
 
 // Kmod runs real kmod, and skips the test if there is none.
@@ -225,8 +248,9 @@ func (s *Sandbox) Kmod(t testing.TB, run Run) *Result {
 		Missing(t, "real kmod is not here")
 	}
 	dir := "/" + programs
-	args := append([]string{"ld.so", "--argv0", run.Args[0], "--library-path", dir, dir + "/kmod"}, run.Args[1:]...)
-	return s.run(t, dir+"/ld.so", args, run)
+	loader := dir + "/ld-linux-x86-64.so.2"
+	args := append([]string{loader, "--argv0", run.Args[0], "--library-path", dir, dir + "/kmod"}, run.Args[1:]...)
+	return s.run(t, "real", loader, args, run)
 }
 
 // Compare runs the same command line by our tool and by real kmod, each from the same state, and returns both
@@ -241,8 +265,15 @@ func (s *Sandbox) Compare(t testing.TB, run Run) (ours, kmod *Result, ourState, 
 	return ours, kmod, s.State(t), kmodState
 }
 
-func (s *Sandbox) run(t testing.TB, program string, args []string, run Run) *Result {
+func (s *Sandbox) run(t testing.TB, sbin, program string, args []string, run Run) *Result {
 	t.Helper()
+	link := filepath.Join(s.Root, "sbin")
+	if err := os.Remove(link); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/"+programs+"/"+sbin, link); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program)
@@ -308,6 +339,7 @@ func (s *Sandbox) State(t testing.TB) State {
 		switch {
 		case rel == programs || rel == "bin":
 			return fs.SkipDir
+		case rel == "sbin":
 		case d.IsDir():
 			state[rel] = "/"
 		case d.Type() == fs.ModeSymlink:
