@@ -68,8 +68,9 @@ type File struct {
 	r     io.ReaderAt // where to read it from, if image is nil
 	size  uint64      // of the file
 
-	tail    []byte // what Open has read from the end
-	tailOff uint64 // where that starts
+	tail  window // what Open has read from the end
+	ahead window // what readAhead has read
+	arena *Arena // where memory comes from, or nil
 
 	wide, big bool   // 64-bit; big-endian
 	typ       uint16 // e_type
@@ -79,6 +80,21 @@ type File struct {
 	shoff     uint64 // its offset
 	count     int    // its number of entries
 	names     []byte // the section name table
+}
+
+// A window is a part of a file that has been read.
+type window struct {
+	data []byte
+	off  uint64 // where it starts in the file
+}
+
+// part returns n bytes at off, if they are in the window.
+func (w *window) part(off, n uint64) ([]byte, bool) {
+	size := uint64(len(w.data))
+	if off < w.off || off-w.off > size || n > size-(off-w.off) {
+		return nil, false
+	}
+	return w.data[off-w.off:][:n:n], true
 }
 
 // Sizes of the records of 64-bit and 32-bit objects.
@@ -219,7 +235,7 @@ func (f *File) readTail(tableSize uint64) error {
 	if err != nil {
 		return err
 	}
-	f.tail, f.tailOff = tail, start
+	f.tail = window{tail, start}
 	return nil
 }
 
@@ -228,13 +244,16 @@ func (f *File) read(off, n uint64) ([]byte, error) {
 	if f.image != nil || n == 0 {
 		return f.image[off:][:n:n], nil
 	}
-	if off >= f.tailOff && off-f.tailOff <= uint64(len(f.tail)) && n <= uint64(len(f.tail))-(off-f.tailOff) {
-		return f.tail[off-f.tailOff:][:n:n], nil
+	if part, ok := f.tail.part(off, n); ok {
+		return part, nil
+	}
+	if part, ok := f.ahead.part(off, n); ok {
+		return part, nil
 	}
 	if n > maxPart {
 		return nil, badf(off, "part of %d bytes is too large", n)
 	}
-	b := make([]byte, n)
+	b := f.arena.take(int(n))
 	if m, err := f.r.ReadAt(b, int64(off)); m < len(b) {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF

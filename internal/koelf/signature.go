@@ -72,8 +72,8 @@ func (f *File) Signature() (*Signature, error) {
 		_, sig := SplitSignature(f.image)
 		return sig, nil
 	}
-	tail := f.tail
-	if f.tailOff+uint64(len(tail)) != f.size {
+	tail := f.tail.data
+	if f.tail.off+uint64(len(tail)) != f.size {
 		// More follows the section headers than a signature needs.
 		n := min(f.size, maxTail)
 		var err error
