@@ -75,14 +75,26 @@ func ConfigDirs() []string {
 
 // Errors of Build that a caller may want to tell apart.
 var (
-	// ErrCycle: modules depend on each other in a circle, so that none can be loaded first. The Problems of kind Cycle
-	// have the circles.
+	// ErrCycle: modules depend on each other in a circle, so that none can be loaded first. The error is a *CycleError,
+	// and the Problems of kind Cycle have the circles.
 	ErrCycle = errors.New("modules depend on each other in a circle")
 	// ErrUnreadable: a module could not be read. The Problems of kind Unreadable say which and why.
 	ErrUnreadable = errors.New("a module cannot be read")
 	// ErrBadKey: a name or an alias is not 7-bit ASCII and cannot be put into a table. The Problems of kind BadKey have it.
 	ErrBadKey = errors.New("a name or an alias is not 7-bit ASCII")
 )
+
+// CycleError is the ErrCycle that Build returns.
+type CycleError struct {
+	// Modules is how many modules cannot be put in order: those in a circle, and those that one of these needs.
+	Modules int
+}
+
+// Error implements error.
+func (e *CycleError) Error() string { return fmt.Sprintf("%d %v", e.Modules, ErrCycle) }
+
+// Is reports whether target is ErrCycle.
+func (e *CycleError) Is(target error) bool { return target == ErrCycle }
 
 // Tables are the tables of a folder of modules.
 type Tables struct {
@@ -178,13 +190,13 @@ func (b *builder) build() ([]table, error) {
 	if err := b.scan(); err != nil {
 		return nil, err
 	}
+	if err := b.readKernelSymbols(); err != nil {
+		return nil, err
+	}
 	if err := b.sortModules(); err != nil {
 		return nil, err
 	}
 	if err := b.readModules(); err != nil {
-		return nil, err
-	}
-	if err := b.readKernelSymbols(); err != nil {
 		return nil, err
 	}
 	b.collectSymbols()

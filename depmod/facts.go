@@ -16,6 +16,7 @@ import (
 // facts is what a module file says that matters here.
 type facts struct {
 	err      error // why it cannot be read or is not sound
+	names    *names
 	exports  []export
 	needs    []need
 	aliases  []string
@@ -25,92 +26,131 @@ type facts struct {
 
 // export is a symbol that a module offers.
 type export struct {
-	name string
 	crc  uint64
+	name uint32 // in facts.names
 }
 
 // need is a symbol that a module needs.
 type need struct {
-	name string
-	crc  uint64 // 0 if it does not say
+	crc  uint32 // 0 if it does not say
+	name uint32 // in facts.names
 	weak bool   // it can do without
 }
 
+// names are the names of symbols that one worker has met: modules refer to them by number, since most are needed by many.
+type names struct {
+	list    []string
+	numbers map[string]uint32
+	known   []symbol // what the names stand for; see builder.lookup
+}
+
+// number returns the number of a name.
+func (n *names) number(name []byte) uint32 {
+	if i, ok := n.numbers[string(name)]; ok {
+		return i
+	}
+	i := uint32(len(n.list))
+	n.list = append(n.list, string(name))
+	n.numbers[n.list[i]] = i
+	return i
+}
+
+// forget forgets what the names stand for, which an earlier Build with the same cache may have found out.
+func (n *names) forget() { n.known = nil }
+
 // readModules reads all modules, several at a time, and reports those that cannot be read.
 func (b *builder) readModules() error {
+	todo := b.fromCache()
 	var wg sync.WaitGroup
 	var next atomic.Int64
-	for range min(b.Workers, len(b.modules)) {
+	for range min(b.Workers, len(todo)) {
 		wg.Go(func() {
-			r := reader{fsys: b.FS, limit: b.MaxSize, names: make(map[string]string)}
+			r := newReader(b)
 			for b.ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(b.modules) {
+				if i >= len(todo) {
 					return
 				}
-				m := b.modules[i]
-				m.facts = r.read(m.file)
+				r.read(todo[i])
 			}
 		})
 	}
 	wg.Wait()
+	if err := b.ctx.Err(); err != nil {
+		return err
+	}
+	b.toCache()
 	for _, m := range b.modules {
 		if m.facts.err != nil {
 			b.report(Problem{Kind: Unreadable, Path: m.shown, Module: m.name, Err: m.facts.err})
 		}
 	}
-	return b.ctx.Err()
+	return nil
 }
 
-// reader reads modules one after the other.
+// reader reads modules one after the other, and is the koelf.Linker of the one it reads.
 type reader struct {
 	fsys  fs.FS
 	limit int64
-	image []byte            // the last module, expanded, for reuse
-	names map[string]string // symbols seen, so that a name is kept once
+	names names
+	crcs  bool        // whether anybody wants the checksums of needs
+	image []byte      // the last module, expanded, for reuse
+	arena koelf.Arena // parts of the last module, if it was not compressed
+
+	facts *facts         // of the module that is being read
+	seen  []int          // for each name, the last module that needs it
+	first map[uint32]int // for each name that the module needs, where in facts.needs
+	count int            // modules read
 }
 
-// read returns the facts of the module of that name.
-func (r *reader) read(name string) (out facts) {
-	f, err := r.fsys.Open(name)
+func newReader(b *builder) *reader {
+	r := &reader{fsys: b.FS, limit: b.MaxSize, crcs: b.Symvers != nil}
+	r.names.numbers = make(map[string]uint32)
+	return r
+}
+
+// read finds out the facts of a module.
+func (r *reader) read(m *module) {
+	m.facts = facts{names: &r.names}
+	r.facts = &m.facts
+	r.count++
+	m.facts.err = r.open(m)
+}
+
+// open opens the module and takes the facts from it.
+func (r *reader) open(m *module) error {
+	f, err := r.fsys.Open(m.file)
 	if err != nil {
-		out.err = err
-		return out
+		return err
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	switch {
-	case err != nil:
-		out.err = err
-		return out
-	case info.IsDir():
-		out.err = &fs.PathError{Op: "read", Path: name, Err: errIsDirectory}
-		return out
+	if err != nil {
+		return err
 	}
+	if info.IsDir() {
+		return &fs.PathError{Op: "read", Path: m.file, Err: errIsDirectory}
+	}
+	m.stamp(info)
 	if file, ok := f.(*os.File); ok {
-		module, err := koelf.Open(file, info.Size())
+		elf, err := r.arena.Open(file, info.Size())
 		if err == nil {
-			out.fill(r, module)
-			return out
+			return r.take(elf)
 		}
 		if !errors.Is(err, koelf.ErrNotELF) || !isCompressed(file) {
-			out.err = err
-			return out
+			return err
 		}
 	}
-	image, _, err := compress.ReadFile(r.fsys, name, r.image, r.limit)
+	image, _, err := compress.ReadFile(r.fsys, m.file, r.image, r.limit)
 	if err != nil {
-		out.err = err
-		return out
+		return err
 	}
 	r.image = image
-	module, err := koelf.Parse(image)
+	elf, err := koelf.Parse(image)
 	if err != nil {
-		out.err = err
-		return out
+		return err
 	}
-	out.fill(r, module)
-	return out
+	return r.take(elf)
 }
 
 // isCompressed reports whether a file begins as a compressed one does.
@@ -120,47 +160,72 @@ func isCompressed(f io.ReaderAt) bool {
 	return compress.Detect(head[:n]) != compress.None
 }
 
-// fill takes the facts from a module. Nothing in them shares memory with the module, whose buffer is used again.
-func (f *facts) fill(r *reader, module *koelf.File) {
-	exports, err := module.Exports()
+// take takes the facts from a module. Nothing in them shares memory with the module, whose buffer is used again.
+func (r *reader) take(elf *koelf.File) error {
+	if r.crcs {
+		r.first = make(map[uint32]int)
+	}
+	if err := elf.Link(r); err != nil {
+		// What the module exports and needs is only half known, and counts for nothing.
+		r.facts.exports, r.facts.needs = nil, nil
+		r.takeInfo(elf)
+		return err
+	}
+	return r.takeInfo(elf)
+}
+
+// takeInfo takes the aliases and so on.
+func (r *reader) takeInfo(elf *koelf.File) error {
+	info, err := elf.Modinfo()
 	if err != nil && !errors.Is(err, koelf.ErrNoSection) {
-		f.err = err
-	}
-	for _, e := range exports {
-		f.exports = append(f.exports, export{r.keep(e.Name), e.CRC})
-	}
-	imports, err := module.Imports()
-	if err != nil && f.err == nil {
-		f.err = err
-	}
-	for _, im := range imports {
-		f.needs = append(f.needs, need{r.keep(im.Name), im.CRC, im.Weak})
-	}
-	info, err := module.Modinfo()
-	if err != nil && !errors.Is(err, koelf.ErrNoSection) && f.err == nil {
-		f.err = err
+		return err
 	}
 	for _, s := range info {
 		key, value, _ := strings.Cut(s, "=")
 		switch key {
 		case "alias":
-			f.aliases = append(f.aliases, strings.Clone(value))
+			r.facts.aliases = append(r.facts.aliases, strings.Clone(value))
 		case "softdep":
-			f.softdeps = append(f.softdeps, strings.Clone(value))
+			r.facts.softdeps = append(r.facts.softdeps, strings.Clone(value))
 		case "weakdep":
-			f.weakdeps = append(f.weakdeps, strings.Clone(value))
+			r.facts.weakdeps = append(r.facts.weakdeps, strings.Clone(value))
+		}
+	}
+	return nil
+}
+
+// Export implements koelf.Linker.
+func (r *reader) Export(name []byte, crc uint64) {
+	r.facts.exports = append(r.facts.exports, export{crc, r.names.number(name)})
+}
+
+// Undefined implements koelf.Linker.
+func (r *reader) Undefined(name []byte, weak bool) {
+	r.need(need{name: r.names.number(name), weak: weak})
+}
+
+// Version implements koelf.Linker. A name that only the versions have is needed like the others.
+func (r *reader) Version(name []byte, crc uint64) {
+	n := r.names.number(name)
+	if int(n) >= len(r.seen) || r.seen[n] != r.count {
+		r.need(need{crc: uint32(crc), name: n})
+	} else if r.crcs {
+		// The first version of a name counts. A checksum of 0 cannot be told from none, and means the same.
+		if at := &r.facts.needs[r.first[n]]; at.crc == 0 {
+			at.crc = uint32(crc)
 		}
 	}
 }
 
-// keep returns the one copy of a name.
-func (r *reader) keep(name string) string {
-	if kept, ok := r.names[name]; ok {
-		return kept
+func (r *reader) need(n need) {
+	if int(n.name) >= len(r.seen) {
+		r.seen = append(r.seen, make([]int, len(r.names.list)-len(r.seen)+64)...)
 	}
-	name = strings.Clone(name)
-	r.names[name] = name
-	return name
+	if r.crcs && r.seen[n.name] != r.count {
+		r.first[n.name] = len(r.facts.needs)
+	}
+	r.seen[n.name] = r.count
+	r.facts.needs = append(r.facts.needs, n)
 }
 
 // errIsDirectory is EISDIR, which not every system has.

@@ -31,7 +31,7 @@ func (b *builder) sortDependencies() error {
 	}
 	if len(b.order) < len(b.modules) {
 		b.reportCycles(users)
-		return ErrCycle
+		return &CycleError{len(b.modules) - len(b.order)}
 	}
 	for _, m := range b.modules {
 		b.sortByRank(m.deps)

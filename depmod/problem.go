@@ -55,6 +55,51 @@ const (
 	Duplicate
 )
 
+// String returns a short name for the kind, the same in every version: "unreadable", "builtin-line".
+func (k Kind) String() string {
+	switch k {
+	case Config:
+		return "config"
+	case ConfigLine:
+		return "config-line"
+	case ConfigNote:
+		return "config-note"
+	case Directory:
+		return "directory"
+	case Entry:
+		return "entry"
+	case FileType:
+		return "file-type"
+	case Loop:
+		return "loop"
+	case Missing:
+		return "missing"
+	case OrderLine:
+		return "order-line"
+	case Unreadable:
+		return "unreadable"
+	case SymbolLine:
+		return "symbol-line"
+	case Unresolved:
+		return "unresolved"
+	case Disagrees:
+		return "disagrees"
+	case Cycle:
+		return "cycle"
+	case Bracket:
+		return "bracket"
+	case DevName:
+		return "devname"
+	case BuiltinLine:
+		return "builtin-line"
+	case BadKey:
+		return "bad-key"
+	case Duplicate:
+		return "duplicate"
+	}
+	return fmt.Sprintf("Kind(%d)", int(k))
+}
+
 // Problem is something that Build met with. Which of the fields are set depends on Kind.
 type Problem struct {
 	// Kind says what happened.
@@ -125,7 +170,7 @@ func (p Problem) String() string {
 	case Duplicate:
 		return fmt.Sprintf("%s: %s %s is there twice", p.Table, p.Symbol, p.Text)
 	}
-	return fmt.Sprintf("Kind(%d)", int(p.Kind))
+	return p.Kind.String()
 }
 
 // Error implements error, for those who want to return a problem as one.

@@ -17,9 +17,9 @@ type module struct {
 	shown string // as in problems
 	file  string // as a name in FS
 	name  string
-	entry fs.DirEntry
 
 	facts facts
+	key   key   // by which the cache knows the file
 	index int   // position in the tables, and priority in the binary ones
 	deps  []int // modules it needs directly, by index
 	rank  int   // position in the order from users to used
@@ -59,19 +59,35 @@ var errManyFolders = errors.New("too many folders")
 // scanner looks for modules.
 type scanner struct {
 	*builder
-	byName  map[string]int // position in modules
+	found   func(*module) // called for each file that is a module
 	folders int
 }
 
 // scan finds the modules: one for each name.
 func (b *builder) scan() error {
-	s := scanner{builder: b, byName: make(map[string]int)}
+	byName := make(map[string]int) // position in b.modules
+	found := func(m *module) {
+		i, ok := byName[m.name]
+		switch {
+		case !ok:
+			byName[m.name] = len(b.modules)
+			b.modules = append(b.modules, m)
+		case b.config.prefers(m, b.modules[i]):
+			b.modules[i] = m
+		}
+	}
 	if b.Files != nil {
 		for _, name := range b.Files {
-			s.found(b.given(name))
+			found(b.given(name))
 		}
 		return nil
 	}
+	return b.search(found)
+}
+
+// search looks for modules in the tree and in the folders that the configuration adds to it.
+func (b *builder) search(found func(*module)) error {
+	s := scanner{builder: b, found: found}
 	entries, err := b.list(b.dir)
 	if err != nil {
 		b.report(Problem{Kind: Directory, Path: b.Shown, Err: err})
@@ -101,18 +117,6 @@ func (b *builder) given(name string) *module {
 		m.path = rest
 	}
 	return m
-}
-
-// found adds a module, unless one of that name is there and is preferred.
-func (s *scanner) found(m *module) {
-	i, ok := s.byName[m.name]
-	switch {
-	case !ok:
-		s.byName[m.name] = len(s.modules)
-		s.modules = append(s.modules, m)
-	case s.config.prefers(m, s.modules[i]):
-		s.modules[i] = m
-	}
 }
 
 // folder is a folder that is being searched.
@@ -180,7 +184,7 @@ func (s *scanner) folder(f folder, entries []fs.DirEntry) error {
 			}
 		case mode.IsRegular():
 			if isModule(name) {
-				s.found(&module{path: f.prefix + name, shown: shown, file: file, name: alias.FromPath(name), entry: entry})
+				s.found(&module{path: f.prefix + name, shown: shown, file: file, name: alias.FromPath(name)})
 			}
 		default:
 			s.report(Problem{Kind: FileType, Path: shown, Mode: mode})

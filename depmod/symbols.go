@@ -14,9 +14,6 @@ type symbol struct {
 	crc   uint64
 }
 
-// inKernel is the owner of the kernel's own symbols.
-const inKernel = -1
-
 // readKernelSymbols reads Module.symvers or System.map.
 func (b *builder) readKernelSymbols() error {
 	b.symbols = make(map[string]symbol)
@@ -51,13 +48,14 @@ func (b *builder) readKernelSymbols() error {
 	return nil
 }
 
-// symversLine reads a line of Module.symvers: "CRC SYMBOL MODULE …".
+// symversLine reads a line of Module.symvers: "CRC SYMBOL MODULE EXPORT …".
 func (b *builder) symversLine(line string, n int) {
-	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' })
+	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
 	if len(words) < 3 || words[2] != "vmlinux" {
-		return
+		return // also "vmlinux" and the end of the line: there is always a fourth word
 	}
-	crc, err := strconv.ParseUint(words[0], 0, 64)
+	digits := strings.TrimPrefix(strings.TrimPrefix(words[0], "0x"), "0X")
+	crc, err := strconv.ParseUint(digits, 16, 64)
 	if err != nil {
 		b.report(Problem{Kind: SymbolLine, Path: b.SymbolsName, Line: n, Text: words[0], Err: err})
 		return
@@ -97,33 +95,65 @@ func (b *builder) withoutPrefix(name string) string {
 func (b *builder) collectSymbols() {
 	for _, m := range b.modules {
 		for _, e := range m.facts.exports {
-			b.addSymbol(e.name, symbol{m.index, e.crc})
+			b.addSymbol(m.facts.names.list[e.name], symbol{m.index, e.crc})
 		}
 	}
 }
 
+// neededName returns the name under which a symbol that a module needs is looked up.
+func (b *builder) neededName(name string) string {
+	return b.withoutPrefix(strings.TrimPrefix(name, "."))
+}
+
+// Values of symbol.owner besides the modules.
+const (
+	inKernel = -1 // the kernel exports it
+	nobody   = -2 // nobody does
+	notAsked = -3 // in names.known: not looked up yet
+)
+
+// lookup returns the symbol that number i of n stands for. Each name is looked up once.
+func (b *builder) lookup(n *names, i uint32) symbol {
+	if n.known == nil {
+		n.known = make([]symbol, len(n.list))
+		for i := range n.known {
+			n.known[i].owner = notAsked
+		}
+	}
+	s := &n.known[i]
+	if s.owner == notAsked {
+		var ok bool
+		if *s, ok = b.symbols[b.neededName(n.list[i])]; !ok {
+			s.owner = nobody
+		}
+	}
+	return *s
+}
+
 // resolve finds for each module the modules it needs, in the order in which its symbols first mention them.
 func (b *builder) resolve() {
+	for _, m := range b.modules {
+		m.facts.names.forget()
+	}
 	kernelKnown := b.Symvers != nil || b.SystemMap != nil
 	seen := make([]int, len(b.modules)) // the last module, plus 1, that was found to need this one
 	for _, m := range b.modules {
 		for _, n := range m.facts.needs {
-			name := b.withoutPrefix(strings.TrimPrefix(n.name, "."))
-			s, ok := b.symbols[name]
-			if !ok {
+			s := b.lookup(m.facts.names, n.name)
+			if s.owner == nobody {
 				if kernelKnown && !n.weak {
-					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: name})
+					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: b.neededName(m.facts.names.list[n.name])})
 				}
 				continue
 			}
-			if b.Symvers != nil && !n.weak && n.crc != s.crc {
-				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: name})
+			if b.Symvers != nil && !n.weak && uint64(n.crc) != s.crc {
+				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: b.neededName(m.facts.names.list[n.name])})
 			}
 			if s.owner == inKernel {
 				continue
 			}
 			if b.Links {
-				b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, name})
+				b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, b.neededName(m.facts.names.list[n.name])})
 			}
 			if seen[s.owner] != m.index+1 {
 				seen[s.owner] = m.index + 1

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -15,8 +16,8 @@ import (
 func (b *builder) tables() ([]table, error) {
 	var files []table
 	add := func(name string, data []byte) { files = append(files, table{name, data}) }
-	bin := func(name string, fill func(*binary)) error {
-		t := binary{builder: b, name: name}
+	bin := func(name string, fill func(*binTable)) error {
+		t := binTable{builder: b, name: name}
 		fill(&t)
 		data, err := t.Bytes()
 		if err != nil {
@@ -31,7 +32,7 @@ func (b *builder) tables() ([]table, error) {
 	symbols := b.exportedSymbols()
 	dep, lines := b.depTable()
 	add("modules.dep", dep)
-	err := bin("modules.dep.bin", func(t *binary) {
+	err := bin("modules.dep.bin", func(t *binTable) {
 		for _, m := range b.modules {
 			t.add(m.name, lines[m.index], m.index)
 		}
@@ -40,7 +41,7 @@ func (b *builder) tables() ([]table, error) {
 		return nil, err
 	}
 	add("modules.alias", b.aliasTable())
-	err = bin("modules.alias.bin", func(t *binary) {
+	err = bin("modules.alias.bin", func(t *binTable) {
 		for _, m := range b.modules {
 			for _, a := range m.facts.aliases {
 				t.addAlias(m.name, a, m.name, m.index)
@@ -53,7 +54,7 @@ func (b *builder) tables() ([]table, error) {
 	add("modules.softdep", b.dependencyTable("# Soft", "softdep", func(f *facts) []string { return f.softdeps }))
 	add("modules.weakdep", b.dependencyTable("# Weak", "weakdep", func(f *facts) []string { return f.weakdeps }))
 	add("modules.symbols", b.symbolTable(symbols))
-	err = bin("modules.symbols.bin", func(t *binary) {
+	err = bin("modules.symbols.bin", func(t *binTable) {
 		for _, name := range symbols {
 			owner := b.symbols[name].owner
 			t.add("symbol:"+name, b.modules[owner].name, owner)
@@ -186,23 +187,32 @@ func deviceNode(aliases []string) (node, kind, numbers string) {
 
 // majorMinor reads "MAJOR-MINOR", after which anything may follow.
 func majorMinor(s string) (numbers string, ok bool) {
-	var major, minor uint32
-	if n, err := fmt.Sscanf(s, "%d-%d", &major, &minor); n < 2 && err != nil {
+	major, rest, ok := cutNumber(s)
+	if !ok || rest == "" || rest[0] != '-' {
 		return "", false
 	}
-	return fmt.Sprintf("%d:%d", major, minor), true
+	minor, _, ok := cutNumber(rest[1:])
+	return major + ":" + minor, ok
+}
+
+// cutNumber cuts a decimal number of 32 bits off s, and returns it in its shortest form.
+func cutNumber(s string) (number, rest string, ok bool) {
+	var n uint32
+	i := 0
+	for i < len(s) && '0' <= s[i] && s[i] <= '9' {
+		n = 10*n + uint32(s[i]-'0')
+		i++
+	}
+	return strconv.FormatUint(uint64(n), 10), s[i:], i > 0
 }
 
 // builtins fills modules.builtin.bin from modules.builtin.
-func (b *builder) builtins(t *binary) {
+func (b *builder) builtins(t *binTable) {
 	data, ok := b.open("modules.builtin", t.name)
 	if !ok {
 		return
 	}
-	for _, line := range bytes.Split(data, []byte{'\n'}) {
-		if len(line) == 0 {
-			continue
-		}
+	for line := range bytes.Lines(data) {
 		if c := line[0] | 0x20; c < 'a' || c > 'z' {
 			b.report(Problem{Kind: BuiltinLine, Text: string(line), Table: t.name})
 			continue
@@ -212,19 +222,26 @@ func (b *builder) builtins(t *binary) {
 }
 
 // builtinAliases fills modules.builtin.alias.bin from modules.builtin.modinfo.
-func (b *builder) builtinAliases(t *binary) {
+func (b *builder) builtinAliases(t *binTable) {
 	data, ok := b.open("modules.builtin.modinfo", t.name)
 	if !ok {
 		return
 	}
-	for len(data) > 0 {
-		record, rest, _ := bytes.Cut(data, []byte{0})
+	for {
+		record, rest, ok := bytes.Cut(data, []byte{0})
+		if !ok {
+			return // what does not end in NUL is no record
+		}
 		data = rest
-		name, value, ok := strings.Cut(string(record), ".")
+		name, info, ok := strings.Cut(string(record), ".")
 		if !ok {
 			continue
 		}
-		if value, ok := strings.CutPrefix(value, "alias="); ok {
+		key, value, ok := strings.Cut(info, "=")
+		if !ok {
+			return // as kmod, which takes it for the end
+		}
+		if key == "alias" && name != "" && value != "" {
 			t.addAlias(name, value, name, 0)
 		}
 	}
@@ -237,22 +254,22 @@ func appendWords(out []byte, x, y, z string) []byte {
 	return append(append(out, z...), '\n')
 }
 
-// binary is a binary table that is being made.
-type binary struct {
+// binTable is a binary table that is being made.
+type binTable struct {
 	index.Builder
 	*builder
 	name string
 }
 
 // add adds an entry, or reports that it cannot be.
-func (t *binary) add(key, value string, priority int) {
+func (t *binTable) add(key, value string, priority int) {
 	if t.Builder.Add(key, value, uint32(priority)) != nil {
 		t.report(Problem{Kind: BadKey, Text: key, Table: t.name})
 	}
 }
 
 // addAlias adds an alias of a module in its normal spelling.
-func (t *binary) addAlias(module, pattern, value string, priority int) {
+func (t *binTable) addAlias(module, pattern, value string, priority int) {
 	key, err := alias.Normalize(pattern)
 	if err != nil {
 		t.report(Problem{Kind: Bracket, Module: module, Text: pattern, Table: t.name})

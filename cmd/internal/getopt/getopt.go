@@ -16,6 +16,8 @@ const (
 	None Arg = iota
 	// Required is an option whose value is in the same argument or is the next one.
 	Required
+	// Optional is an option that has only a long name, and a value only in the form --name=value.
+	Optional
 )
 
 // Option describes one option. Two names of one option are two Options with the same ID.

@@ -1,0 +1,96 @@
+package tool
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gomodprobe/gomodprobe/depmod"
+)
+
+// cacheName is the name of the cache beside the tables.
+const cacheName = ".modules.cache"
+
+// maxCache is the size in bytes up to which a cache is read.
+const maxCache = 1 << 28
+
+// cachePath returns where the cache is.
+func (r *depmodRun) cachePath() (string, error) {
+	if r.cacheFile == "" {
+		return join(r.out, cacheName), nil
+	}
+	return absolute(r.env, r.cacheFile)
+}
+
+// readCache begins with the cache of the last time; with an empty one if there is none, or none that can be used.
+func (r *depmodRun) readCache(options *depmod.Options) {
+	options.Cache = new(depmod.Cache)
+	data, err := r.cacheData()
+	if err != nil {
+		r.log.debug("no cache: %v", err)
+		return
+	}
+	cache, err := depmod.ParseCache(data)
+	if err != nil {
+		r.log.notice("the cache is not used: %v", err)
+		return
+	}
+	options.Cache = cache
+}
+
+func (r *depmodRun) cacheData() ([]byte, error) {
+	name, err := r.cachePath()
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxCache {
+		return nil, fs.ErrInvalid
+	}
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
+}
+
+// writeCache writes the cache for the next time, beside its name first. To fail at that is not to fail: the tables are
+// in place.
+func (r *depmodRun) writeCache(options *depmod.Options) {
+	if options.Cache.Read() == 0 {
+		return
+	}
+	name, err := r.cachePath()
+	if err == nil {
+		err = replaceFile(name, options.Cache.Bytes())
+	}
+	if err != nil {
+		r.log.warning("the cache could not be written: %v", err)
+	}
+}
+
+// replaceFile gives a file a new content in one step.
+func replaceFile(name string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,271 @@
+package depmod
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// InstallError says what kept Install from putting the tables in place. The tables that were there are still there.
+type InstallError struct {
+	// Op is what failed: "mkdir" or "open" for the folder, "create", "write", "sync", "close" or "rename" for a table, or
+	// "undo" if after a failed rename an old table could not be put back.
+	Op string
+	// Dir is the folder.
+	Dir string
+	// Table is the name of the table, or empty.
+	Table string
+	// Err is the cause.
+	Err error
+}
+
+// Error implements error.
+func (e *InstallError) Error() string {
+	return fmt.Sprintf("%s %s: %v", e.Op, filepath.Join(e.Dir, e.Table), cause(e.Err))
+}
+
+// Unwrap returns e.Err.
+func (e *InstallError) Unwrap() error { return e.Err }
+
+// tempPrefix begins the names of the files that Install makes for a while; depmod owns all files of such names.
+const tempPrefix = ".depmod-"
+
+// Install puts the tables into a folder of the operating system, which it makes if need be: all of them, or none. They
+// are written under other names, brought to the disk, and renamed at the end; if one cannot be renamed, those before
+// it are taken back. So whatever fails, a reader finds the tables of before, and also after a loss of power no table is
+// empty or cut short. What an Install that was killed left behind, the next one removes. Two at a time wait for each
+// other, where the file system has locks.
+//
+// A table that is there already, byte for byte, is not written again; modules.dep then gets the present time, as the
+// sign that all is up to date. The error is an *InstallError.
+func (t *Tables) Install(dir string) error {
+	if len(t.files) == 0 {
+		return &InstallError{Op: "open", Dir: dir, Err: errors.New("there are no tables to install")}
+	}
+	return t.install(osDisk{}, dir)
+}
+
+// disk is what Install does to a file system, so that tests can have it fail.
+type disk interface {
+	mkdirAll(dir string) error
+	lock(dir string) (unlock func(), err error)
+	list(dir string) ([]string, error)
+	same(name string, data []byte) bool
+	create(name string) (diskFile, error)
+	link(old, new string) error
+	rename(old, new string) error
+	remove(name string) error
+	touch(name string) error
+	syncDir(dir string) error
+}
+
+// diskFile is a file that is being written.
+type diskFile interface {
+	io.WriteCloser
+	Chmod(mode fs.FileMode) error
+	Sync() error
+}
+
+// installation is an Install under way.
+type installation struct {
+	disk
+	dir   string
+	id    string // of this one, in the names of its files
+	files []table
+	old   map[string]error // for each table that is replaced, the error of giving the old one a second name
+}
+
+// install is Install on any disk.
+func (t *Tables) install(d disk, dir string) error {
+	id := strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	in := installation{disk: d, dir: dir, id: id}
+	if err := d.mkdirAll(dir); err != nil {
+		return &InstallError{"mkdir", dir, "", err}
+	}
+	unlock, err := d.lock(dir)
+	if err != nil {
+		return &InstallError{"open", dir, "", err}
+	}
+	defer unlock()
+	if err := in.clean(tempPrefix); err != nil {
+		return err
+	}
+	for _, f := range t.files {
+		if !d.same(in.path(f.name), f.data) {
+			in.files = append(in.files, f)
+		}
+	}
+	defer in.clean(tempPrefix + in.id) // what is left of it, in case of failure; the next run tries again
+	if err := in.writeAll(); err != nil {
+		return err
+	}
+	if err := in.renameAll(); err != nil {
+		return err
+	}
+	if len(in.files) > 0 {
+		if err := d.syncDir(dir); err != nil {
+			return &InstallError{"sync", dir, "", err}
+		}
+	}
+	if name := t.files[0].name; len(in.files) == 0 || in.files[0].name != name {
+		d.touch(in.path(name)) // if it fails, the next depmod -A does more than needed
+	}
+	return nil
+}
+
+func (in *installation) path(name string) string { return filepath.Join(in.dir, name) }
+
+// temp and backup return the names for a while of the new table and of the old one.
+func (in *installation) temp(name string) string   { return in.path(tempPrefix + in.id + "-" + name) }
+func (in *installation) backup(name string) string { return in.temp(name) + "~" }
+
+// clean removes files whose names begin with prefix.
+func (in *installation) clean(prefix string) error {
+	names, err := in.list(in.dir)
+	if err != nil {
+		return &InstallError{"open", in.dir, "", err}
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, prefix) {
+			in.remove(in.path(name)) // what cannot be removed does no harm
+		}
+	}
+	return nil
+}
+
+// writeAll writes the new tables under their names for a while and waits until they are on the disk.
+func (in *installation) writeAll() error {
+	var wg sync.WaitGroup
+	failed := make([]error, len(in.files))
+	for i, f := range in.files {
+		wg.Go(func() { failed[i] = in.write(f) })
+	}
+	wg.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *installation) write(f table) error {
+	file, err := in.create(in.temp(f.name))
+	if err != nil {
+		return &InstallError{"create", in.dir, f.name, err}
+	}
+	op := "write"
+	_, err = file.Write(f.data)
+	if err == nil {
+		err = file.Chmod(0o644) // whatever the umask says
+	}
+	if err == nil {
+		op, err = "sync", file.Sync()
+	}
+	if e := file.Close(); err == nil && e != nil {
+		op, err = "close", e
+	}
+	if err != nil {
+		return &InstallError{op, in.dir, f.name, err}
+	}
+	return nil
+}
+
+// renameAll gives the new tables their names. The old ones are kept by a second name until all is done.
+func (in *installation) renameAll() error {
+	in.old = make(map[string]error, len(in.files))
+	for _, f := range in.files {
+		in.old[f.name] = in.link(in.path(f.name), in.backup(f.name))
+	}
+	for i, f := range in.files {
+		if err := in.rename(in.temp(f.name), in.path(f.name)); err != nil {
+			err = &InstallError{"rename", in.dir, f.name, err}
+			for _, f := range in.files[:i] {
+				if e := in.undo(f.name); e != nil {
+					err = fmt.Errorf("%w: %w", err, &InstallError{"undo", in.dir, f.name, e})
+				}
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// undo puts the old table of that name back, or removes the new one if there was none. On a file system without links
+// there is no way back.
+func (in *installation) undo(name string) error {
+	switch err := in.old[name]; {
+	case err == nil:
+		return in.rename(in.backup(name), in.path(name))
+	case errors.Is(err, fs.ErrNotExist):
+		return in.remove(in.path(name))
+	default:
+		return err
+	}
+}
+
+// osDisk is the disk of the operating system.
+type osDisk struct{}
+
+func (osDisk) mkdirAll(dir string) error    { return os.MkdirAll(dir, 0o755) }
+func (osDisk) link(old, new string) error   { return os.Link(old, new) }
+func (osDisk) rename(old, new string) error { return os.Rename(old, new) }
+func (osDisk) remove(name string) error     { return os.Remove(name) }
+
+func (osDisk) lock(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	lockFile(f)
+	return func() { f.Close() }, nil
+}
+
+func (osDisk) list(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// same reports whether a file is there, is a plain one that everybody may read, and has that content.
+func (osDisk) same(name string, data []byte) bool {
+	info, err := os.Lstat(name)
+	if err != nil || info.Mode() != 0o644 || info.Size() != int64(len(data)) {
+		return false
+	}
+	old, err := os.ReadFile(name)
+	return err == nil && bytes.Equal(old, data)
+}
+
+func (osDisk) create(name string) (diskFile, error) {
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+func (osDisk) touch(name string) error {
+	now := time.Now()
+	return os.Chtimes(name, now, now)
+}
+
+// syncDir brings renames to the disk. Not every file system knows how, and then there is nothing to wait for.
+func (osDisk) syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !syncUnsupported(err) {
+		return err
+	}
+	return nil
+}
