@@ -48,6 +48,7 @@ type Image struct {
 	Vermagic string   // what modules' vermagic must be; "" if not found
 	Exports  *Table   // exported symbols of the kernel proper
 	Features Features // as far as the image shows them
+	Keys     []Key    // keys whose signatures the kernel accepts
 	Machine  uint16   // ELF machine, 0 if the image does not tell
 	Class    int      // 32 or 64, 0 if not known
 }
@@ -79,6 +80,7 @@ func FromImage(source string, data []byte, knownLayout uint32) (*Image, error) {
 		return nil, fmt.Errorf("%s: %s: %w", source, way, err)
 	}
 	im.Exports = NewTable(source, symbols)
+	im.Keys = keys(kernel)
 	im.Features = features(kernel, im.Banner, im.Release)
 	return im, nil
 }
@@ -134,8 +136,8 @@ func vermagic(kernel []byte, release string) string {
 	}
 }
 
-// Version reads the first two numbers of a release; 0, 0 if it does not begin with them.
-func Version(release string) (major, minor int) {
+// ParseRelease reads the first two numbers of a release; 0, 0 if it does not begin with them.
+func ParseRelease(release string) (major, minor int) {
 	a, rest, _ := strings.Cut(release, ".")
 	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if end < 0 {
@@ -151,7 +153,7 @@ func Version(release string) (major, minor int) {
 
 // atLeast compares a release with a version; an unreadable release counts as newest.
 func atLeast(release string, major, minor int) bool {
-	a, b := Version(release)
+	a, b := ParseRelease(release)
 	return a == 0 && b == 0 || a > major || a == major && b >= minor
 }
 

@@ -1,0 +1,308 @@
+package kernelabi
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// A loader is one run of the rules, in the kernel's order. Steps return false when the load has failed.
+type loader struct {
+	k     *Kernel
+	m     *Module
+	flags int
+	v     *Verdict
+	sig   SigState
+	name  string // of the module, in messages
+}
+
+// Check replays what the kernel does with a module given to finit_module with these flags (IgnoreModversions, IgnoreVermagic), up
+// to the module's own init function, which it cannot judge.
+func (k *Kernel) Check(m *Module, flags int) *Verdict {
+	l := &loader{k: k, m: m, flags: flags, v: new(Verdict), name: m.Name}
+	if l.name == "" {
+		l.name = "(missing .modinfo section or name field)"
+	}
+	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.exportVersions, l.symbols, l.duplicates}
+	if !atLeast(k.Release, 5, 15) && atLeast(k.Release, 4, 19) {
+		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.exportVersions, l.symbols, l.duplicates}
+	}
+	for _, step := range steps {
+		if !step() {
+			l.finish()
+			return l.v
+		}
+	}
+	l.structOffsets()
+	l.finish()
+	return l.v
+}
+
+// finish settles the outcome and puts fatal reasons first.
+func (l *loader) finish() {
+	slices.SortStableFunc(l.v.Reasons, func(a, b Reason) int {
+		switch {
+		case a.Fatal == b.Fatal:
+			return 0
+		case a.Fatal:
+			return -1
+		}
+		return 1
+	})
+	switch {
+	case l.v.Outcome == Fails:
+	case len(l.v.Unknown) > 0:
+		l.v.Outcome = NotKnown
+	case len(l.v.Taints) > 0:
+		l.v.Outcome = Taints
+	}
+}
+
+func (l *loader) state() bool {
+	if l.k.Disabled {
+		l.v.reason(true, KindState, "", "only a restart allows modules again (kernel.modules_disabled, or nomodule on the command line)", "the kernel loads no modules any more")
+		l.v.fail(syscall.EPERM)
+		return false
+	}
+	return true
+}
+
+// signature is module_sig_check: it comes before anything else since 5.15.
+func (l *loader) signature() bool {
+	k, v := l.k, l.v
+	if k.Features.Signatures == No {
+		l.sig = SigValid
+		return true
+	}
+	forced := l.flags&(IgnoreModversions|IgnoreVermagic) != 0
+	if !forced {
+		l.sig = l.m.verify(k.Keys)
+	}
+	if l.sig == SigUnknownKey && k.Keys == nil {
+		l.sig = SigUnverified
+	}
+	what := "unsigned module"
+	switch l.sig {
+	case SigValid:
+		return true
+	case SigUnverified:
+		if k.Enforce == Yes || k.Lockdown {
+			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
+		}
+		return true
+	case SigBroken:
+		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
+			"the signature does not fit the module: the file was changed after it was signed")
+		v.fail(syscall.EKEYREJECTED)
+		return false
+	case SigBadTrailer:
+		v.reason(true, KindSignature, "", "take the damaged trailer off and sign it again", "the description of the signature at the end of the file is damaged")
+		v.fail(syscall.EBADMSG, l.trailerLine()...)
+		return false
+	case SigUnsupported:
+		what = "module with unsupported crypto"
+		v.Log = append(v.Log, "module: not signed with expected PKCS#7 message")
+	case SigUnknownKey:
+		what = "module with unavailable key"
+	}
+	switch {
+	case k.Enforce == Yes:
+		l.signatureAdvice(what)
+		v.fail(syscall.EKEYREJECTED, "Loading of "+what+" is rejected")
+		return false
+	case k.Lockdown:
+		l.signatureAdvice(what)
+		v.fail(syscall.EPERM)
+		v.Maybe = append(v.Maybe, "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7")
+		return false
+	}
+	return true
+}
+
+func (l *loader) trailerLine() []string {
+	info := l.m.image[len(l.m.image)-min(len(l.m.image), sigInfoSize):]
+	if len(info) == sigInfoSize && info[2] == sigPKCS7 && info[0]|info[1]|info[3]|info[4]|info[5]|info[6]|info[7] != 0 {
+		return []string{"module: PKCS#7 signature info has unexpected non-zero params"}
+	}
+	return nil
+}
+
+func (l *loader) signatureAdvice(what string) {
+	text := "the kernel demands signatures and this is an " + what
+	if strings.HasPrefix(what, "module") {
+		text = "the kernel demands signatures and this is a " + what
+	}
+	if l.flags != 0 {
+		text += ": a forced load counts as unsigned"
+	}
+	l.v.reason(true, KindSignature, "", "sign the module with a key that the kernel knows (enrol your own with mokutil --import), or turn Secure Boot off", "%s", text)
+}
+
+// blacklist is module_blacklist= of the kernel's command line.
+func (l *loader) blacklist() bool {
+	if !slices.Contains(l.k.Blacklist, l.name) {
+		return true
+	}
+	l.v.reason(true, KindState, "", "take it out of module_blacklist= and start anew", "the kernel's command line has it in module_blacklist=")
+	l.v.fail(syscall.EPERM, fmt.Sprintf("Module %s is blacklisted", l.name))
+	return false
+}
+
+// versions tells whether CRCs are compared at all.
+func (l *loader) versions() bool { return l.k.Features.Versions != No }
+
+// hasTable tells whether the kernel sees a table of versions in the module.
+func (l *loader) hasTable() bool { return l.m.Versioned && l.flags&IgnoreModversions == 0 }
+
+// force is try_to_force_load: what stands in for something missing.
+func (l *loader) force(what, why string) bool {
+	switch l.k.Features.ForceLoad {
+	case No:
+		l.v.reason(true, KindForce, "", "no option helps: build the module for this kernel", "%s, and this kernel was built without CONFIG_MODULE_FORCE_LOAD: it says nothing and refuses", why)
+		l.v.fail(syscall.ENOEXEC)
+		return false
+	case Maybe:
+		l.v.unknown("whether the kernel can be forced (CONFIG_MODULE_FORCE_LOAD)")
+	}
+	l.v.taint(l.k, 'F', "forced: "+why, fmt.Sprintf("%s: %s: kernel tainted.", l.name, what))
+	return true
+}
+
+// layout compares the CRC of module_layout.
+func (l *loader) layout() bool {
+	if !l.versions() {
+		return true
+	}
+	want, answer := Symbol{}, Unknown
+	if l.k.Core != nil {
+		want, answer = l.k.Core.Lookup(LayoutSymbol)
+	}
+	if answer != Found || !want.HasCRC {
+		if answer == Unknown || !l.k.Core.CRCs {
+			l.v.unknown("the kernel's CRC of " + LayoutSymbol)
+		}
+		return true
+	}
+	return l.version(want, syscall.ENOEXEC)
+}
+
+// version is check_version for one symbol. errno is what the load fails with; it has failed then.
+func (l *loader) version(want Symbol, errno syscall.Errno) bool {
+	m, v := l.m, l.v
+	if !want.HasCRC || !l.versions() {
+		return true
+	}
+	if !l.hasTable() {
+		why := "the module has no table of symbol versions"
+		if m.Versioned {
+			why = fmt.Sprintf("%d CRCs of symbols are not compared", len(m.Versions))
+		}
+		return l.force(want.Name, why)
+	}
+	crc, ok := m.version(want.Name)
+	switch {
+	case ok && crc == uint64(want.CRC):
+		return true
+	case ok:
+		v.Log = append(v.Log, fmt.Sprintf("%s: disagrees about version of symbol %s", l.name, want.Name))
+		l.versionReason(want, crc)
+	case m.Extended:
+		v.Log = append(v.Log, fmt.Sprintf("%s: no extended symbol version for %s", l.name, want.Name))
+		return true
+	default:
+		strict := l.k.Features.Strict
+		v.Log = append(v.Log, fmt.Sprintf("%s: no symbol version for %s", l.name, want.Name))
+		advice := "build it against the exporter's Module.symvers (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
+		if strict == No {
+			v.reason(false, KindNoVersion, want.Name, advice, "built without a version for %s of %s: this kernel only warns", want.Name, want.Owner)
+			return true
+		}
+		if strict == Maybe {
+			v.unknown("whether this kernel accepts imports without a version (%s)", want.Name)
+			return true
+		}
+		v.reason(true, KindNoVersion, want.Name, advice, "the module was built without a version for %s, which %s exports with CRC 0x%08x", want.Name, want.Owner, want.CRC)
+	}
+	v.fail(errno)
+	return false
+}
+
+func (l *loader) versionReason(want Symbol, crc uint64) {
+	if want.Name == LayoutSymbol {
+		magic, _ := l.m.Field("vermagic")
+		l.v.reason(true, KindLayout, want.Name, "rebuild it against the headers of "+l.k.Release+", or load it on "+MagicRelease(magic),
+			"built for another kernel: module_layout is 0x%08x in the module, 0x%08x in the kernel (configuration or build differs; expect all other symbols to differ too)", crc, want.CRC)
+		return
+	}
+	where := "this kernel"
+	if want.Owner != Core {
+		where = "module " + want.Owner
+	}
+	l.v.reason(true, KindVersion, want.Name, "rebuild it against the headers of "+l.k.Release, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc, want.CRC, where)
+}
+
+// vermagic compares the version string and, on old kernels, asks for livepatch support.
+func (l *loader) vermagic() bool {
+	k, m, v := l.k, l.m, l.v
+	magic, ok := m.Field("vermagic")
+	versioned := l.hasTable() && m.Basic && l.versions()
+	switch {
+	case l.flags&IgnoreVermagic != 0:
+		if !l.force("bad vermagic", "vermagic is not compared") {
+			return false
+		}
+	case !ok:
+		v.reason(false, KindVermagic, "", "", "the module has no vermagic")
+		if !l.force("bad vermagic", "the module has no vermagic") {
+			return false
+		}
+	case k.Vermagic == "":
+		v.unknown("the kernel's vermagic")
+	case !SameMagic(magic, k.Vermagic, versioned):
+		l.magicReasons(magic, versioned)
+		v.fail(syscall.ENOEXEC, fmt.Sprintf("%s: version magic '%s' should be '%s'", l.name, magic, k.Vermagic))
+		return false
+	}
+	if _, live := m.Field("livepatch"); live && k.Features.Livepatch == No {
+		v.reason(true, KindFile, "", "use a kernel with CONFIG_LIVEPATCH", "it is a live patch, and this kernel was built without support for them")
+		v.fail(syscall.ENOEXEC, fmt.Sprintf("%s: module is marked as livepatch module, but livepatch support is disabled", l.name))
+		return false
+	}
+	return true
+}
+
+func (l *loader) magicReasons(magic string, versioned bool) {
+	advice := "rebuild it against the headers of " + l.k.Release
+	diff := DiffVermagic(magic, l.k.Vermagic)
+	for _, d := range diff {
+		if d.Field == "release" && versioned {
+			continue // does not count
+		}
+		l.v.reason(true, KindVermagic, "", advice, "vermagic: %s is %s in the module, %s in the kernel", d.Field, orNone(d.Module), orNone(d.Kernel))
+		advice = ""
+	}
+	if advice != "" {
+		l.v.reason(true, KindVermagic, "", advice, "vermagic differs in blanks or order: %q in the module, %q in the kernel", magic, l.k.Vermagic)
+	}
+	if l.flags == IgnoreModversions {
+		l.v.reason(false, KindForce, "", "use --force, or --force-vermagic as well", "--force-modversion alone makes the kernel compare the release too")
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "absent"
+	}
+	return s
+}
+
+// loaded refuses a name that is in the kernel already.
+func (l *loader) loaded() bool {
+	if l.k.Loaded == nil || !l.k.Loaded(l.name) {
+		return true
+	}
+	l.v.reason(true, KindState, "", "remove it first (modprobe -r "+l.name+")", "a module of this name is loaded already")
+	l.v.fail(syscall.EEXIST)
+	return false
+}

@@ -1,0 +1,203 @@
+package kernelabi
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/koelf"
+)
+
+// A Module is what a loader looks at in a module file, as the kernel sees it: sections that are not to be loaded do not
+// count, of keys in .modinfo the first does.
+type Module struct {
+	Name       string   // as the kernel's messages have it
+	Path       string   // where it was read from; for people, may be empty
+	Info       []string // the key=value strings of .modinfo
+	Machine    uint16   // ELF machine
+	Class      int      // 32 or 64
+	BigEndian  bool
+	Size       uint64 // of struct module; 0 without one
+	Init, Exit int64  // where in it the module's two functions are entered; -1: none
+	Imports    []Import
+	Exports    []Symbol
+	Sections   int             // number of ELF sections
+	Versions   []koelf.Version // what it was built with, in the order of the file
+	Versioned  bool            // there is a table of versions that the kernel sees
+	Extended   bool            // it is the extended one (6.14)
+	Basic      bool            // __versions is there, whatever Extended says
+	Symbols    bool            // there is a symbol table
+	Hidden     bool            // exports have no CRC table, though there are exports
+	ModinfoNum int             // how many sections .modinfo there are
+	Signature  Signature
+	image      []byte // the ELF part
+	err        error  // why it is no ELF module
+}
+
+// An Import is an undefined symbol, in the order of the symbol table.
+type Import struct {
+	Name   string
+	Weak   bool
+	Common bool // a common symbol: the module was built without -fno-common
+}
+
+// ReadModule reads a module file that is expanded. It never fails: what is wrong with the file is part of the answer of
+// [Kernel.Check]. The Module keeps parts of image.
+func ReadModule(path string, image []byte) *Module {
+	m := &Module{Path: path, image: image, Init: -1, Exit: -1}
+	m.image, m.Signature = splitTrailer(image)
+	f, err := koelf.Parse(m.image)
+	if err != nil {
+		m.err = err
+		return m
+	}
+	m.Machine, m.Class, m.BigEndian = f.Machine(), f.Class(), f.ByteOrder().Uint16([]byte{0, 1}) == 1
+	m.Sections = f.Sections()
+	for i := 1; i < m.Sections; i++ {
+		if f.SectionAt(i).Name == ".modinfo" {
+			m.ModinfoNum++
+		}
+	}
+	m.Info, err = f.Modinfo()
+	if err != nil && !errors.Is(err, koelf.ErrNoSection) {
+		m.err = err
+	}
+	this, _ := f.ThisModule()
+	if this.Size > 0 {
+		m.Size, m.Init, m.Exit = this.Size, this.Init, this.Exit
+	}
+	if m.Name, _ = m.Field("name"); m.Name == "" {
+		m.Name = this.Name
+	}
+	m.readVersions(f)
+	m.readImports(f)
+	m.readExports(f)
+	return m
+}
+
+// Err tells why the file cannot be read as a module; nil if it can.
+func (m *Module) Err() error { return m.err }
+
+// Field returns the value of a key in .modinfo: the first one, as the kernel takes it.
+func (m *Module) Field(key string) (string, bool) {
+	for _, s := range m.Info {
+		if k, v, ok := strings.Cut(s, "="); ok && k == key {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// Fields returns all values of a key in .modinfo.
+func (m *Module) Fields(key string) []string {
+	var all []string
+	for _, s := range m.Info {
+		if k, v, ok := strings.Cut(s, "="); ok && k == key {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+const sectionAlloc = 2 // SHF_ALLOC: the kernel loads the section
+
+func (m *Module) readVersions(f *koelf.File) {
+	visible := func(name string) bool {
+		s, ok := f.Section(name)
+		return ok && s.Flags&sectionAlloc != 0
+	}
+	m.Basic = visible("__versions")
+	list, err := f.Versions()
+	if visible("__version_ext_crcs") || visible("__version_ext_names") {
+		m.Extended, m.Versioned = true, true
+		list, err = f.ExtVersions()
+	} else if !m.Basic {
+		return
+	}
+	m.Versioned = true
+	if err != nil {
+		m.err = err
+		return
+	}
+	m.Versions = list
+}
+
+// readImports lists the undefined symbols of the symbol table, by section type as the kernel finds it.
+func (m *Module) readImports(f *koelf.File) {
+	const symtab, strtabLimit = 2, 1 << 28
+	for i := 1; i < m.Sections; i++ {
+		s := f.SectionAt(i)
+		if s.Type != symtab || s.Link == 0 || int(s.Link) >= m.Sections {
+			continue
+		}
+		m.Symbols = true
+		table, err1 := f.Data(s)
+		names, err2 := f.Data(f.SectionAt(int(s.Link)))
+		if err1 != nil || err2 != nil || len(names) > strtabLimit {
+			m.err = errors.Join(err1, err2)
+			return
+		}
+		size := 24
+		if m.Class == 32 {
+			size = 16
+		}
+		order := f.ByteOrder()
+		for at := size; at+size <= len(table); at += size {
+			e := table[at : at+size]
+			info, section := e[12], order.Uint16(e[14:])
+			if m.Class == 64 {
+				info, section = e[4], order.Uint16(e[6:])
+			}
+			const undef, common, weak = 0, 0xfff2, 2
+			if section != undef && section != common {
+				continue
+			}
+			off := order.Uint32(e)
+			if uint64(off) >= uint64(len(names)) {
+				m.err = &koelf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name lies outside the string table"}
+				return
+			}
+			name, _, _ := bytes.Cut(names[off:], []byte{0})
+			m.Imports = append(m.Imports, Import{string(name), info>>4 == weak, section == common})
+		}
+		return
+	}
+}
+
+func (m *Module) readExports(f *koelf.File) {
+	list, err := f.ExportTable()
+	if err != nil {
+		return
+	}
+	for _, e := range list {
+		m.Exports = append(m.Exports, Symbol{Name: e.Name, Namespace: e.Namespace, Owner: m.Name, CRC: uint32(e.CRC), HasCRC: e.HasCRC, GPL: e.GPL})
+		m.Hidden = m.Hidden || !e.HasCRC
+	}
+}
+
+// version finds what the module expects of a symbol.
+func (m *Module) version(name string) (crc uint64, ok bool) {
+	for _, v := range m.Versions {
+		if v.Name == name {
+			return v.CRC, true
+		}
+	}
+	return 0, false
+}
+
+// gplLicences are the values of license= that the kernel takes for compatible with the GPL.
+var gplLicences = [...]string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
+
+// licence returns the module's licence and whether it may use GPL-only symbols.
+func (m *Module) licence() (string, bool) {
+	l, ok := m.Field("license")
+	if !ok {
+		return "unspecified", false
+	}
+	for _, g := range gplLicences {
+		if l == g {
+			return l, true
+		}
+	}
+	return l, false
+}
