@@ -75,14 +75,21 @@ func writeImage(t *testing.T, name, tree string, o *Options) error {
 	for n := range files {
 		names = append(names, n)
 	}
+	for n := range o.Files {
+		if _, ok := files[n]; !ok {
+			names = append(names, n)
+		}
+	}
 	sort.Strings(names)
 	for _, n := range names {
 		if err := mkdir(path.Dir(n)); err != nil {
 			return err
 		}
-		data, err := os.ReadFile(files[n])
-		if err != nil {
-			return err
+		data, given := o.Files[n]
+		if !given {
+			if data, err = os.ReadFile(files[n]); err != nil {
+				return err
+			}
 		}
 		if err := w.WriteHeader(&cpio.Header{Name: n, Mode: cpio.TypeRegular | 0o755, Size: int64(len(data))}); err != nil {
 			return err

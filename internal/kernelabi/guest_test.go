@@ -1,0 +1,179 @@
+//go:build linux
+
+package kernelabi_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+)
+
+// A trial is one module offered to a guest's kernel, and what Check says beforehand.
+type trial struct {
+	name    string // of the trial, for people
+	file    string // in the guest
+	module  string // to be removed afterwards
+	flags   int
+	verdict *kernelabi.Verdict
+	keep    bool // do not remove it: later trials count on it
+}
+
+// text is how a trial is handed to the guest.
+func (tr *trial) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "trial %s\nfile %s\nmodule %s\nflags %d\n", tr.name, tr.file, tr.module, tr.flags)
+	switch {
+	case tr.verdict.Outcome == kernelabi.Fails:
+		fmt.Fprintf(&b, "errno %d\n", int(tr.verdict.Errno))
+	case tr.verdict.Outcome == kernelabi.NotKnown:
+		b.WriteString("errno any\n")
+	default:
+		b.WriteString("errno 0\n")
+	}
+	for _, l := range tr.verdict.Log {
+		fmt.Fprintf(&b, "log %s\n", l)
+	}
+	for _, l := range tr.verdict.Maybe {
+		fmt.Fprintf(&b, "maybe %s\n", l)
+	}
+	if tr.keep {
+		b.WriteString("keep\n")
+	}
+	b.WriteString("end\n")
+	return b.String()
+}
+
+// loaderWords are parts of every line that the loader prints and that Check predicts.
+var loaderWords = []string{
+	"disagrees about version of symbol", "symbol version for", "Unknown symbol", "version magic", "kernel tainted", "taints kernel",
+	"tainting kernel", "Invalid ELF", "Invalid architecture", "Invalid module architecture", "ELF Spec violation", "empty section name",
+	"module uses symbol", "exports duplicate symbol", "section must", "must occupy", "must match the kernel", "must exist",
+	"module has no symbols", "No module found", "is blacklisted", "is rejected", "fno-common", "retpoline compiler", "PKCS#7", "kernel_lockdown",
+	"GPL-only symbols", "proprietary module", "staging directory", "invalid section index", "invalid ELF structures", "extended version",
+	"no flags for exported", "obsolete section", "module namespace", "livepatch support",
+}
+
+// TestGuestTrials runs in the guest: it loads every module of the list and compares errno and log with the prediction.
+func TestGuestTrials(t *testing.T) {
+	vmtest.InGuest(t)
+	list, err := os.ReadFile("/trials/list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kmsg, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Seek(kmsg, 0, unix.SEEK_END)
+	var counts struct{ trials, loaded, initFailed, stuck, misses int }
+	var want, maybe []string
+	var name, file, module, errno string
+	var flags int
+	keep := false
+	for line := range strings.Lines(string(list)) {
+		line = strings.TrimSuffix(line, "\n")
+		key, value, _ := strings.Cut(line, " ")
+		switch key {
+		case "trial":
+			name, want, maybe, keep = value, nil, nil, false
+		case "file":
+			file = value
+		case "module":
+			module = value
+		case "flags":
+			flags, _ = strconv.Atoi(value)
+		case "errno":
+			errno = value
+		case "log":
+			want = append(want, value)
+		case "maybe":
+			maybe = append(maybe, value)
+		case "keep":
+			keep = true
+		case "end":
+			counts.trials++
+			got := load(t, file, flags)
+			log := loaderLines(kmsg, module)
+			initFailed := errno == "0" && got != 0 && got != syscall.ENOEXEC && len(missing(want, log)) == 0
+			switch {
+			case got == 0:
+				counts.loaded++
+			case initFailed:
+				counts.initFailed++
+			}
+			slices.Sort(want)
+			extra := missing(log, append(want, maybe...))
+			if lacking := missing(want, log); len(lacking) > 0 || len(extra) > 0 || errno != "any" && !initFailed && errno != strconv.Itoa(int(got)) {
+				counts.misses++
+				t.Errorf("%s: errno %d (%v), predicted %s\n  not printed: %q\n  not predicted: %q", name, int(got), got, errno, lacking, extra)
+			}
+			if got == 0 && !keep {
+				if err := unix.DeleteModule(module, unix.O_NONBLOCK); err != nil {
+					counts.stuck++
+					fmt.Printf("stuck %s %v\n", module, err)
+				}
+			}
+		}
+	}
+	fmt.Printf("counts: %+v\n", counts)
+	if counts.trials == 0 {
+		t.Error("no trials")
+	}
+	if os.Getenv("GOMODPROBE_COUNTS") != "" || counts.misses > 0 {
+		t.Logf("%+v", counts)
+	}
+}
+
+func load(t *testing.T, file string, flags int) syscall.Errno {
+	fd, err := unix.Open(file, unix.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err = unix.FinitModule(fd, "", flags); err == nil {
+		return 0
+	}
+	return err.(syscall.Errno)
+}
+
+// loaderLines reads what the kernel has logged since, and keeps the loader's own lines.
+func loaderLines(kmsg int, module string) (lines []string) {
+	buf := make([]byte, 8192)
+	for {
+		n, err := unix.Read(kmsg, buf)
+		if err == unix.EPIPE {
+			continue // records were overwritten
+		}
+		if err != nil || n <= 0 {
+			return lines
+		}
+		_, text, _ := bytes.Cut(buf[:n], []byte{';'})
+		line, _, _ := strings.Cut(string(text), "\n")
+		for _, w := range loaderWords {
+			if strings.Contains(line, w) {
+				lines = append(lines, line)
+				break
+			}
+		}
+	}
+}
+
+// missing returns the strings of a that b lacks.
+func missing(a, b []string) (out []string) {
+	for _, s := range a {
+		if !slices.Contains(b, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

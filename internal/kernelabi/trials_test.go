@@ -1,0 +1,161 @@
+//go:build linux
+
+package kernelabi_test
+
+import (
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+)
+
+// kernel makes a Kernel of a corpus kernel: its boot image and one of its modules.
+func kernel(t testing.TB, key string) *kernelabi.Kernel {
+	t.Helper()
+	dir, release := kmodtest.Corpus(t, key)
+	data, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := kernelabi.FromImage("vmlinuz", data, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kernelabi.Kernel{Release: release}
+	k.Use(im)
+	for _, m := range corpusModules(t, key, func(name string) bool { return name == "vfat" || name == "mii" }) {
+		k.LearnFrom(kernelabi.ReadModule(m, readModule(t, m)))
+	}
+	if k.This.Size == 0 {
+		t.Fatal("no module to learn the layout from")
+	}
+	return k
+}
+
+// corpusModules lists the module files of a corpus kernel whose names pass.
+func corpusModules(t testing.TB, key string, pass func(name string) bool) (files []string) {
+	t.Helper()
+	dir, release := kmodtest.Corpus(t, key)
+	err := filepath.WalkDir(filepath.Join(dir, "lib/modules", release), func(path string, d fs.DirEntry, err error) error {
+		name, _, isModule := strings.Cut(filepath.Base(path), ".ko")
+		if err == nil && isModule && d.Type().IsRegular() && pass(strings.ReplaceAll(name, "-", "_")) {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil || len(files) == 0 {
+		t.Fatal("modules of", key, err)
+	}
+	return files
+}
+
+func readModule(t testing.TB, file string) []byte {
+	t.Helper()
+	image, _, err := compress.ReadFile(os.DirFS("/"), strings.TrimPrefix(file, "/"), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
+}
+
+// A course is the trials for one boot of one kernel, in their order: what one leaves behind the next one meets.
+type course struct {
+	k      *kernelabi.Kernel
+	list   strings.Builder
+	files  map[string][]byte
+	trials int
+	counts map[string]int // by outcome
+}
+
+func newCourse(t testing.TB, key string) *course {
+	return &course{k: kernel(t, key), files: map[string][]byte{}, counts: map[string]int{}}
+}
+
+// add predicts what happens to a module and puts it on the list.
+func (c *course) add(name string, image []byte, flags int, keep bool) *kernelabi.Verdict {
+	m := kernelabi.ReadModule(name, image)
+	v := c.k.Check(m, flags)
+	file := fmt.Sprintf("trials/%05d.ko", c.trials)
+	c.trials++
+	c.files[file] = image
+	tr := trial{name: name, file: "/" + file, module: m.Name, flags: flags, verdict: v, keep: keep}
+	c.list.WriteString(tr.text())
+	c.counts[v.Outcome.String()]++
+	for _, taint := range v.Taints {
+		if !strings.Contains(c.k.Tainted, string(taint.Letter)) {
+			c.k.Tainted += string(taint.Letter)
+		}
+	}
+	return v
+}
+
+// run boots the kernel.
+func (c *course) run(t *testing.T, key string) {
+	t.Helper()
+	c.files["trials/list"] = []byte(c.list.String())
+	size := 0
+	for _, f := range c.files {
+		size += len(f)
+	}
+	t.Logf("%d trials on %s: %v", c.trials, c.k.Release, c.counts)
+	vmtest.Run(t, key, vmtest.Options{Tests: "^TestGuestTrials$", Files: c.files, Memory: 768 + 3*size>>20})
+}
+
+// TestTrials lets real kernels judge Check. The default is some modules and every mutation on one kernel; with
+// GOMODPROBE_LONG=1 it is whole trees on their neighbours.
+func TestTrials(t *testing.T) {
+	if os.Getenv(vmtest.GuestEnv) != "" {
+		t.Skip("in a guest")
+	}
+	type pair struct {
+		from string
+		n    int // modules; 0: all
+	}
+	courses := map[string][]pair{"6.12": {{"6.12-cloud", 60}, {"6.12", 40}, {"6.1", 20}}}
+	if os.Getenv("GOMODPROBE_LONG") != "" {
+		courses = map[string][]pair{
+			"6.1":        {{"6.1-prev", 0}, {"6.1-cloud", 0}, {"6.1", 300}},
+			"6.1-cloud":  {{"6.1", 0}},
+			"6.12":       {{"6.12-cloud", 0}, {"6.1", 500}, {"6.12", 300}},
+			"6.12-cloud": {{"6.12", 0}},
+			"7.2":        {{"6.12", 500}, {"7.2", 300}},
+			"5.10":       {{"6.1", 100}, {"5.10", 300}},
+		}
+	}
+	only := os.Getenv("GOMODPROBE_TRIALS")
+	for target, pairs := range courses {
+		if only != "" && only != target {
+			continue
+		}
+		t.Run(target, func(t *testing.T) {
+			c := newCourse(t, target)
+			for _, m := range mutations(t, target) {
+				c.add(m.name, m.image, m.flags, m.keep)
+			}
+			for _, p := range pairs {
+				files := corpusModules(t, p.from, func(name string) bool { return !slices.Contains(unsuitable, name) })
+				rnd := rand.New(rand.NewPCG(7, uint64(len(files))))
+				rnd.Shuffle(len(files), func(i, j int) { files[i], files[j] = files[j], files[i] })
+				if p.n > 0 {
+					files = files[:min(p.n, len(files))]
+				}
+				for _, f := range files {
+					c.add(p.from+" "+filepath.Base(f), readModule(t, f), 0, false)
+				}
+			}
+			c.run(t, target)
+		})
+	}
+}
+
+// unsuitable are modules that, once loaded, end or slow down the guest.
+var unsuitable = []string{}
