@@ -82,6 +82,9 @@ func (l *loader) signature() bool {
 	if l.sig == SigUnknownKey && k.Keys == nil {
 		l.sig = SigUnverified
 	}
+	if line := l.m.Signature.line; line != "" && !forced {
+		v.Log = append(v.Log, line)
+	}
 	what := "unsigned module"
 	switch l.sig {
 	case SigValid:
@@ -97,12 +100,11 @@ func (l *loader) signature() bool {
 		v.fail(syscall.EKEYREJECTED)
 		return false
 	case SigBadTrailer:
-		v.reason(true, KindSignature, "", "take the damaged trailer off and sign it again", "the description of the signature at the end of the file is damaged")
-		v.fail(syscall.EBADMSG, l.trailerLine()...)
+		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
+		v.fail(syscall.EBADMSG)
 		return false
 	case SigUnsupported:
 		what = "module with unsupported crypto"
-		v.Log = append(v.Log, "module: not signed with expected PKCS#7 message")
 	case SigUnknownKey:
 		what = "module with unavailable key"
 	}
@@ -118,14 +120,6 @@ func (l *loader) signature() bool {
 		return false
 	}
 	return true
-}
-
-func (l *loader) trailerLine() []string {
-	info := l.m.image[len(l.m.image)-min(len(l.m.image), sigInfoSize):]
-	if len(info) == sigInfoSize && info[2] == sigPKCS7 && info[0]|info[1]|info[3]|info[4]|info[5]|info[6]|info[7] != 0 {
-		return []string{"module: PKCS#7 signature info has unexpected non-zero params"}
-	}
-	return nil
 }
 
 func (l *loader) signatureAdvice(what string) {

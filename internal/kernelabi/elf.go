@@ -54,18 +54,13 @@ func (e elfView) fits(off, size uint64) bool {
 // An elfEra is how a generation of kernels checks ELF files and words its complaints.
 type elfEra struct {
 	silent   bool   // up to 5.14 most defects have no line
-	machine  string // how a wrong machine is worded
 	sections bool   // .modinfo and struct module are counted and measured (6.8)
 	thisOnly string // "Only one", later "Exactly one"
 	shstrtab bool   // the section names must be a string table (later than 6.12)
 }
 
 func (k *Kernel) elfEra() elfEra {
-	e := elfEra{machine: "Invalid architecture in ELF header: %d", thisOnly: "Only one"}
-	e.silent = !atLeast(k.Release, 5, 15)
-	if e.sections = k.Features.SizeCheck == Yes; e.sections {
-		e.machine = "Invalid module architecture in ELF header: %d"
-	}
+	e := elfEra{thisOnly: "Only one", silent: !atLeast(k.Release, 5, 15), sections: k.Features.SizeCheck == Yes}
 	if atLeast(k.Release, 6, 13) {
 		e.thisOnly, e.shstrtab = "Exactly one", true
 	}
@@ -99,8 +94,7 @@ func (l *loader) header() bool {
 		return l.defect(era.silent, fmt.Sprintf("Invalid ELF header type: %d != 1", typ), "the file is an ELF file, but no relocatable one: not a module")
 	}
 	if machine := e.u16(18); l.k.Machine != 0 && machine != uint64(l.k.Machine) {
-		format := era.machine
-		return l.defect(era.silent, fmt.Sprintf(format, machine), fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d", machine, l.k.Machine))
+		return l.defect(era.silent, fmt.Sprintf("Invalid architecture in ELF header: %d", machine), fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d", machine, l.k.Machine))
 	}
 	shentsize, shnum := e.u16(e.pick(58, 46)), e.u16(e.pick(60, 48))
 	if shentsize != uint64(e.pick(64, 40)) {
@@ -183,7 +177,13 @@ func (l *loader) sectionTable() bool {
 		if !e.fits(s.off, s.size) {
 			return l.defect(false, fmt.Sprintf("Invalid ELF section in module (section %d type %d)", i, s.typ), fmt.Sprintf("section %d lies outside the file: it is cut off", i))
 		}
-		if (s.flags&sectionAlloc != 0 || era.shstrtab) && uint64(s.name) >= names.size {
+		outside := uint64(s.name) >= names.size
+		if outside && era.sections && !era.shstrtab {
+			l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: this kernel follows it and crashes", i)
+			l.v.unknown("whether the kernel survives reading a section name outside the file")
+			return true
+		}
+		if (s.flags&sectionAlloc != 0 || era.shstrtab) && outside {
 			return l.defect(false, fmt.Sprintf("Invalid ELF section name in module (section %d type %d)", i, s.typ), fmt.Sprintf("the name of section %d lies outside the names", i))
 		}
 	}
@@ -209,18 +209,16 @@ func (e elfView) sectionsNamed(name string, alloc bool) (found []elfSection) {
 func (l *loader) parts() bool {
 	era, e := l.k.elfEra(), l.view()
 	const modinfo, this = ".modinfo", ".gnu.linkonce.this_module"
-	if info := e.sectionsNamed(modinfo, !era.sections); len(info) == 0 {
-		l.m.Info, l.name = nil, "(missing .modinfo section or name field)"
+	infos := e.sectionsNamed(modinfo, !era.sections)
+	if len(infos) == 0 {
+		l.m.Info = nil
 	}
 	structs := e.sectionsNamed(this, !era.sections)
+	if _, named := l.m.Field("name"); !named {
+		l.name = "(missing .modinfo section or name field)"
+	}
 	if era.sections {
-		// An old kernel takes the name from struct module if .modinfo has none; these do not.
-		if name, ok := l.m.Field("name"); ok {
-			l.name = name
-		} else {
-			l.name = "(missing .modinfo section or name field)"
-		}
-		if n := len(e.sectionsNamed(modinfo, false)); n != 1 {
+		if n := len(infos); n > 1 || n == 0 && era.shstrtab {
 			return l.defect(false, "Only one .modinfo section must exist.", fmt.Sprintf("%d sections .modinfo", n))
 		}
 		switch {
@@ -244,5 +242,6 @@ func (l *loader) parts() bool {
 	if len(structs) == 0 {
 		return l.defect(false, l.name+": No module found in object", "no struct module in it")
 	}
+	l.name = l.m.Name
 	return true
 }

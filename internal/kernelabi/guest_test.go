@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -102,7 +103,7 @@ func TestGuestTrials(t *testing.T) {
 			keep = true
 		case "end":
 			counts.trials++
-			got := load(t, file, flags)
+			got := load(t, name, file, flags)
 			log := loaderLines(kmsg, module)
 			initFailed := errno == "0" && got != 0 && got != syscall.ENOEXEC && len(missing(want, log)) == 0
 			switch {
@@ -134,13 +135,25 @@ func TestGuestTrials(t *testing.T) {
 	}
 }
 
-func load(t *testing.T, file string, flags int) syscall.Errno {
+// load loads a module. If the kernel never comes back from it, the test says so and switches the machine off: a thread that hangs in
+// the kernel cannot be ended.
+func load(t *testing.T, name, file string, flags int) syscall.Errno {
 	fd, err := unix.Open(file, unix.O_RDONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err = unix.FinitModule(fd, "", flags); err == nil {
+	done := make(chan error, 1)
+	go func() { done <- unix.FinitModule(fd, "", flags) }()
+	select {
+	case err = <-done:
+	case <-time.After(15 * time.Second):
+		buf := make([]byte, 8<<10)
+		n, _ := unix.Klogctl(3, buf) // SYSLOG_ACTION_READ_ALL
+		t.Errorf("%s: the kernel does not return\n%s", name, buf[:n])
+		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	}
+	if err == nil {
 		return 0
 	}
 	return err.(syscall.Errno)

@@ -44,7 +44,7 @@ func mutations(t testing.TB, key string) []mutation {
 	}
 	e.signatures()
 	e.header()
-	e.sections()
+	e.sections(key)
 	e.modinfo()
 	e.versions()
 	e.symbols()
@@ -117,13 +117,15 @@ func (e *editor) section(b []byte, name string) []byte {
 	return nil
 }
 
-func (e *editor) sections() {
+func (e *editor) sections(key string) {
 	le := binary.LittleEndian
 	e.with("section 0 has a type", func(b []byte) { b[le.Uint64(b[40:])+4] = 1 })
 	for _, name := range []string{".text", ".modinfo", ".gnu.linkonce.this_module", ".symtab", ".strtab", ".shstrtab"} {
 		e.with(name+" beyond the end", func(b []byte) { le.PutUint64(e.section(b, name)[24:], uint64(len(b))) })
 		e.with(name+" too long", func(b []byte) { le.PutUint64(e.section(b, name)[32:], 1<<40) })
-		e.with(name+" name outside", func(b []byte) { le.PutUint32(e.section(b, name), 1<<24) })
+		if !strings.HasPrefix(key, "6.12") { // which reads there, and dies
+			e.with(name+" name outside", func(b []byte) { le.PutUint32(e.section(b, name), 1<<24) })
+		}
 	}
 	e.with(".shstrtab empty", func(b []byte) { le.PutUint64(e.section(b, ".shstrtab")[32:], 0) })
 	e.with(".shstrtab unterminated", func(b []byte) { s := e.f.Section(".shstrtab"); b[s.Offset+s.Size-1] = 'x' })

@@ -26,6 +26,9 @@ func (l *loader) taints() bool {
 	}
 	if name, gpl := m.licence(); !gpl {
 		v.taint(k, 'P', "licence "+name+" is not compatible with the GPL", fmt.Sprintf("%s: module license '%s' taints kernel.", l.name, name))
+		if !strings.Contains(k.Tainted, "P") && atLeast(k.Release, 6, 4) {
+			v.Log = append(v.Log, l.name+": module license taints kernel.")
+		}
 	}
 	if _, ok := m.Field("test"); ok && atLeast(k.Release, 6, 0) {
 		v.taint(k, 'N', "test module", l.name+": loading test module taints kernel.")

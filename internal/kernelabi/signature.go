@@ -17,7 +17,7 @@ const (
 	SigNone        SigState = iota // no signature
 	SigUnknownKey                  // sound, but none of the kernel's keys made it
 	SigUnsupported                 // of a kind that the kernel does not know
-	SigBadTrailer                  // the description behind it is damaged
+	SigBadTrailer                  // it or the description behind it is damaged
 	SigBroken                      // it does not fit the module
 	SigValid                       // made by a key of the kernel
 	SigUnverified                  // names a key of the kernel, but cannot be verified here
@@ -28,6 +28,7 @@ type Signature struct {
 	Present bool // the mark that announces a signature ends the file
 	Signer  *pkcs7.Signer
 	state   SigState // SigNone, or what is wrong before any key is tried
+	line    string   // what the kernel prints about it
 }
 
 // A Key is a public key in a kernel's image, or the name of one that is known to be there.
@@ -61,16 +62,16 @@ func splitTrailer(image []byte) ([]byte, Signature) {
 		s.state = SigBadTrailer
 		return rest, s
 	case info[2] != sigPKCS7:
-		s.state = SigUnsupported
+		s.state, s.line = SigUnsupported, "module: not signed with expected PKCS#7 message"
 		return rest, s
 	case info[0]|info[1]|info[3]|info[4]|info[5]|info[6]|info[7] != 0:
-		s.state = SigBadTrailer
+		s.state, s.line = SigBadTrailer, "module: PKCS#7 signature info has unexpected non-zero params"
 		return rest, s
 	}
 	at := len(rest) - sigInfoSize - int(n)
 	var err error
 	if s.Signer, err = pkcs7.Parse(rest[at : at+int(n)]); err != nil {
-		s.state = SigBroken
+		s.state = SigBadTrailer
 	}
 	return rest[:at], s
 }

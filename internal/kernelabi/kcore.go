@@ -1,0 +1,157 @@
+package kernelabi
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// errKcore says that the kernel's memory does not show its tables.
+var errKcore = errors.New("the kernel's memory does not show its export tables")
+
+// FromKcore reads the export tables of the running kernel out of its memory: kallsyms (/proc/kallsyms, read by root) says where they
+// are, kcore (/proc/kcore) holds them.
+func FromKcore(kallsyms string, kcore io.ReaderAt) (*Table, error) {
+	bounds := map[string]uint64{}
+	for line := range strings.Lines(kallsyms) {
+		f := strings.Fields(line)
+		if len(f) != 3 || !strings.HasPrefix(f[2], "__start___k") && !strings.HasPrefix(f[2], "__stop___k") {
+			continue
+		}
+		addr, err := strconv.ParseUint(f[0], 16, 64)
+		if err == nil && addr != 0 {
+			bounds[f[2]] = addr
+		}
+	}
+	c, err := openCore(kcore)
+	if err != nil {
+		return nil, err
+	}
+	m := &memory{order: c.order}
+	var all []Symbol
+	for _, e := range exportSections {
+		from, to := bounds["__start___ksymtab"+e.suffix], bounds["__stop___ksymtab"+e.suffix]
+		if from == 0 || to <= from {
+			continue
+		}
+		symbols, err := c.exports(m, from, to, bounds["__start___kcrctab"+e.suffix])
+		if err != nil {
+			return nil, err
+		}
+		for i := range symbols {
+			symbols[i].GPL = e.gpl
+		}
+		if flags := bounds["__start___kflagstab"]; flags != 0 && e.suffix == "" {
+			b, err := c.read(flags, uint64(len(symbols)))
+			if err != nil {
+				return nil, err
+			}
+			for i := range symbols {
+				symbols[i].GPL = b[i]&1 != 0
+			}
+		}
+		all = append(all, symbols...)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("/proc/kallsyms: %w (are you root?)", errKcore)
+	}
+	return NewTable("/proc/kcore", all), nil
+}
+
+// A core is an ELF core file: pieces of memory and where they are in the file.
+type core struct {
+	r        io.ReaderAt
+	order    binary.ByteOrder
+	wide     bool
+	segments []segment
+}
+
+type segment struct{ addr, off, size uint64 }
+
+func openCore(r io.ReaderAt) (*core, error) {
+	head := make([]byte, 64)
+	if _, err := r.ReadAt(head, 0); err != nil {
+		return nil, fmt.Errorf("/proc/kcore: %w", err)
+	}
+	if string(head[:4]) != "\x7fELF" {
+		return nil, fmt.Errorf("/proc/kcore: %w", errKcore)
+	}
+	c := &core{r: r, order: binary.LittleEndian, wide: head[4] == 2}
+	if head[5] == 2 {
+		c.order = binary.BigEndian
+	}
+	e := elfView{b: head, order: c.order, wide: c.wide}
+	phoff, phnum := e.word(e.pick(32, 28)), e.u16(e.pick(56, 44))
+	size := e.pick(56, 32)
+	table := make([]byte, int(phnum)*size)
+	if _, err := r.ReadAt(table, int64(phoff)); err != nil {
+		return nil, fmt.Errorf("/proc/kcore: %w", err)
+	}
+	for ; len(table) > 0; table = table[size:] {
+		p := elfView{b: table, order: c.order, wide: c.wide}
+		c.segments = append(c.segments, segment{p.word(p.pick(16, 8)), p.word(p.pick(8, 4)), p.word(p.pick(32, 16))})
+	}
+	return c, nil
+}
+
+// coreLimit bounds one piece that is read; the tables of today's kernels have some hundred kB.
+const coreLimit = 16 << 20
+
+// read returns n bytes of memory.
+func (c *core) read(addr, n uint64) ([]byte, error) {
+	for _, s := range c.segments {
+		if off := addr - s.addr; off < s.size && n <= s.size-off && n <= coreLimit {
+			b := make([]byte, n)
+			if _, err := c.r.ReadAt(b, int64(s.off+off)); err != nil {
+				return nil, fmt.Errorf("/proc/kcore: %w", err)
+			}
+			return b, nil
+		}
+	}
+	return nil, fmt.Errorf("/proc/kcore: %w: nothing at %#x", errKcore, addr)
+}
+
+// exports reads one table and the CRCs of its symbols.
+func (c *core) exports(m *memory, from, to, crcs uint64) ([]Symbol, error) {
+	table, err := c.read(from, to-from)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range layouts {
+		if !l.relative && (l.word == 8) != c.wide || len(table)%l.size() != 0 {
+			continue
+		}
+		try := &memory{order: m.order, pieces: []piece{{from, table}}}
+		low, high := ^uint64(0), uint64(0)
+		for at := from; at < to; at += uint64(l.size()) {
+			for i := 1; i < l.fields; i++ {
+				if p, ok := try.field(l, at, i); ok && p != 0 {
+					low, high = min(low, p), max(high, p)
+				}
+			}
+		}
+		if low > high || high-low > coreLimit/2 {
+			continue
+		}
+		names, err := c.read(low, high-low+maxName)
+		if err != nil {
+			continue
+		}
+		try.pieces = append(try.pieces, piece{low, names})
+		symbols, ok := try.records(l, from, len(table)/l.size())
+		if !ok {
+			continue
+		}
+		if crcs != 0 {
+			versions, err := c.read(crcs, uint64(4*len(symbols)))
+			if err != nil || !try.versions(symbols, versions, crcs, false) {
+				return nil, errKcore
+			}
+		}
+		return symbols, nil
+	}
+	return nil, errKcore
+}

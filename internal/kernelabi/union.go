@@ -1,0 +1,70 @@
+package kernelabi
+
+import (
+	"errors"
+	"iter"
+	"strings"
+)
+
+// Union gathers what a kernel exports out of the version tables of its own modules: the CRCs they were built with. Only modules of
+// that release and from the kernel's own sources count. What no module uses stays unknown, and licences and namespaces
+// are not in it.
+func Union(source, release string, modules iter.Seq[*Module]) *Table {
+	crcs := map[string]uint32{}
+	own := map[string]bool{} // exported by modules, not by the kernel
+	for m := range modules {
+		magic, _ := m.Field("vermagic")
+		if _, intree := m.Field("intree"); m.Err() != nil || !intree || MagicRelease(magic) != release {
+			continue
+		}
+		for _, v := range m.Versions {
+			if _, known := crcs[v.Name]; !known {
+				crcs[strings.Clone(v.Name)] = uint32(v.CRC)
+			}
+		}
+		for _, e := range m.Exports {
+			own[strings.Clone(e.Name)] = true
+		}
+	}
+	var symbols []Symbol
+	for name, crc := range crcs {
+		if !own[name] {
+			symbols = append(symbols, Symbol{Name: name, Owner: Core, CRC: crc, HasCRC: true})
+		}
+	}
+	t := NewTable(source, symbols)
+	t.Complete, t.Licences = false, false
+	return t
+}
+
+// ReadConfig completes features by a kernel's configuration file. An option that is not mentioned is off.
+func (f *Features) ReadConfig(config string) {
+	if !strings.Contains(config, "CONFIG_MODULES=") {
+		return
+	}
+	set := func(t *Tri, option string) {
+		if *t == Maybe {
+			*t = tri(strings.Contains(config, "\nCONFIG_"+option+"=y\n"))
+		}
+	}
+	set(&f.ForceLoad, "MODULE_FORCE_LOAD")
+	set(&f.Signatures, "MODULE_SIG")
+	set(&f.Versions, "MODVERSIONS")
+	set(&f.Livepatch, "LIVEPATCH")
+	set(&f.SignEnforce, "MODULE_SIG_FORCE")
+	if f.Namespaces == Maybe {
+		f.Namespaces = tri(!strings.Contains(config, "\nCONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y\n"))
+	}
+}
+
+// ErrStale says that a table is of another build than the kernel's modules.
+var ErrStale = errors.New("of another build of this kernel: module_layout differs from its modules'")
+
+// Confirm compares the CRC of module_layout in a table with what one of the kernel's own modules was built with.
+func (t *Table) Confirm(m *Module) error {
+	s, answer := t.Lookup(LayoutSymbol)
+	if crc, ok := m.version(LayoutSymbol); ok && answer == Found && s.HasCRC && crc != uint64(s.CRC) {
+		return ErrStale
+	}
+	return nil
+}
