@@ -8,7 +8,6 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/confd"
 	"github.com/gomodprobe/gomodprobe/internal/index"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -74,8 +73,6 @@ func insertText(err error) string {
 		return "Operation not permitted"
 	case isCommand(err):
 		return strerror(syscall.EINVAL)
-	case errors.Is(err, koelf.ErrNoVermagic):
-		return "No data available"
 	case errors.Is(err, fs.ErrNotExist):
 		return "Unknown symbol in module, or unknown parameter (see dmesg)"
 	}
@@ -109,8 +106,6 @@ func (r *modprobeRun) detail(e *modprobe.Error) {
 		r.error("Could not run install command '%s' for module %s: %s", c.Command, c.Module, strerror(c.Err))
 	case errors.As(e.Err, &c) && c.Op == "install":
 		r.error("Error running install command '%s' for module %s: retcode %d", c.Command, c.Module, c.Code)
-	case errors.Is(e.Err, koelf.ErrNoVermagic):
-		r.error("Failed to strip version information: No data available")
 	case e.Path == "" && e.Op == "insert" && errors.Is(e.Err, fs.ErrNotExist):
 		r.error("could not find module by name='%s'", e.Module)
 	}

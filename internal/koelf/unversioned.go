@@ -5,31 +5,41 @@ import (
 	"errors"
 )
 
-// ErrNoVermagic reports that there is no vermagic to take away.
-var ErrNoVermagic = errors.New("no vermagic in .modinfo")
-
 // Unversioned returns a copy of the module that hides from the kernel what it
 // was built for: what has to be done to force a module in by init_module,
-// which takes no flags. With modversions the section __versions is no longer
-// marked as one to load; with vermagic the first string "vermagic=…" of
-// .modinfo is overwritten by zeros. A module without __versions, or without
-// anything in .modinfo, is copied as it is; one whose .modinfo has no vermagic
-// is [ErrNoVermagic]. An appended signature stays, though it no longer fits.
+// which takes no flags. Sizes and offsets stay as they are.
+//
+// With modversions the tables of versions, the plain one and both sections of
+// the extended one, are no longer marked as to be loaded; with vermagic every
+// string "vermagic=…" of .modinfo is overwritten by zeros. A module without
+// these is copied as it is: the kernel has less to compare. An appended
+// signature is cut off, since it no longer fits and a kernel refuses a module
+// with a signature that does not fit even where it would take one without.
+// kmod, which leaves the signature, cannot force a signed module in this way.
 //
 // The File must have been made by [Parse].
 func (f *File) Unversioned(modversions, vermagic bool) ([]byte, error) {
 	if f.image == nil {
 		return nil, errors.New("module is not in memory")
 	}
-	image := bytes.Clone(f.image)
-	if i := f.find("__versions"); modversions && i != 0 {
-		f.clearAlloc(image, i)
+	image := f.image
+	if modversions || vermagic {
+		image, _ = SplitSignature(image)
+	}
+	image = bytes.Clone(image)
+	if modversions {
+		for i := 1; i < f.count; i++ {
+			switch string(f.name(f.header(i))) {
+			case "__versions", "__version_ext_crcs", "__version_ext_names":
+				f.clearAlloc(image, i)
+			}
+		}
 	}
 	if !vermagic {
 		return image, nil
 	}
 	data, off, err := f.contents(".modinfo")
-	if errors.Is(err, ErrNoSection) || (err == nil && len(data) == 0) {
+	if errors.Is(err, ErrNoSection) {
 		return image, nil
 	}
 	if err != nil {
@@ -39,11 +49,10 @@ func (f *File) Unversioned(modversions, vermagic bool) ([]byte, error) {
 		s, _, _ := bytes.Cut(data[at:], []byte{0})
 		if bytes.HasPrefix(s, []byte("vermagic=")) {
 			clear(image[off+uint64(at):][:len(s)])
-			return image, nil
 		}
 		at += len(s) + 1
 	}
-	return nil, ErrNoVermagic
+	return image, nil
 }
 
 // clearAlloc clears SHF_ALLOC in the flags of the section with that index.
