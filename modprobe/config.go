@@ -224,7 +224,7 @@ func (c *Config) directive(word, rest, file string, number int) error {
 	case "softdep":
 		c.Softdeps = append(c.Softdeps, parseSoftdep(name, text))
 	case "weakdep":
-		c.Weakdeps = append(c.Weakdeps, Weakdep{name, strings.FieldsFunc(text, blank)})
+		c.Weakdeps = append(c.Weakdeps, Weakdep{name, strings.Fields(text)})
 	}
 	return nil
 }
@@ -233,7 +233,7 @@ func (c *Config) directive(word, rest, file string, number int) error {
 func parseSoftdep(name, text string) Softdep {
 	s := Softdep{Pattern: name}
 	var list *[]string
-	for _, word := range strings.FieldsFunc(text, blank) {
+	for _, word := range strings.Fields(text) {
 		switch {
 		case word == "pre:":
 			list = &s.Pre
@@ -245,5 +245,3 @@ func parseSoftdep(name, text string) Softdep {
 	}
 	return s
 }
-
-func blank(r rune) bool { return r == ' ' || r == '\t' }

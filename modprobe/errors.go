@@ -153,3 +153,29 @@ func (e *TableError) Error() string {
 
 // Unwrap returns the cause.
 func (e *TableError) Unwrap() error { return e.Err }
+
+// StateError is something in /sys that cannot be understood. It is reported, and the module taken for not loaded.
+type StateError struct {
+	// File is the absolute path of the file.
+	File string
+	// Text is what stands there.
+	Text string
+}
+
+// Error shows the file and what stands there.
+func (e *StateError) Error() string { return fmt.Sprintf("%s: unknown state %q", e.File, e.Text) }
+
+// NameError is a name in a softdep that cannot be one, because of its brackets or its length. It is reported and
+// passed over.
+type NameError struct {
+	// Name is the name.
+	Name string
+	// Err says what is wrong with it.
+	Err error
+}
+
+// Error says what is wrong with the name.
+func (e *NameError) Error() string { return "softdep: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *NameError) Unwrap() error { return e.Err }

@@ -170,16 +170,13 @@ func (b *builder) soft(n *node, alone bool) {
 		return
 	}
 	dep := b.p.Config().softdep(n.name)
-	for _, name := range dep.Pre {
-		for _, m := range b.lookup(name) {
-			b.visit(m, false)
-		}
+	pre, post := b.softNodes(dep.Pre), b.softNodes(dep.Post)
+	for _, m := range pre {
+		b.visit(m, false)
 	}
 	b.add(n, false)
-	for _, name := range dep.Post {
-		for _, m := range b.lookup(name) {
-			b.visit(m, false)
-		}
+	for _, m := range post {
+		b.visit(m, false)
 	}
 }
 

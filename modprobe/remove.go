@@ -11,6 +11,8 @@ import (
 
 // RemoveOptions change what is planned for removal. The zero value is "modprobe -r NAME".
 type RemoveOptions struct {
+	// ShowAll plans the steps as if everything was loaded and unused, as --show-depends.
+	ShowAll bool
 	// IgnoreCommands passes over remove commands and softdeps, as --ignore-remove.
 	IgnoreCommands bool
 	// FirstTime makes it an error that the module is not loaded.
@@ -32,6 +34,7 @@ func (p *Prober) PlanRemove(name string, o *RemoveOptions) (Plan, error) {
 		o = new(RemoveOptions)
 	}
 	b := remover{search: newSearch(p), o: o, gone: make(map[string]bool)}
+	p.base() // so that what is wrong there is said whatever the name
 	nodes := b.lookup(name)
 	if nodes == nil {
 		return nil, &Error{Op: "remove", Module: name, Err: p.notFound()}
@@ -75,12 +78,11 @@ func (b *remover) module(n *node, as role) {
 		Op: OpRmmod, Module: n.module(), Group: b.index, Requested: as.requested, Required: as.required,
 		Flags: b.o.Flags, FirstTime: as.requested && b.o.FirstTime,
 	}
-	if command == "" {
-		if done := b.absent(&step); done {
-			return
-		}
+	if command == "" && !b.o.ShowAll && b.absent(&step) {
+		return
 	}
-	b.softdeps(dep.Post)
+	pre, post := b.softNodes(dep.Pre), b.softNodes(dep.Post)
+	b.softdeps(post)
 	if b.o.Holders && as.required {
 		b.holders(n)
 	}
@@ -89,7 +91,7 @@ func (b *remover) module(n *node, as role) {
 		step.Op, step.Command = OpRemove, command
 	case b.o.Wait > 0 && as.requested:
 		step.Wait = b.o.Wait
-	case b.users(n.name) > 0:
+	case !b.o.ShowAll && b.users(n.name) > 0:
 		step.Err = ErrInUse
 		b.plan = append(b.plan, step)
 		return
@@ -99,7 +101,7 @@ func (b *remover) module(n *node, as role) {
 		b.gone[n.name] = true
 		b.needs(n)
 	}
-	b.softdeps(dep.Pre)
+	b.softdeps(pre)
 }
 
 // removeCommand returns the remove command of a module, if it has one.
@@ -131,11 +133,9 @@ func (b *remover) absent(step *Step) bool {
 }
 
 // softdeps removes the modules of a softdep, the last one first. It is no failure if that is not possible.
-func (b *remover) softdeps(names []string) {
-	for _, name := range slices.Backward(names) {
-		for _, n := range b.lookup(name) {
-			b.module(n, role{})
-		}
+func (b *remover) softdeps(nodes []*node) {
+	for _, n := range slices.Backward(nodes) {
+		b.module(n, role{})
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *search) fill(n *node) {
 	if n.path == "" {
 		n.path = s.p.path(file)
 	}
-	fields := strings.FieldsFunc(deps, blank)
+	fields := strings.Fields(deps)
 	for i := len(fields) - 1; i >= 0; i-- {
 		d := s.node(alias.FromPath(fields[i]), "")
 		if d.path == "" {
@@ -116,6 +116,7 @@ func (s *search) fill(n *node) {
 
 // find returns the modules for a name as typed, or the error that says there are none.
 func (s *search) find(name string) ([]*node, error) {
+	s.p.base() // so that what is wrong there is said whatever the name
 	if strings.HasPrefix(name, "/") {
 		n := s.node(alias.FromPath(name), "")
 		n.path = name
@@ -200,6 +201,18 @@ func (s *search) values(t table, query string) (nodes []*node) {
 	var buffer [8]index.Value
 	for _, v := range t.Search(buffer[:0], query) {
 		nodes = append(nodes, s.node(v.Value, query))
+	}
+	return nodes
+}
+
+// softNodes returns the modules that the names of a softdep stand for. A name that leads nowhere is passed over.
+func (s *search) softNodes(names []string) (nodes []*node) {
+	for _, name := range names {
+		if _, err := alias.Normalize(name); err != nil {
+			s.p.report(&NameError{name, err})
+			continue
+		}
+		nodes = append(nodes, s.lookup(name)...)
 	}
 	return nodes
 }

@@ -1,7 +1,6 @@
 package modprobe
 
 import (
-	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -68,7 +67,7 @@ func (p *Prober) state(module string) state {
 	case "going\n":
 		return going
 	default:
-		p.report(&Error{Op: "resolve", Module: module, Path: "/" + name + "/initstate", Err: fmt.Errorf("unknown state %q", text)})
+		p.report(&StateError{File: "/" + name + "/initstate", Text: text})
 		return notLoaded
 	}
 }

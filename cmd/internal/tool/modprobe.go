@@ -123,7 +123,9 @@ type modprobeRun struct {
 	from modprobe.Options
 	root string // --root
 
-	what    int // 'c', 'R', optModversions, optExports, or 0 for inserting
+	config  bool // -c
+	symbols int  // optModversions or optExports
+	resolve bool // -R
 	all     bool
 	remove  bool
 	dryRun  bool
@@ -140,7 +142,7 @@ func Modprobe(env *Env) int {
 	if done {
 		return status
 	}
-	if len(operands) == 0 && r.what != 'c' {
+	if len(operands) == 0 && !r.config {
 		r.error("missing parameters. See -h.")
 		return 1
 	}
@@ -198,8 +200,14 @@ func (r *modprobeRun) option(id int, value string) bool {
 			return false
 		}
 		r.drop.Wait = wait
-	case 'R', 'c', optModversions, optExports:
-		r.what = id
+	case 'R':
+		r.resolve = true
+	case 'c':
+		r.config = true
+	case optModversions, optExports:
+		if r.symbols != optModversions { // which is what kmod looks for first
+			r.symbols = id
+		}
 	case optFirstTime:
 		r.load.FirstTime, r.drop.FirstTime = true, true
 	case 'i':
@@ -214,7 +222,7 @@ func (r *modprobeRun) option(id int, value string) bool {
 	case optForceVermagic:
 		r.load.Flags |= modprobe.IgnoreVermagic
 	case 'D':
-		r.load.ShowAll, r.dryRun = true, true
+		r.load.ShowAll, r.drop.ShowAll, r.dryRun = true, true, true
 	case 'n':
 		r.dryRun = true
 	case 'C':
@@ -301,9 +309,9 @@ func (r *modprobeRun) start() error {
 func (r *modprobeRun) do(operands []string) int {
 	r.level = r.verbose
 	switch {
-	case r.what == 'c':
+	case r.config:
 		return r.showConfig()
-	case r.what == optModversions || r.what == optExports:
+	case r.symbols != 0:
 		return r.showSymbols(operands[0])
 	case r.remove:
 		return r.removeAll(operands)
@@ -342,15 +350,18 @@ func splitWords(text string) (words []string) {
 
 // quoteParams joins parameters with blanks. A value with blanks in it is quoted for the kernel.
 func quoteParams(operands []string) string {
-	words := make([]string, len(operands))
-	for i, word := range operands {
+	var text []byte
+	for _, word := range operands {
 		key, value, ok := strings.Cut(word, "=")
 		if ok && strings.Contains(value, " ") && value[0] != '"' && value[0] != '\'' {
 			word = key + `="` + value + `"`
 		}
-		words[i] = word
+		if len(text) > 0 {
+			text = append(text, ' ')
+		}
+		text = append(text, word...)
 	}
-	return strings.Join(words, " ")
+	return string(text)
 }
 
 // isPath reports whether an operand names a file.

@@ -52,8 +52,8 @@ func (r *modprobeRun) insert(operand, params string) int {
 
 // insertOne inserts the modules for an operand, or only shows them.
 func (r *modprobeRun) insertOne(operand, params string) (modprobe.Plan, int) {
-	if r.what == 'R' {
-		return nil, r.resolve(operand)
+	if r.resolve {
+		return nil, r.resolveOne(operand)
 	}
 	name, err := r.operand(operand)
 	var plan modprobe.Plan
@@ -97,8 +97,8 @@ func (r *modprobeRun) group(plan modprobe.Plan) int {
 	return 0
 }
 
-// resolve is -R: the names of the modules.
-func (r *modprobeRun) resolve(operand string) int {
+// resolveOne is -R: the names of the modules.
+func (r *modprobeRun) resolveOne(operand string) int {
 	name, err := r.operand(operand)
 	var modules []modprobe.Module
 	if err == nil {

@@ -88,7 +88,7 @@ func (r *modprobeRun) showSymbols(operand string) int {
 // showSymbolsOf prints the symbols of one file.
 func (r *modprobeRun) showSymbolsOf(operand, name string) int {
 	what, list := "modversions", versions
-	if r.what == optExports {
+	if r.symbols == optExports {
 		what, list = "symbols", exports
 	}
 	image, _, err := compress.ReadFile(r.from.FS, name, nil, 0)
@@ -143,7 +143,7 @@ func moduleText(err error) string {
 
 // printJSON prints plans with --json: the steps of all of them.
 func (r *modprobeRun) printJSON(plans ...modprobe.Plan) {
-	if !r.json || r.what == 'R' {
+	if !r.json || r.resolve {
 		return
 	}
 	var w jsonw.Writer

@@ -136,20 +136,24 @@ func (r *modprobeRun) failRemove(e *modprobe.Error) (fatal bool) {
 func (r *modprobeRun) report(err error) {
 	var config *modprobe.ConfigError
 	var table *modprobe.TableError
+	var state *modprobe.StateError
+	var name *modprobe.NameError
 	var e *modprobe.Error
 	switch {
 	case errors.As(err, &config):
 		r.reportConfig(config)
 	case errors.As(err, &table):
 		r.reportTable(table)
+	case errors.As(err, &state):
+		r.error("unknown %s: '%s'", state.File, state.Text)
+	case errors.As(err, &name):
+		r.error("failed to lookup dependency '%s', continuing anyway.", name.Name)
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrBlacklisted):
 		r.log(levelInfo, "Module %s is blacklisted: not inserted", e.Module)
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrForbidden):
 		r.log(levelInfo, "Module %s is forbidden %s: not inserted", e.Module, e.Reason)
 	case errors.As(err, &e) && e.Op == "remove":
 		r.error("could not remove '%s': %s", e.Module, errnoText(e.Err))
-	case errors.As(err, &e) && e.Op == "resolve":
-		r.error("%s", err)
 	case errors.As(err, &e):
 		r.detail(e)
 	}

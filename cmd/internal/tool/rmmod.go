@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"errors"
 	"io/fs"
 	"strings"
 
@@ -31,7 +32,12 @@ func Rmmod(env *Env) int {
 		l.error("missing module name.")
 		return 1
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel, NoConfig: true})
+	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel, NoConfig: true, Log: func(err error) {
+		var state *modprobe.StateError
+		if errors.As(err, &state) {
+			l.error("unknown %s: '%s'", state.File, state.Text)
+		}
+	}})
 	if err != nil {
 		l.error("%s", strerror(err))
 		return 1
