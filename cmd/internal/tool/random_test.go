@@ -235,7 +235,7 @@ func TestRandom(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := kmodtest.NewSandbox(t)
-	if !s.HasOracle() || !s.HasShell {
+	if !s.HasOracle() || !kmodtest.HasShell(t) {
 		kmodtest.Missing(t, "no kmod, or no shell for it")
 	}
 	if err := spec.Write(s.Root); err != nil {
