@@ -2,6 +2,7 @@ package modinfo
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 )
@@ -63,7 +64,9 @@ func (m *Module) Imports() ([]Import, error) {
 			return err
 		}
 		for _, im := range table {
-			if !im.Listed {
+			// An undefined __crc_NAME is left over from an export without a
+			// checksum; nobody provides it.
+			if !im.Listed && !strings.HasPrefix(im.Name, "__crc_") {
 				list = append(list, Import{im.Name, im.Weak, im.CRC, im.HasCRC})
 			}
 		}

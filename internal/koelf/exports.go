@@ -27,6 +27,9 @@ const (
 // module without any, one for each string in __ksymtab_strings. The error is
 // [ErrNoSection] if there is neither.
 //
+// A symbol __crc_NAME that is itself undefined, left over where the build found no
+// type to sum up, has no checksum but makes an export all the same.
+//
 // The strings of a module without checksums may include names of namespaces;
 // [File.ExportTable] has only exports.
 func (f *File) Exports() ([]Export, error) {
@@ -69,12 +72,13 @@ func (f *File) ExportTable() ([]Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[string]uint64, len(crcs))
+	known := make(map[string]Export, len(crcs))
 	for _, e := range crcs {
-		known[e.Name] = e.CRC
+		known[e.Name] = e
 	}
 	for i := range list {
-		list[i].CRC, list[i].HasCRC = known[list[i].Name]
+		e := known[list[i].Name]
+		list[i].CRC, list[i].HasCRC = e.CRC, e.HasCRC
 	}
 	return list, nil
 }
@@ -107,7 +111,7 @@ func (f *File) checksums(syms *symbols) ([]Export, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Export{Name: string(name[len(crcPrefix):]), CRC: crc, HasCRC: true})
+		list = append(list, Export{Name: string(name[len(crcPrefix):]), CRC: crc, HasCRC: syms.section(i) != shnUndef})
 	}
 	return list, nil
 }

@@ -241,8 +241,11 @@ func (f *File) readTail(tableSize uint64) error {
 
 // read returns a part of the file, which the caller has found to lie in it.
 func (f *File) read(off, n uint64) ([]byte, error) {
-	if f.image != nil || n == 0 {
+	if f.image != nil {
 		return f.image[off:][:n:n], nil
+	}
+	if n == 0 {
+		return []byte{}, nil
 	}
 	if part, ok := f.tail.part(off, n); ok {
 		return part, nil
