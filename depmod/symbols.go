@@ -75,8 +75,9 @@ func (b *builder) systemMapLine(line string, n int) {
 		return
 	}
 	name = strings.TrimSuffix(name, "\n")
-	if name, ok := strings.CutPrefix(name, ksymtab); ok {
-		b.addSymbol(name, symbol{owner: inKernel})
+	// The prefix is before __ksymtab_, and what follows that is taken as it is.
+	if name, ok := strings.CutPrefix(b.withoutPrefix(name), ksymtab); ok {
+		b.symbols[name] = symbol{owner: inKernel}
 	}
 }
 
