@@ -1,0 +1,160 @@
+package initramfs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/cpio"
+)
+
+// Compression of the compressed member of an image.
+type Compression string
+
+// The ways to compress. Xz makes the kernel take three times as long to unpack an image as Zstd.
+const (
+	Plain Compression = ""
+	Gzip  Compression = "gzip"
+	Zstd  Compression = "zstd"
+)
+
+// WriteOptions say how an image is written. The zero value and nil are an uncompressed archive of its own.
+type WriteOptions struct {
+	// Compression of the part that is not compressed already. Files that are (modules, firmware) go uncompressed into
+	// a member before it, since compressing them again costs boot time and saves nothing.
+	Compression Compression
+	// ModTime of all entries, in seconds since 1970.
+	ModTime uint32
+	// Base is what comes before the image when it is unpacked.
+	Base *Base
+}
+
+// Write writes entries as a cpio archive in the format that the kernel unpacks. The bytes depend on nothing but
+// the arguments: entries are sorted, parents that are missing are added, owners are 0.
+func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
+	if o == nil {
+		o = new(WriteOptions)
+	}
+	entries, err := arrange(entries, o.Base)
+	if err != nil {
+		return err
+	}
+	if o.Compression == Plain {
+		return writeMember(w, entries, nil, o)
+	}
+	var first, second []Entry
+	used := make(map[string]bool) // directories that the first member needs
+	for _, e := range entries {
+		if e.Mode.IsRegular() && compressed(e.Path) {
+			for d := parent(e.Path); d != "" && !used[d]; d = parent(d) {
+				used[d] = true
+			}
+		}
+	}
+	for _, e := range entries {
+		if e.Mode.IsRegular() && compressed(e.Path) || used[e.Path] {
+			first = append(first, e)
+		} else {
+			second = append(second, e)
+		}
+	}
+	if len(first) > 0 {
+		if err := writeMember(w, first, nil, o); err != nil {
+			return err
+		}
+	}
+	z, err := compressor(w, o.Compression)
+	if err != nil {
+		return err
+	}
+	if err := writeMember(z, second, used, o); err != nil {
+		z.Close()
+		return err
+	}
+	return z.Close()
+}
+
+// parent returns the directory of a path, "" at the top.
+func parent(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
+
+// compressed reports whether a file's name says that its content is compressed.
+func compressed(name string) bool {
+	return strings.HasSuffix(name, ".xz") || strings.HasSuffix(name, ".zst") || strings.HasSuffix(name, ".gz")
+}
+
+// writeMember writes one member of an archive, when the directories in there are there already.
+func writeMember(w io.Writer, entries []Entry, there map[string]bool, o *WriteOptions) error {
+	c := cpio.NewWriter(w)
+	for d := range there {
+		c.Assume(d)
+	}
+	if o.Base != nil {
+		for d := range o.Base.dirs {
+			c.Assume(d)
+		}
+	}
+	for i := range entries {
+		if err := writeEntry(c, &entries[i], o.ModTime); err != nil {
+			return err
+		}
+	}
+	return c.Close()
+}
+
+func writeEntry(c *cpio.Writer, e *Entry, modTime uint32) error {
+	mode, err := cpioMode(e.Mode)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.Path, err)
+	}
+	h := cpio.Header{Name: e.Path, Mode: mode, ModTime: modTime, Size: e.Size, Major: e.Major, Minor: e.Minor}
+	if e.Mode&fs.ModeSymlink != 0 {
+		h.Size = int64(len(e.Target))
+	}
+	if err := c.WriteHeader(&h); err != nil {
+		return err
+	}
+	switch {
+	case e.Mode&fs.ModeSymlink != 0:
+		_, err = io.WriteString(c, e.Target)
+		return err
+	case h.Size == 0:
+		return nil
+	}
+	r, err := e.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = c.ReadFrom(r)
+	return err
+}
+
+// cpioMode is the mode as the kernel spells it.
+func cpioMode(m fs.FileMode) (uint32, error) {
+	bits := uint32(m.Perm())
+	for _, b := range [...]struct {
+		go_ fs.FileMode
+		bit uint32
+	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
+		if m&b.go_ != 0 {
+			bits |= b.bit
+		}
+	}
+	switch m.Type() {
+	case 0:
+		return bits | cpio.TypeRegular, nil
+	case fs.ModeDir:
+		return bits | cpio.TypeDir, nil
+	case fs.ModeSymlink:
+		return bits | cpio.TypeSymlink, nil
+	case fs.ModeDevice | fs.ModeCharDevice:
+		return bits | cpio.TypeChar, nil
+	case fs.ModeDevice:
+		return bits | cpio.TypeBlock, nil
+	case fs.ModeNamedPipe:
+		return bits | cpio.TypeFifo, nil
+	}
+	return 0, errors.New("an image cannot hold this type of file")
+}

@@ -1,0 +1,24 @@
+package initramfs
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// compressor returns a writer that compresses to w. Its output does not depend on the number of processors, and
+// the kernel can read it: it allows zstd windows of up to 128 MiB.
+func compressor(w io.Writer, c Compression) (io.WriteCloser, error) {
+	switch c {
+	case Gzip:
+		return gzip.NewWriterLevel(w, gzip.BestCompression)
+	case Zstd:
+		return zstd.NewWriter(w,
+			zstd.WithEncoderLevel(zstd.SpeedBetterCompression),
+			zstd.WithEncoderConcurrency(1),
+			zstd.WithWindowSize(8<<20))
+	}
+	return nil, fmt.Errorf("unknown compression %q; there are gzip and zstd", c)
+}

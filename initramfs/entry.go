@@ -1,0 +1,222 @@
+package initramfs
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// An Entry is one file, directory, link or device node of an image.
+type Entry struct {
+	// Path has no leading slash and no "." or ".." elements. It is a row of bytes, not necessarily UTF-8.
+	Path string
+	// Mode is the type and the permissions. Owner and group are always 0.
+	Mode fs.FileMode
+	// Size of a regular file's content in bytes.
+	Size int64
+	// Target of a symbolic link.
+	Target string
+	// Major and Minor number of a device node.
+	Major, Minor uint32
+	// Open opens the content of a regular file; nil if it is empty. It must give exactly Size bytes.
+	Open func() (io.ReadCloser, error)
+}
+
+// Dir returns a directory with permissions 0755.
+func Dir(name string) Entry { return Entry{Path: name, Mode: fs.ModeDir | 0o755} }
+
+// Link returns a symbolic link.
+func Link(name, target string) Entry {
+	return Entry{Path: name, Mode: fs.ModeSymlink | 0o777, Target: target}
+}
+
+// Content returns a regular file with this content, which must not change until the image is written.
+func Content(name string, perm fs.FileMode, data []byte) Entry {
+	return Entry{Path: name, Mode: perm.Perm(), Size: int64(len(data)), Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	}}
+}
+
+// Copy returns a regular file with the content of the file named from in fsys, which is opened only when the
+// image is written.
+func Copy(name string, perm fs.FileMode, fsys fs.FS, from string) (Entry, error) {
+	info, err := fs.Stat(fsys, from)
+	if err != nil {
+		return Entry{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Entry{}, &fs.PathError{Op: "copy", Path: from, Err: errNotRegular}
+	}
+	return Entry{Path: name, Mode: perm.Perm(), Size: info.Size(), Open: func() (io.ReadCloser, error) {
+		return fsys.Open(from)
+	}}, nil
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// Devices returns the nodes without which an image does not work: the console for /init and, because
+// programs that the kernel starts come without standard streams and the Go runtime then opens it, /dev/null.
+func Devices() []Entry {
+	return []Entry{
+		{Path: "dev/console", Mode: fs.ModeDevice | fs.ModeCharDevice | 0o600, Major: 5, Minor: 1},
+		{Path: "dev/null", Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, Major: 1, Minor: 3},
+	}
+}
+
+// ConflictError is two entries for one path that differ.
+type ConflictError struct {
+	// Path is the path in the image.
+	Path string
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s: two different entries for one path of the image", e.Path)
+}
+
+// arrange sorts entries so that parents come before children, adds the parents that are missing, and drops
+// directories that come twice. Of links in there, and of base, every path above an entry is followed first, so
+// that no directory takes the place of a link.
+func arrange(entries []Entry, base *Base) ([]Entry, error) {
+	links := make(map[string]string)
+	for _, e := range entries {
+		if e.Mode&fs.ModeSymlink != 0 {
+			links[e.Path] = e.Target
+		}
+	}
+	have := make(map[string]int, 2*len(entries))
+	out := make([]Entry, 0, len(entries)+16)
+	add := func(e Entry) error {
+		i, twice := have[e.Path]
+		if !twice {
+			have[e.Path] = len(out)
+			out = append(out, e)
+			return nil
+		}
+		if o := &out[i]; o.Mode.IsDir() && e.Mode.IsDir() {
+			return nil
+		} else if o.Mode == e.Mode && o.Target == e.Target && o.Size == e.Size && o.Size == 0 {
+			return nil
+		}
+		return &ConflictError{e.Path}
+	}
+	for _, e := range entries {
+		dir, err := base.follow(links, path.Dir(e.Path))
+		if err != nil {
+			return nil, err
+		}
+		e.Path = path.Join(dir, path.Base(e.Path))
+		if e.Mode.IsDir() {
+			if e.Path, err = base.follow(links, e.Path); err != nil {
+				return nil, err
+			}
+		}
+		if base.has(e.Path) && e.Mode.IsDir() {
+			continue
+		}
+		for d := path.Dir(e.Path); d != "." && !base.has(d); d = path.Dir(d) {
+			if i, ok := have[d]; ok && out[i].Mode.IsDir() {
+				break
+			}
+			if err := add(Dir(d)); err != nil {
+				return nil, err
+			}
+		}
+		if err := add(e); err != nil {
+			return nil, err
+		}
+	}
+	// Byte by byte with the slash smallest: a directory's content follows it at once.
+	slices.SortFunc(out, func(a, b Entry) int { return comparePaths(a.Path, b.Path) })
+	return out, nil
+}
+
+// comparePaths orders paths so that each directory is followed by all that is in it.
+func comparePaths(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			switch {
+			case a[i] == '/':
+				return -1
+			case b[i] == '/':
+				return 1
+			}
+			return cmp.Compare(a[i], b[i])
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// A Base is what is already there when an image is unpacked, from archives that come before it: directories
+// need no entry then, and links of it are followed instead of being replaced. The nil Base is empty.
+type Base struct {
+	dirs  map[string]bool
+	links map[string]string
+}
+
+// Add notes an entry of the base. Files do not matter.
+func (b *Base) Add(name string, mode fs.FileMode, target string) {
+	if b.dirs == nil {
+		b.dirs, b.links = make(map[string]bool), make(map[string]string)
+	}
+	name = path.Clean(strings.TrimLeft(name, "/"))
+	delete(b.dirs, name)
+	delete(b.links, name)
+	switch {
+	case mode.IsDir():
+		b.dirs[name] = true
+	case mode&fs.ModeSymlink != 0:
+		b.links[name] = target
+	}
+}
+
+// has reports whether a directory is in the base.
+func (b *Base) has(dir string) bool { return b != nil && b.dirs[dir] }
+
+// maxLinks is how many links a path may go through, as in the kernel.
+const maxLinks = 40
+
+// follow resolves the links of a directory's path, those of the base and the others given.
+func (b *Base) follow(links map[string]string, dir string) (string, error) {
+	if len(links) == 0 && (b == nil || len(b.links) == 0) {
+		return dir, nil
+	}
+	done, todo := "", strings.Split(dir, "/")
+	for n := 0; len(todo) > 0; {
+		elem := todo[0]
+		todo = todo[1:]
+		switch elem {
+		case "", ".":
+			continue
+		case "..":
+			done = path.Dir("/" + done)[1:]
+			continue
+		}
+		next := path.Join(done, elem)
+		target, ok := links[next]
+		if !ok && b != nil {
+			target, ok = b.links[next]
+		}
+		if !ok {
+			done = next
+			continue
+		}
+		if n++; n > maxLinks {
+			return "", fmt.Errorf("%s: too many links in the image", dir)
+		}
+		if strings.HasPrefix(target, "/") {
+			done = ""
+		}
+		todo = append(strings.Split(target, "/"), todo...)
+	}
+	if done == "" {
+		return ".", nil
+	}
+	return done, nil
+}
