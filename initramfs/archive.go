@@ -131,14 +131,17 @@ func writeEntry(c *cpio.Writer, e *Entry, modTime uint32) error {
 	return err
 }
 
+// modeBits are the bits of a mode that Go keeps elsewhere.
+var modeBits = [...]struct {
+	mode fs.FileMode
+	bit  uint32
+}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}}
+
 // cpioMode is the mode as the kernel spells it.
 func cpioMode(m fs.FileMode) (uint32, error) {
 	bits := uint32(m.Perm())
-	for _, b := range [...]struct {
-		go_ fs.FileMode
-		bit uint32
-	}{{fs.ModeSetuid, 0o4000}, {fs.ModeSetgid, 0o2000}, {fs.ModeSticky, 0o1000}} {
-		if m&b.go_ != 0 {
+	for _, b := range modeBits {
+		if m&b.mode != 0 {
 			bits |= b.bit
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // writeImage makes the archive of a guest.
-func writeImage(t *testing.T, name, tree string, o *Options) error {
+func writeImage(t *testing.T, name, tree, release string, o *Options) error {
 	root, err := moduleRoot()
 	if err != nil {
 		return err
@@ -36,11 +36,7 @@ func writeImage(t *testing.T, name, tree string, o *Options) error {
 		}
 		files[b.to] = to
 	}
-	release, err := os.ReadFile(filepath.Join(tree, "release"))
-	if err != nil {
-		return err
-	}
-	modules := "lib/modules/" + strings.TrimSpace(string(release))
+	modules := "lib/modules/" + release
 	deps, err := os.ReadFile(filepath.Join(tree, modules, "modules.dep"))
 	if err != nil {
 		return err

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // GuestEnv is set in the environment of programs that the guest's /init starts.
@@ -39,15 +41,6 @@ func InGuest(t testing.TB) {
 	}
 }
 
-// Need skips the test, or fails it if CI=true, because something that it needs is missing.
-func Need(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s (required because CI=true)", what)
-	}
-	t.Skip(what)
-}
-
 // Run boots the kernel with that key (6.1, 6.12, …) and runs the guest tests of the calling package,
 // whose folder is the current one. Each becomes a subtest; a failing one fails with its log.
 func Run(t *testing.T, key string, o Options) {
@@ -56,9 +49,9 @@ func Run(t *testing.T, key string, o Options) {
 		t.Skip("already in a guest")
 	}
 	if _, err := exec.LookPath(Qemu); err != nil {
-		Need(t, Qemu+" is not installed; apt-get install qemu-system-x86")
+		kmodtest.Missing(t, "%s is not installed; apt-get install qemu-system-x86", Qemu)
 	}
-	tree := Kernel(t, key)
+	tree, release := kmodtest.Corpus(t, key)
 	if o.Tests == "" {
 		o.Tests = "^TestGuest."
 	}
@@ -66,7 +59,7 @@ func Run(t *testing.T, key string, o Options) {
 		o.Timeout = 10 * time.Minute
 	}
 	image := filepath.Join(t.TempDir(), "image")
-	if err := writeImage(t, image, tree, &o); err != nil {
+	if err := writeImage(t, image, tree, release, &o); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-test.v", "-test.run=" + o.Tests, "-test.timeout=0"}
@@ -156,28 +149,6 @@ func parse(out []byte) (list []result, rest string) {
 		current.log += line
 	}
 	return list, other.String()
-}
-
-// Kernel returns the folder of a kernel: boot/vmlinuz, boot/config, lib/modules/RELEASE, release. It is
-// fetched if it is not in the cache.
-func Kernel(t testing.TB, key string) string {
-	t.Helper()
-	root, err := moduleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("sh", filepath.Join(root, "internal/kmodtest/fetch.sh"), "kernel", key)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 3 {
-		Need(t, "kernel "+key+": "+strings.TrimSpace(stderr.String()))
-	}
-	if err != nil {
-		t.Fatalf("kernel %s: %v\n%s", key, err, stderr.String())
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // moduleRoot returns the folder of go.mod above the current one.
