@@ -1,0 +1,205 @@
+package initramfs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/koelf"
+)
+
+// ReasonsFile is the name, in the module folder of an image, of the file that keeps why each module is there.
+const ReasonsFile = "modules.why"
+
+// Entries returns what the image consists of: modules, tables, firmware, configuration and the device nodes that
+// every image needs. The order does not matter to Write.
+func (s *Selection) Entries() ([]Entry, error) {
+	out := Devices()
+	for _, m := range s.Modules {
+		if m.Builtin {
+			continue
+		}
+		from := m.Path
+		if !strings.HasPrefix(from, "/") {
+			from = s.Dir + "/" + from
+		}
+		from = strings.TrimPrefix(from, "/")
+		e, err := Copy(from, 0o644, s.fsys, from)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	tables, err := newTrimmer(s.fsys, s.Dir, s.deps).tables(s.o.Tables)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		out = append(out, Content(s.Dir+"/"+t.name, 0o644, t.data))
+	}
+	if s.o.Tables != NoTables {
+		out = append(out, Content(s.Dir+"/"+ReasonsFile, 0o644, s.reasons()))
+	}
+	firmware, err := s.firmwareEntries()
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, firmware...)
+	if s.o.Config {
+		out = append(out, s.configEntries()...)
+	}
+	return out, nil
+}
+
+// configDirs are the folders of modprobe.d(5), the strongest first.
+var configDirs = [...]string{
+	"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d",
+}
+
+// configEntries returns the configuration files that count.
+func (s *Selection) configEntries() []Entry {
+	files, _ := confd.Files(s.fsys, configDirs[:])
+	var out []Entry
+	for _, f := range files {
+		out = append(out, Content(strings.TrimPrefix(f.Path, "/"), 0o644, f.Data))
+	}
+	return out
+}
+
+// firmwareEntries returns the firmware files with the links that lead to them.
+func (s *Selection) firmwareEntries() ([]Entry, error) {
+	var out []Entry
+	done := make(map[string]bool)
+	for _, f := range s.Firmware {
+		for _, file := range f.Files {
+			entries, err := copyThrough(s.fsys, file)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range entries {
+				if !done[e.Path] {
+					done[e.Path] = true
+					out = append(out, e)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// findFirmware looks for the firmware that the selected modules name.
+func (s *Selection) findFirmware(ctx context.Context) error {
+	builtin, err := s.builtinFirmware()
+	if err != nil {
+		return err
+	}
+	by := make(map[string][]string) // name of the firmware → modules
+	var buf []byte
+	for _, m := range s.Modules {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		names := builtin[m.Name]
+		if !m.Builtin {
+			if names, buf, err = s.moduleFirmware(m.Path, buf); err != nil {
+				return err
+			}
+		}
+		for _, n := range names {
+			if !slices.Contains(by[n], m.Name) {
+				by[n] = append(by[n], m.Name)
+			}
+		}
+	}
+	suffixes := s.o.FirmwareSuffixes
+	if suffixes == nil {
+		suffixes = []string{".zst", ".xz"}
+	}
+	f := &firmwareFinder{fsys: s.fsys, dirs: firmwareDirs(s.Release, s.o.FirmwarePath), suffixes: append([]string{""}, suffixes...)}
+	for name, modules := range by {
+		slices.Sort(modules)
+		s.Firmware = append(s.Firmware, Firmware{name, modules, f.find(name)})
+	}
+	slices.SortFunc(s.Firmware, func(a, b Firmware) int { return strings.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// moduleFirmware returns what a module file names. Of a plain file only the part that says so is read; buf is for
+// the others.
+func (s *Selection) moduleFirmware(name string, buf []byte) ([]string, []byte, error) {
+	if !strings.HasPrefix(name, "/") {
+		name = path.Join(s.Dir, name)
+	}
+	name = strings.TrimPrefix(name, "/")
+	info, err := s.moduleInfo(name, &buf)
+	if errors.Is(err, koelf.ErrNoSection) {
+		return nil, buf, nil
+	} else if err != nil {
+		return nil, buf, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	var names []string
+	for _, field := range info {
+		if v, ok := strings.CutPrefix(field, "firmware="); ok {
+			names = append(names, strings.Clone(v))
+		}
+	}
+	return names, buf, nil
+}
+
+// moduleInfo returns the strings of a module's .modinfo, which may share the memory of buf.
+func (s *Selection) moduleInfo(name string, buf *[]byte) ([]string, error) {
+	f, err := s.fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if r, ok := f.(io.ReaderAt); ok {
+		var head [6]byte
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := r.ReadAt(head[:], 0); err == nil && compress.Detect(head[:]) == compress.None {
+			elf, err := koelf.Open(r, info.Size())
+			if err != nil {
+				return nil, err
+			}
+			return elf.Modinfo()
+		}
+	}
+	image, _, err := compress.ReadFile(s.fsys, name, *buf, 0)
+	if err != nil {
+		return nil, err
+	}
+	*buf = image
+	elf, err := koelf.Parse(image)
+	if err != nil {
+		return nil, err
+	}
+	return elf.Modinfo()
+}
+
+// builtinFirmware reads what the modules that are part of the kernel name.
+func (s *Selection) builtinFirmware() (map[string][]string, error) {
+	data, err := fs.ReadFile(s.fsys, s.Dir+"/modules.builtin.modinfo")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	by := make(map[string][]string)
+	for field := range bytes.SplitSeq(data, []byte{0}) {
+		module, rest, ok := strings.Cut(string(field), ".")
+		if v, is := strings.CutPrefix(rest, "firmware="); ok && is {
+			by[module] = append(by[module], v)
+		}
+	}
+	return by, nil
+}

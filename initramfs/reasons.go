@@ -1,0 +1,91 @@
+package initramfs
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+)
+
+// reasons is the content of ReasonsFile: a line for each reason of each module, with tabs between module, kind, who
+// needs it, and the words it was asked for with.
+func (s *Selection) reasons() []byte {
+	var b bytes.Buffer
+	for _, m := range s.Modules {
+		for _, r := range m.Reasons {
+			for i, field := range [...]string{m.Name, string(r.Kind), r.By, r.As} {
+				if i > 0 {
+					b.WriteByte('\t')
+				}
+				b.WriteString(oneLine(field))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
+}
+
+// oneLine replaces what would break a line of ReasonsFile.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// ErrNoReasons is what WhyImage answers if an image has no ReasonsFile: it was not made by this package, or without
+// tables.
+var ErrNoReasons = errors.New("the image does not say why its modules are there (no " + ReasonsFile + ")")
+
+// ImageReasons reads the reasons that an image keeps for each of its modules.
+func ImageReasons(r io.Reader) (map[string][]Reason, error) {
+	in := NewReader(r)
+	for {
+		f, err := in.Next()
+		if err == io.EOF {
+			return nil, ErrNoReasons
+		} else if err != nil {
+			return nil, err
+		}
+		if !f.Mode.IsRegular() || path.Base(f.Path) != ReasonsFile {
+			continue
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return nil, err
+		}
+		by := make(map[string][]Reason)
+		for line := range strings.Lines(string(data)) {
+			if w := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(w) == 4 {
+				by[w[0]] = append(by[w[0]], Reason{Kind(w[1]), w[2], w[3]})
+			}
+		}
+		return by, nil
+	}
+}
+
+// WhyImage is Selection.Why for the reasons that an image keeps.
+func WhyImage(reasons map[string][]Reason, name string) []ChainLink {
+	return why(func(n string) []Reason { return reasons[n] }, strings.ReplaceAll(name, "-", "_"))
+}
+
+// Requests returns what was asked for when the image was made, as Options.Add and Options.Aliases, sorted.
+func Requests(reasons map[string][]Reason) (added, devices []string) {
+	for _, list := range reasons {
+		for _, r := range list {
+			switch r.Kind {
+			case Added:
+				added = append(added, r.As)
+			case Device:
+				devices = append(devices, r.As)
+			}
+		}
+	}
+	slices.Sort(added)
+	slices.Sort(devices)
+	return slices.Compact(added), slices.Compact(devices)
+}
