@@ -182,7 +182,7 @@ func (s *Selection) Module(name string) (*Module, bool) {
 	return &s.Modules[i], true
 }
 
-// Link is one step of a chain: a module and the reason that leads on.
+// ChainLink is one step of a chain: a module and the reason that leads on.
 type ChainLink struct {
 	// Module is the name.
 	Module string
@@ -222,7 +222,6 @@ func why(reasons func(string) []Reason, name string) []ChainLink {
 			for at := i; at >= 0; at = queue[at].from {
 				chain = append(chain, queue[at].link)
 			}
-			slices.Reverse(chain)
 			return chain
 		}
 		if !seen[r.By] {

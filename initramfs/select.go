@@ -32,16 +32,14 @@ type selector struct {
 	needs   map[string][]string // of Hidden; nil before the first use
 }
 
+// newSelector reads the configuration and the list of modules.
 func newSelector(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*selector, error) {
-	config, err := p.Config()
-	if err != nil {
-		return nil, err
-	}
 	s := &selector{
-		ctx: ctx, p: p, fsys: fsys, o: o, config: config,
+		ctx: ctx, p: p, fsys: fsys, o: o, config: p.Config(),
 		dir:     strings.Trim(path.Clean(p.Dir()), "/"),
 		omitted: make(map[string]bool), index: make(map[string]int), missed: make(map[string]bool),
 	}
+	var err error
 	if s.deps, err = readDeps(fsys, s.dir); err != nil {
 		return nil, err
 	}
