@@ -32,6 +32,8 @@ type Options struct {
 	//	=drivers/scsi           all modules below that folder of kernel/, updates/, extra/ …
 	//	/lib/modules/…/x.ko     the path of a module file that is in the module folder
 	Add []string
+	// Try is Add for what need not exist.
+	Try []string
 	// Aliases are modaliases of devices. One that no module is for is no error.
 	Aliases []string
 	// Omit says which modules are left out, spelled as in Add, even if others need them.
@@ -157,6 +159,13 @@ func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*S
 	}
 	for _, a := range o.Add {
 		s.request(a, Reason{Kind: Added, As: a})
+	}
+	for _, a := range o.Try {
+		if names, err := s.find(a); err == nil {
+			for _, n := range names {
+				s.add(n, Reason{Kind: Added, As: a})
+			}
+		}
 	}
 	for _, a := range o.Aliases {
 		s.device(a)
