@@ -256,16 +256,15 @@ func (r *Reader) file(h *cpio.Header) (*File, error) {
 	return f, nil
 }
 
-// ReadBase reads an image that others will be put behind.
-func ReadBase(r io.Reader) (*Base, error) {
-	b := new(Base)
-	in := NewReader(r)
+// Read adds the entries of an image that others will be put behind.
+func (b *Base) Read(image []byte) error {
+	in := NewReader(bytes.NewReader(image))
 	for {
 		f, err := in.Next()
 		if err == io.EOF {
-			return b, nil
+			return nil
 		} else if err != nil {
-			return nil, err
+			return err
 		}
 		b.Add(f.Path, f.Mode, f.Target)
 	}

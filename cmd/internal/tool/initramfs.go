@@ -1,7 +1,163 @@
 package tool
 
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/initramfs"
+)
+
+const initramfsUsage = `Usage:
+	goinitramfs build [options]             make an image with modules and what they need
+	goinitramfs ls [-l] IMAGE               list the entries of all members
+	goinitramfs cat IMAGE FILE...           show files
+	goinitramfs extract [-C DIR] IMAGE      unpack below DIR
+	goinitramfs diff IMAGE IMAGE            show what differs; exit status 1 if anything does
+	goinitramfs why MODULE [IMAGE]          show why a module is there, or would be needed
+	goinitramfs check [build options] IMAGE see if a new image would have other modules; exit status 1 if so
+	goinitramfs profile save                describe this machine, for build --profile
+
+Options of build:
+	-o, --output=FILE       write the image to FILE, replacing it at once; default: standard output
+	-k, --kernel=RELEASE    for the kernel RELEASE; default: the running one
+	    --root=DIR          take everything from the system below DIR
+	    --host              what the devices and loaded modules of this machine need
+	    --profile=FILE      what the machine described in FILE needs
+	    --universal         what most machines need to boot
+	    --add=WHAT          a module: name, alias, path, pattern (nls_*, drivers/net/phy/*), =FOLDER
+	    --omit=WHAT         leave that out, even if others need it
+	    --no-hidden         without what only experience says is needed
+	    --no-weak           without weak dependencies
+	    --allow-missing     go on if a module that --add names does not exist
+	    --firmware          with the firmware the modules name
+	    --config            with the files of modprobe.d
+	    --tables=SET        boot (default), all or none of the tables of the module folder
+	    --init=FILE         take FILE for /init
+	    --no-init           without /init; this is the default
+	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
+	    --compress=HOW      none (default), zstd or gzip
+	    --base=ARCHIVE      put ARCHIVE in front, and fit in with its folders and links
+	-v, --verbose           say what is in the image
+
+The variable SOURCE_DATE_EPOCH sets the time of all entries, which is 0 otherwise.
+`
+
 // Initramfs runs the tool initramfs.
 func Initramfs(env *Env) int {
-	newLogger(env, levelWarning).error("not built in yet")
-	return 1
+	log := newLogger(env, levelWarning)
+	if len(env.Args) < 2 {
+		io.WriteString(env.Stderr, initramfsUsage)
+		return 2
+	}
+	var run func(*Env, *logger, []string) int
+	args := env.Args[2:]
+	switch env.Args[1] {
+	case "build":
+		run = initramfsBuild
+	case "ls":
+		run = initramfsLs
+	case "cat":
+		run = initramfsCat
+	case "extract":
+		run = initramfsExtract
+	case "diff":
+		run = initramfsDiff
+	case "why":
+		run = initramfsWhy
+	case "check":
+		run = initramfsCheck
+	case "profile":
+		run = initramfsProfile
+	case "-h", "--help", "help":
+		io.WriteString(env.Stdout, initramfsUsage)
+		return 0
+	case "-V", "--version":
+		io.WriteString(env.Stdout, versionText)
+		return 0
+	default:
+		log.error("no command %q; there are build, ls, cat, extract, diff, why, check and profile", env.Args[1])
+		return 2
+	}
+	return run(env, log, args)
+}
+
+// initramfsArgs reads a command line whose options each has letters or longs; set is called for each. It reports
+// whether the command should go on.
+func initramfsArgs(env *Env, log *logger, options []getopt.Option, args []string, set func(id int, value string) error) ([]string, bool) {
+	p := getopt.New(options, getopt.Permute, args)
+	for {
+		o, value, err := p.Next()
+		if err != nil {
+			log.usage(err)
+			return nil, false
+		}
+		if o == nil {
+			return p.Operands(), true
+		}
+		if err := set(o.ID, value); err != nil {
+			log.error("%v", err)
+			return nil, false
+		}
+	}
+}
+
+// openImage opens an image named on the command line; "-" is the standard input.
+func openImage(env *Env, name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(env.Stdin), nil
+	}
+	return openArg(env, name)
+}
+
+// openArg opens a file named on the command line.
+func openArg(env *Env, name string) (fs.File, error) {
+	abs, err := absolute(env, name)
+	if err != nil {
+		return nil, err
+	}
+	in, err := fsName(env.FS, abs)
+	if err != nil {
+		return nil, err
+	}
+	f, err := env.FS.Open(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, bare(err))
+	}
+	return f, nil
+}
+
+// readArg reads a file named on the command line.
+func readArg(env *Env, name string) ([]byte, error) {
+	f, err := openArg(env, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, bare(err))
+	}
+	return data, nil
+}
+
+// bare takes the name of the file, which the caller puts in front as it was typed, off an error.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// chainText is a chain of reasons, one line each.
+func chainText(chain []initramfs.ChainLink) string {
+	var b strings.Builder
+	for i, l := range chain {
+		fmt.Fprintf(&b, "%s%s: %s\n", strings.Repeat("  ", i), l.Module, l.Reason)
+	}
+	return b.String()
 }

@@ -1,0 +1,404 @@
+package tool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// IDs of build's options that have no short name.
+const (
+	buildRoot = 256 + iota
+	buildHost
+	buildProfile
+	buildUniversal
+	buildAdd
+	buildOmit
+	buildNoHidden
+	buildNoWeak
+	buildAllowMissing
+	buildFirmware
+	buildConfig
+	buildTables
+	buildInit
+	buildNoInit
+	buildProgram
+	buildCompress
+	buildBase
+)
+
+var buildOptions = []getopt.Option{
+	{Long: "output", Short: 'o', ID: 'o', Arg: getopt.Required},
+	{Long: "kernel", Short: 'k', ID: 'k', Arg: getopt.Required},
+	{Long: "verbose", Short: 'v', ID: 'v'},
+	{Long: "root", ID: buildRoot, Arg: getopt.Required},
+	{Long: "host", ID: buildHost},
+	{Long: "profile", ID: buildProfile, Arg: getopt.Required},
+	{Long: "universal", ID: buildUniversal},
+	{Long: "add", ID: buildAdd, Arg: getopt.Required},
+	{Long: "omit", ID: buildOmit, Arg: getopt.Required},
+	{Long: "no-hidden", ID: buildNoHidden},
+	{Long: "no-weak", ID: buildNoWeak},
+	{Long: "allow-missing", ID: buildAllowMissing},
+	{Long: "firmware", ID: buildFirmware},
+	{Long: "config", ID: buildConfig},
+	{Long: "tables", ID: buildTables, Arg: getopt.Required},
+	{Long: "init", ID: buildInit, Arg: getopt.Required},
+	{Long: "no-init", ID: buildNoInit},
+	{Long: "program", ID: buildProgram, Arg: getopt.Required},
+	{Long: "compress", ID: buildCompress, Arg: getopt.Required},
+	{Long: "base", ID: buildBase, Arg: getopt.Required},
+}
+
+// builder is the command line of build.
+type builder struct {
+	output, release, root string
+	verbose               bool
+	host, universal       bool
+	profile               string
+	allowMissing          bool
+	init, program         string
+	compression           initramfs.Compression
+	bases                 []string
+	o                     initramfs.Options
+}
+
+// set takes one option.
+func (b *builder) set(id int, value string) error {
+	switch id {
+	case 'o':
+		b.output = value
+	case 'k':
+		b.release = value
+	case 'v':
+		b.verbose = true
+	case buildRoot:
+		b.root = value
+	case buildHost:
+		b.host = true
+	case buildProfile:
+		b.profile = value
+	case buildUniversal:
+		b.universal = true
+	case buildAdd:
+		b.o.Add = append(b.o.Add, value)
+	case buildOmit:
+		b.o.Omit = append(b.o.Omit, value)
+	case buildNoHidden:
+		b.o.NoHidden = true
+	case buildNoWeak:
+		b.o.NoWeak = true
+	case buildAllowMissing:
+		b.allowMissing = true
+	case buildFirmware:
+		b.o.Firmware = true
+	case buildConfig:
+		b.o.Config = true
+	case buildInit:
+		b.init = value
+	case buildNoInit:
+		b.init = ""
+	case buildProgram:
+		b.program = value
+	case buildBase:
+		b.bases = append(b.bases, value)
+	case buildTables:
+		return b.setTables(value)
+	case buildCompress:
+		return b.setCompression(value)
+	}
+	return nil
+}
+
+func (b *builder) setTables(value string) error {
+	switch value {
+	case "boot":
+		b.o.Tables = initramfs.BootTables
+	case "all":
+		b.o.Tables = initramfs.AllTables
+	case "none":
+		b.o.Tables = initramfs.NoTables
+	default:
+		return fmt.Errorf("--tables=%s: there are boot, all and none", value)
+	}
+	return nil
+}
+
+func (b *builder) setCompression(value string) error {
+	switch value {
+	case "none":
+		b.compression = initramfs.Plain
+	case "zstd", "gzip":
+		b.compression = initramfs.Compression(value)
+	case "xz":
+		return errors.New("--compress=xz: not written by this program, since the kernel takes three times as long to unpack it as zstd; use zstd, or compress an image made with none by \"xz --check=crc32\"")
+	default:
+		return fmt.Errorf("--compress=%s: there are none, zstd and gzip", value)
+	}
+	return nil
+}
+
+// parseBuilder reads the options of build and check.
+func parseBuilder(env *Env, log *logger, args []string) (*builder, []string, bool) {
+	b := &builder{program: "self"}
+	operands, ok := initramfsArgs(env, log, buildOptions, args, b.set)
+	return b, operands, ok
+}
+
+// initramfsBuild runs goinitramfs build.
+func initramfsBuild(env *Env, log *logger, args []string) int {
+	b, operands, ok := parseBuilder(env, log, args)
+	if !ok {
+		return 2
+	}
+	if len(operands) > 0 {
+		log.error("build takes no operands, but there is %q; modules are named with --add", operands[0])
+		return 2
+	}
+	if err := b.build(env, log); err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	return 0
+}
+
+func (b *builder) build(env *Env, log *logger) error {
+	fsys, err := b.fs(env)
+	if err != nil {
+		return err
+	}
+	sel, err := b.choose(env, log, fsys)
+	if err != nil {
+		return err
+	}
+	entries, err := sel.Entries()
+	if err != nil {
+		return err
+	}
+	if entries, err = b.programs(env, entries); err != nil {
+		return err
+	}
+	o := &initramfs.WriteOptions{Compression: b.compression}
+	if o.ModTime, err = sourceDate(env); err != nil {
+		return err
+	}
+	if b.verbose {
+		summary(env.Stderr, sel)
+	}
+	write := func(w io.Writer) error {
+		if o.Base, err = b.base(env, w); err != nil {
+			return err
+		}
+		return initramfs.Write(w, entries, o)
+	}
+	if b.output == "" || b.output == "-" {
+		return write(env.Stdout)
+	}
+	name, err := absolute(env, b.output)
+	if err != nil {
+		return err
+	}
+	return replaceFile(name, write)
+}
+
+// fs returns the file system that modules are taken from.
+func (b *builder) fs(env *Env) (fs.FS, error) {
+	if b.root == "" {
+		return env.FS, nil
+	}
+	root, err := absolute(env, b.root)
+	if err != nil {
+		return nil, err
+	}
+	return env.Sub(root)
+}
+
+// choose selects modules.
+func (b *builder) choose(env *Env, log *logger, fsys fs.FS) (*initramfs.Selection, error) {
+	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: b.release, Kernel: env.Kernel})
+	if err != nil {
+		return nil, err
+	}
+	o := b.o
+	if b.universal {
+		o.Try = append(o.Try, initramfs.Universal()...)
+	}
+	if b.host {
+		profile, err := initramfs.ReadProfile(env.FS)
+		if err != nil {
+			return nil, err
+		}
+		profile.Select(&o)
+	}
+	if b.profile != "" {
+		data, err := readArg(env, b.profile)
+		if err != nil {
+			return nil, err
+		}
+		profile, err := initramfs.ParseProfile(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.profile, err)
+		}
+		profile.Select(&o)
+	}
+	config, err := initramfs.ReadKernelConfig(fsys, p.Release())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := config.Check(b.compression); err != nil {
+		return nil, err
+	}
+	if o.FirmwareSuffixes == nil {
+		o.FirmwareSuffixes = config.FirmwareSuffixes()
+	}
+	sel, err := initramfs.Select(context.Background(), p, fsys, &o)
+	if err != nil {
+		return nil, err
+	}
+	return sel, b.missing(log, sel)
+}
+
+// missing reports what was not found. A module that was asked for by name has to be there.
+func (b *builder) missing(log *logger, sel *initramfs.Selection) error {
+	names := 0
+	for _, m := range sel.Missing {
+		if m.Reason.Kind == initramfs.Added && !b.allowMissing {
+			log.error("--add=%s: no module of the kernel %s has that name or alias", m.Name, sel.Release)
+			names++
+		} else {
+			log.warning("%s", m)
+		}
+	}
+	for _, f := range sel.Firmware {
+		if len(f.Files) == 0 && b.verbose {
+			log.warning("firmware %s is not here; %s may ask for it", f.Name, f.Modules[0])
+		}
+	}
+	if names > 0 {
+		return fmt.Errorf("no image written because of %d missing; --allow-missing goes on", names)
+	}
+	return nil
+}
+
+// programs adds gomodprobe with its links, and /init.
+func (b *builder) programs(env *Env, entries []initramfs.Entry) ([]initramfs.Entry, error) {
+	switch b.program {
+	case "none":
+	default:
+		from := b.program
+		if from == "self" {
+			from = "/proc/self/exe"
+		}
+		abs, err := absolute(env, from)
+		if err != nil {
+			return nil, err
+		}
+		name, err := fsName(env.FS, abs)
+		if err != nil {
+			return nil, err
+		}
+		e, err := initramfs.Copy("sbin/gomodprobe", 0o755, env.FS, name)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+		for _, l := range []string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod", "kmod"} {
+			entries = append(entries, initramfs.Link("sbin/"+l, "gomodprobe"))
+		}
+	}
+	if b.init != "" {
+		data, err := readArg(env, b.init)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, initramfs.Content("init", 0o755, data))
+	}
+	return entries, nil
+}
+
+// base copies the archives that come first and returns what is in them.
+func (b *builder) base(env *Env, w io.Writer) (*initramfs.Base, error) {
+	base := new(initramfs.Base)
+	for _, name := range b.bases {
+		data, err := readArg(env, name)
+		if err != nil {
+			return nil, err
+		}
+		if err := base.Read(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if _, err := w.Write(data); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(make([]byte, -len(data)&511)); err != nil {
+			return nil, err
+		}
+	}
+	return base, nil
+}
+
+// sourceDate is the time for all entries.
+func sourceDate(env *Env) (uint32, error) {
+	text := env.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("SOURCE_DATE_EPOCH=%s is not a number of seconds below 2^32", text)
+	}
+	return uint32(n), nil
+}
+
+// summary says what is in an image.
+func summary(w io.Writer, sel *initramfs.Selection) {
+	files, builtin, firmware := 0, 0, 0
+	for _, m := range sel.Modules {
+		if m.Builtin {
+			builtin++
+		} else {
+			files++
+		}
+	}
+	for _, f := range sel.Firmware {
+		firmware += len(f.Files)
+	}
+	fmt.Fprintf(w, "kernel %s: %d modules, %d more are part of the kernel; %d files of firmware\n", sel.Release, files, builtin, firmware)
+}
+
+// replaceFile writes a file under another name and renames it when it is complete and on the disk, so that there is
+// always either the old one or the new one.
+func replaceFile(name string, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := write(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}

@@ -1,0 +1,412 @@
+package tool
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// operands reads a command line without options but those given, and wants between least and most operands.
+func operands(env *Env, log *logger, usage string, options []getopt.Option, args []string, least, most int, set func(int, string) error) ([]string, bool) {
+	list, ok := initramfsArgs(env, log, options, args, set)
+	if ok && (len(list) < least || most >= 0 && len(list) > most) {
+		log.error("usage: %s %s", log.prog, usage)
+		return nil, false
+	}
+	return list, ok
+}
+
+// eachFile calls visit for the entries of an image.
+func eachFile(env *Env, name string, visit func(f *initramfs.File, content io.Reader) error) error {
+	in, err := openImage(env, name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r := initramfs.NewReader(in)
+	for {
+		f, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = visit(f, r)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+}
+
+// initramfsLs runs goinitramfs ls.
+func initramfsLs(env *Env, log *logger, args []string) int {
+	long := false
+	list, ok := operands(env, log, "ls [-l] IMAGE", []getopt.Option{{Long: "long", Short: 'l', ID: 'l'}}, args, 1, 1,
+		func(int, string) error { long = true; return nil })
+	if !ok {
+		return 2
+	}
+	var member *initramfs.Member
+	err := eachFile(env, list[0], func(f *initramfs.File, _ io.Reader) error {
+		if long && f.Member != member {
+			member = f.Member
+			how := member.Compression
+			if how == "" {
+				how = "not compressed"
+			}
+			fmt.Fprintf(env.Stdout, "member %d at offset %d, %s:\n", member.Index, member.Offset, how)
+		}
+		line := f.Path
+		if long {
+			size := fmt.Sprint(f.Size)
+			if f.Mode&fs.ModeDevice != 0 {
+				size = fmt.Sprintf("%d,%d", f.Major, f.Minor)
+			}
+			line = fmt.Sprintf("%s %d:%d %10s %s", f.Mode, f.UID, f.GID, size, printable(f.Path))
+			if f.Target != "" {
+				line += " -> " + printable(f.Target)
+			}
+		}
+		_, err := io.WriteString(env.Stdout, line+"\n")
+		return err
+	})
+	if err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	return 0
+}
+
+// printable keeps control characters in names away from the terminal.
+func printable(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Sprintf("%q", name)
+	}
+	return name
+}
+
+// initramfsCat runs goinitramfs cat.
+func initramfsCat(env *Env, log *logger, args []string) int {
+	list, ok := operands(env, log, "cat IMAGE FILE...", nil, args, 2, -1, nil)
+	if !ok {
+		return 2
+	}
+	// The last of several entries for a name is what the kernel leaves, so it is kept until the end.
+	found := make(map[string][]byte)
+	want := list[1:]
+	for i := range want {
+		want[i] = path.Clean("/" + want[i])[1:]
+	}
+	err := eachFile(env, list[0], func(f *initramfs.File, content io.Reader) error {
+		if !f.Mode.IsRegular() || !slices.Contains(want, f.Path) {
+			return nil
+		}
+		data, err := io.ReadAll(content)
+		found[f.Path] = data
+		return err
+	})
+	if err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	status := 0
+	for _, w := range want {
+		data, ok := found[w]
+		if !ok {
+			log.error("%s: no such file in %s", w, list[0])
+			status = 1
+		}
+		env.Stdout.Write(data)
+	}
+	return status
+}
+
+// initramfsExtract runs goinitramfs extract.
+func initramfsExtract(env *Env, log *logger, args []string) int {
+	dir := "."
+	list, ok := operands(env, log, "extract [-C DIR] IMAGE", []getopt.Option{{Long: "directory", Short: 'C', ID: 'C', Arg: getopt.Required}},
+		args, 1, 1, func(_ int, v string) error { dir = v; return nil })
+	if !ok {
+		return 2
+	}
+	skipped, err := extractImage(env, log, list[0], dir)
+	if err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	if skipped {
+		return 1
+	}
+	return 0
+}
+
+// extractImage unpacks and reports whether something but special files was left out.
+func extractImage(env *Env, log *logger, name, dir string) (skipped bool, err error) {
+	in, err := openImage(env, name)
+	if err != nil {
+		return false, err
+	}
+	defer in.Close()
+	abs, err := absolute(env, dir)
+	if err != nil {
+		return false, err
+	}
+	if err := os.MkdirAll(abs, 0o755); err != nil {
+		return false, err
+	}
+	root, err := os.OpenRoot(abs)
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	err = initramfs.Extract(in, root, func(f *initramfs.File, err error) {
+		if errors.Is(err, errors.ErrUnsupported) {
+			log.warning("%s: left out: it is a %v", printable(f.Path), err)
+			return
+		}
+		log.error("%s: left out: %v", printable(f.Path), err)
+		skipped = true
+	})
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return skipped, err
+}
+
+// initramfsDiff runs goinitramfs diff.
+func initramfsDiff(env *Env, log *logger, args []string) int {
+	list, ok := operands(env, log, "diff IMAGE IMAGE", nil, args, 2, 2, nil)
+	if !ok {
+		return 2
+	}
+	var sides [2]map[string]string
+	for i, name := range list {
+		var err error
+		if sides[i], err = contents(env, name); err != nil {
+			log.error("%v", err)
+			return 2
+		}
+	}
+	var names []string
+	for i, side := range sides {
+		for n, was := range side {
+			if other, both := sides[1-i][n]; !both || i == 0 && was != other {
+				names = append(names, n)
+			}
+		}
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		_, in0 := sides[0][n]
+		_, in1 := sides[1][n]
+		sign := "!"
+		if !in1 {
+			sign = "-"
+		} else if !in0 {
+			sign = "+"
+		}
+		fmt.Fprintf(env.Stdout, "%s %s\n", sign, printable(n))
+	}
+	return min(len(names), 1)
+}
+
+// contents describes every file of an image.
+func contents(env *Env, name string) (map[string]string, error) {
+	all := make(map[string]string)
+	err := eachFile(env, name, func(f *initramfs.File, content io.Reader) error {
+		h := sha256.New()
+		if f.Mode.IsRegular() {
+			if _, err := io.Copy(h, content); err != nil {
+				return err
+			}
+		}
+		all[f.Path] = fmt.Sprintf("%v %d:%d %d,%d %s %x", f.Mode, f.UID, f.GID, f.Major, f.Minor, f.Target, h.Sum(nil))
+		return nil
+	})
+	return all, err
+}
+
+// initramfsWhy runs goinitramfs why.
+func initramfsWhy(env *Env, log *logger, args []string) int {
+	list, ok := operands(env, log, "why MODULE [IMAGE]", nil, args, 1, 2, nil)
+	if !ok {
+		return 2
+	}
+	chain, where, err := findWhy(env, list)
+	if err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	if chain == nil {
+		log.error("%s is not in %s", list[0], where)
+		return 1
+	}
+	io.WriteString(env.Stdout, chainText(chain))
+	return 0
+}
+
+// findWhy asks the image, or without one what this machine needs.
+func findWhy(env *Env, args []string) (chain []initramfs.ChainLink, where string, err error) {
+	if len(args) == 2 {
+		in, err := openImage(env, args[1])
+		if err != nil {
+			return nil, "", err
+		}
+		defer in.Close()
+		reasons, err := initramfs.ImageReasons(in)
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", args[1], err)
+		}
+		return initramfs.WhyImage(reasons, args[0]), args[1], nil
+	}
+	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel})
+	if err != nil {
+		return nil, "", err
+	}
+	profile, err := initramfs.ReadProfile(env.FS)
+	if err != nil {
+		return nil, "", err
+	}
+	o := new(initramfs.Options)
+	profile.Select(o)
+	sel, err := initramfs.Select(context.Background(), p, env.FS, o)
+	if err != nil {
+		return nil, "", err
+	}
+	return sel.Why(args[0]), "what this machine needs", nil
+}
+
+// initramfsCheck runs goinitramfs check: it selects again and compares.
+func initramfsCheck(env *Env, log *logger, args []string) int {
+	b, list, ok := parseBuilder(env, log, args)
+	if ok && len(list) != 1 {
+		log.error("usage: %s check [build options] IMAGE", log.prog)
+		ok = false
+	}
+	if !ok {
+		return 2
+	}
+	same, err := b.check(env, log, list[0])
+	if err != nil {
+		log.error("%v", err)
+		return 2
+	}
+	if !same {
+		return 1
+	}
+	return 0
+}
+
+// check compares the modules of an image, by name and content, with those that a new one would have. Without options
+// that select, what the image was made for counts.
+func (b *builder) check(env *Env, log *logger, image string) (same bool, err error) {
+	fsys, err := b.fs(env)
+	if err != nil {
+		return false, err
+	}
+	if !b.host && !b.universal && b.profile == "" && len(b.o.Add) == 0 {
+		in, err := openImage(env, image)
+		if err != nil {
+			return false, err
+		}
+		defer in.Close()
+		reasons, err := initramfs.ImageReasons(in)
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", image, err)
+		}
+		b.o.Try, b.o.Aliases = initramfs.Requests(reasons)
+	}
+	sel, err := b.choose(env, log, fsys)
+	if err != nil {
+		return false, err
+	}
+	have := make(map[string][]byte)
+	err = eachFile(env, image, func(f *initramfs.File, content io.Reader) error {
+		if f.Mode.IsRegular() && strings.Contains(path.Base(f.Path), ".ko") {
+			h := sha256.New()
+			if _, err := io.Copy(h, content); err != nil {
+				return err
+			}
+			have[f.Path] = h.Sum(nil)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	return compareModules(env.Stdout, sel, fsys, have)
+}
+
+// compareModules prints the differences.
+func compareModules(out io.Writer, sel *initramfs.Selection, fsys fs.FS, have map[string][]byte) (same bool, err error) {
+	same = true
+	for _, m := range sel.Modules {
+		if m.Builtin {
+			continue
+		}
+		name := strings.TrimPrefix(m.Path, "/")
+		if name == m.Path {
+			name = sel.Dir + "/" + m.Path
+		}
+		sum, ok := have[name]
+		if !ok {
+			fmt.Fprintf(out, "+ %s (%s)\n", printable(name), m.Reasons[0])
+			same = false
+			continue
+		}
+		delete(have, name)
+		f, err := fsys.Open(name)
+		if err != nil {
+			return false, err
+		}
+		h := sha256.New()
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return false, err
+		}
+		if !bytes.Equal(h.Sum(nil), sum) {
+			fmt.Fprintf(out, "! %s\n", printable(name))
+			same = false
+		}
+	}
+	for name := range have {
+		fmt.Fprintf(out, "- %s\n", printable(name))
+		same = false
+	}
+	return same, nil
+}
+
+// initramfsProfile runs goinitramfs profile.
+func initramfsProfile(env *Env, log *logger, args []string) int {
+	list, ok := operands(env, log, "profile save", nil, args, 1, 1, nil)
+	if ok && list[0] != "save" {
+		log.error("usage: %s profile save", log.prog)
+		ok = false
+	}
+	if !ok {
+		return 2
+	}
+	profile, err := initramfs.ReadProfile(env.FS)
+	if err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	if _, err := env.Stdout.Write(profile.Bytes()); err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	return 0
+}
