@@ -22,10 +22,10 @@ const Qemu = "qemu-system-x86_64"
 // is what a panic or a power-off gives, so it never means success.
 const (
 	ExitPort     = 0xf4
-	ExitPass     = 21
-	ExitFail     = 22
-	StatusPass   = ExitPass<<1 | 1
-	StatusFail   = ExitFail<<1 | 1
+	ExitPass     = byte(21)
+	ExitFail     = byte(22)
+	StatusPass   = int(ExitPass)<<1 | 1
+	StatusFail   = int(ExitFail)<<1 | 1
 	ResultDevice = "/dev/ttyS1" // where the guest writes its results
 )
 

@@ -24,30 +24,19 @@ func main() {
 		fmt.Fprintln(os.Stderr, "guest: this is /init of a test machine; it does nothing elsewhere")
 		os.Exit(1)
 	}
-	code := byte(vmtest.ExitFail)
+	code := vmtest.ExitFail
 	if err := run(); err != nil {
 		fmt.Println("guest:", err)
 	} else {
 		code = vmtest.ExitPass
 	}
-	if err := end(code); err != nil {
-		fmt.Println("guest:", err)
-	}
-	unix.Sync()
-	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	vmtest.End(code)
 }
 
 // run sets the machine up and runs the program of the command line.
 func run() error {
-	for _, m := range []struct{ fs, dir string }{
-		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"},
-	} {
-		if err := os.MkdirAll(m.dir, 0o755); err != nil {
-			return err
-		}
-		if err := unix.Mount(m.fs, m.dir, m.fs, 0, ""); err != nil {
-			return fmt.Errorf("mount %s: %w", m.dir, err)
-		}
+	if err := vmtest.Mount(); err != nil {
+		return err
 	}
 	cmdline, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
@@ -92,14 +81,4 @@ func dmesg(to *os.File) {
 	if n, err := unix.Klogctl(all, buf); err == nil {
 		fmt.Fprintf(to, "guest: the end of the kernel's log:\n%s", buf[:n])
 	}
-}
-
-// end writes the exit code where qemu waits for it.
-func end(code byte) error {
-	port, err := os.OpenFile("/dev/port", os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = port.WriteAt([]byte{code}, vmtest.ExitPort)
-	return err
 }

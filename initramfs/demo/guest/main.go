@@ -1,0 +1,208 @@
+//go:build linux
+
+// Command guest is /init of the machine that the demonstration boots: it loads and removes modules with gomodprobe,
+// shows what it does on the console, and checks each step. It ends the machine, with success only if all went well.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+)
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "guest: this is /init of a machine; it does nothing elsewhere")
+		os.Exit(1)
+	}
+	code := vmtest.ExitPass
+	if err := demo(); err != nil {
+		fmt.Println("\nFAILED:", err)
+		code = vmtest.ExitFail
+	}
+	vmtest.End(code)
+}
+
+// demo runs the steps.
+func demo() error {
+	if err := vmtest.Mount(); err != nil {
+		return err
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return err
+	}
+	fmt.Printf("\nThis is Linux %s. Nothing is in this image but gomodprobe, modules, and this program.\n",
+		unix.ByteSliceToString(u.Release[:]))
+	for _, s := range []struct {
+		title string
+		run   func() error
+	}{
+		{"a module by name, with what it needs", byName},
+		{"a driver by the alias of a device", byAlias},
+		{"parameters, from the command line and from /etc/modprobe.d", parameters},
+		{"a soft dependency", softDependency},
+		{"the kernel itself asks for a module: a mount", byKernel},
+		{"what is loaded", list},
+		{"a module and what only it needed are removed", remove},
+	} {
+		fmt.Printf("\n--- %s\n", s.title)
+		start := time.Now()
+		if err := s.run(); err != nil {
+			return fmt.Errorf("%s: %w", s.title, err)
+		}
+		fmt.Printf("    (%d ms)\n", time.Since(start).Milliseconds())
+	}
+	return nil
+}
+
+// sh shows a command and runs it.
+func sh(name string, args ...string) error {
+	fmt.Println("#", name, strings.Join(args, " "))
+	cmd := exec.Command("/sbin/"+name, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
+	}
+	return nil
+}
+
+// loaded is an error unless all these modules are in the kernel.
+func loaded(names ...string) error {
+	for _, n := range names {
+		if _, err := os.Stat("/sys/module/" + n); err != nil {
+			return fmt.Errorf("%s is not loaded", n)
+		}
+	}
+	return nil
+}
+
+// order returns the modules that are loaded, the last one first.
+func order() []string {
+	data, err := os.ReadFile("/proc/modules")
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for line := range strings.Lines(string(data)) {
+		name, _, _ := strings.Cut(line, " ")
+		names = append(names, name)
+	}
+	return names
+}
+
+func byName() error {
+	if err := sh("modprobe", "-v", "ext4"); err != nil {
+		return err
+	}
+	return loaded("ext4", "jbd2", "mbcache")
+}
+
+// byAlias loads the driver of the machine's disk controller.
+func byAlias() error {
+	files, err := filepath.Glob("/sys/bus/pci/devices/*/modalias")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			return err
+		}
+		a := strings.TrimSpace(string(data))
+		if !strings.Contains(a, "bc01sc06i01") { // an AHCI controller
+			continue
+		}
+		if err := sh("modprobe", "-v", a); err != nil {
+			return err
+		}
+		if err := loaded("ahci"); err != nil {
+			return err
+		}
+		fmt.Println("ahci drives", strings.TrimPrefix(filepath.Dir(f), "/sys/bus/pci/devices/"))
+		if _, err := os.Stat(filepath.Dir(f) + "/driver"); err != nil {
+			return errors.New("the controller has no driver")
+		}
+		return nil
+	}
+	return errors.New("this machine has no AHCI controller")
+}
+
+func parameters() error {
+	if err := sh("modprobe", "-v", "loop", "max_loop=5"); err != nil {
+		return err
+	}
+	for name, want := range map[string]string{"max_loop": "5", "max_part": "3"} {
+		data, err := os.ReadFile("/sys/module/loop/parameters/" + name)
+		if err != nil {
+			return err
+		}
+		got := strings.TrimSpace(string(data))
+		fmt.Printf("/sys/module/loop/parameters/%s: %s\n", name, got)
+		if got != want {
+			return fmt.Errorf("loop's %s is %s, want %s", name, got, want)
+		}
+	}
+	return nil
+}
+
+func softDependency() error {
+	data, err := os.ReadFile("/etc/modprobe.d/demo.conf")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("# cat /etc/modprobe.d/demo.conf\n%s", data)
+	if err := sh("modprobe", "-v", "macvlan"); err != nil {
+		return err
+	}
+	if err := loaded("macvlan", "dummy"); err != nil {
+		return err
+	}
+	if o := order(); slices.Index(o, "dummy") < slices.Index(o, "macvlan") {
+		return fmt.Errorf("dummy was not loaded before macvlan: %q", o)
+	}
+	return nil
+}
+
+// byKernel mounts a file system whose driver is a module. There is none on the device, so that the mount fails, but not
+// before the kernel has run /sbin/modprobe -q -- fs-minix.
+func byKernel() error {
+	if err := os.MkdirAll("/mnt", 0o755); err != nil {
+		return err
+	}
+	fmt.Println("# mount -t minix /dev/loop0 /mnt")
+	err := unix.Mount("/dev/loop0", "/mnt", "minix", unix.MS_RDONLY, "")
+	fmt.Println("mount:", err)
+	if errors.Is(err, syscall.ENODEV) {
+		return errors.New("the kernel does not know minix")
+	}
+	if err := loaded("minix"); err != nil {
+		return err
+	}
+	fmt.Println("minix is loaded; nobody but the kernel asked for it")
+	return nil
+}
+
+func list() error { return sh("lsmod") }
+
+func remove() error {
+	if err := sh("modprobe", "-r", "-v", "ext4"); err != nil {
+		return err
+	}
+	for _, n := range []string{"ext4", "jbd2", "mbcache"} {
+		if loaded(n) == nil {
+			return fmt.Errorf("%s is still loaded", n)
+		}
+	}
+	return nil
+}
