@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
 const initramfsUsage = `Usage:
@@ -36,6 +37,7 @@ Options of build:
 	    --firmware          with the firmware the modules name
 	    --config            with the files of modprobe.d
 	    --tables=SET        boot (default), all or none of the tables of the module folder
+	    --file=FILE[:PATH]      put FILE in, as PATH
 	    --init=FILE         take FILE for /init
 	    --no-init           without /init; this is the default
 	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
@@ -119,7 +121,7 @@ func openArg(env *Env, name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := fsName(env.FS, abs)
+	in, err := sysroot.Name(env.FS, abs)
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -34,6 +37,7 @@ const (
 	buildProgram
 	buildCompress
 	buildBase
+	buildFile
 )
 
 var buildOptions = []getopt.Option{
@@ -57,6 +61,7 @@ var buildOptions = []getopt.Option{
 	{Long: "program", ID: buildProgram, Arg: getopt.Required},
 	{Long: "compress", ID: buildCompress, Arg: getopt.Required},
 	{Long: "base", ID: buildBase, Arg: getopt.Required},
+	{Long: "file", ID: buildFile, Arg: getopt.Required},
 }
 
 // builder is the command line of build.
@@ -68,7 +73,7 @@ type builder struct {
 	allowMissing          bool
 	init, program         string
 	compression           initramfs.Compression
-	bases                 []string
+	bases, files          []string
 	o                     initramfs.Options
 }
 
@@ -111,6 +116,8 @@ func (b *builder) set(id int, value string) error {
 		b.program = value
 	case buildBase:
 		b.bases = append(b.bases, value)
+	case buildFile:
+		b.files = append(b.files, value)
 	case buildTables:
 		return b.setTables(value)
 	case buildCompress:
@@ -291,10 +298,7 @@ func (b *builder) missing(log *logger, sel *initramfs.Selection) error {
 
 // programs adds gomodprobe with its links, and /init.
 func (b *builder) programs(env *Env, entries []initramfs.Entry) ([]initramfs.Entry, error) {
-	switch b.program {
-	case "none":
-	default:
-		from := b.program
+	if from := b.program; from != "none" {
 		if from == "self" {
 			from = "/proc/self/exe"
 		}
@@ -302,7 +306,7 @@ func (b *builder) programs(env *Env, entries []initramfs.Entry) ([]initramfs.Ent
 		if err != nil {
 			return nil, err
 		}
-		name, err := fsName(env.FS, abs)
+		name, err := sysroot.Name(env.FS, abs)
 		if err != nil {
 			return nil, err
 		}
@@ -315,14 +319,43 @@ func (b *builder) programs(env *Env, entries []initramfs.Entry) ([]initramfs.Ent
 			entries = append(entries, initramfs.Link("sbin/"+l, "gomodprobe"))
 		}
 	}
+	files := b.files
 	if b.init != "" {
-		data, err := readArg(env, b.init)
+		files = append(files, b.init+":init")
+	}
+	for _, f := range files {
+		e, err := copyArg(env, f)
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, initramfs.Content("init", 0o755, data))
+		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// copyArg returns the entry for FILE:PATH or FILE, which has the same path in the image.
+func copyArg(env *Env, arg string) (initramfs.Entry, error) {
+	from, to, ok := strings.Cut(arg, ":")
+	abs, err := absolute(env, from)
+	if err != nil {
+		return initramfs.Entry{}, err
+	}
+	if !ok {
+		to = abs
+	}
+	name, err := sysroot.Name(env.FS, abs)
+	if err != nil {
+		return initramfs.Entry{}, err
+	}
+	info, err := fs.Stat(env.FS, name)
+	if err != nil {
+		return initramfs.Entry{}, fmt.Errorf("%s: %w", from, bare(err))
+	}
+	perm := fs.FileMode(0o644)
+	if info.Mode()&0o111 != 0 || to == "init" {
+		perm = 0o755
+	}
+	return initramfs.Copy(strings.TrimPrefix(path.Clean("/"+to), "/"), perm, env.FS, name)
 }
 
 // base copies the archives that come first and returns what is in them.

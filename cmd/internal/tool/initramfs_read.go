@@ -3,11 +3,12 @@ package tool
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -226,7 +227,7 @@ func initramfsDiff(env *Env, log *logger, args []string) int {
 func contents(env *Env, name string) (map[string]string, error) {
 	all := make(map[string]string)
 	err := eachFile(env, name, func(f *initramfs.File, content io.Reader) error {
-		h := sha256.New()
+		h := fnv.New128a()
 		if f.Mode.IsRegular() {
 			if _, err := io.Copy(h, content); err != nil {
 				return err
@@ -335,7 +336,7 @@ func (b *builder) check(env *Env, log *logger, image string) (same bool, err err
 	have := make(map[string][]byte)
 	err = eachFile(env, image, func(f *initramfs.File, content io.Reader) error {
 		if f.Mode.IsRegular() && strings.Contains(path.Base(f.Path), ".ko") {
-			h := sha256.New()
+			h := fnv.New128a()
 			if _, err := io.Copy(h, content); err != nil {
 				return err
 			}
@@ -371,7 +372,7 @@ func compareModules(out io.Writer, sel *initramfs.Selection, fsys fs.FS, have ma
 		if err != nil {
 			return false, err
 		}
-		h := sha256.New()
+		h := fnv.New128a()
 		_, err = io.Copy(h, f)
 		f.Close()
 		if err != nil {
@@ -382,7 +383,7 @@ func compareModules(out io.Writer, sel *initramfs.Selection, fsys fs.FS, have ma
 			same = false
 		}
 	}
-	for name := range have {
+	for _, name := range slices.Sorted(maps.Keys(have)) {
 		fmt.Fprintf(out, "- %s\n", printable(name))
 		same = false
 	}

@@ -1,0 +1,10 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+func fake(context.Context, string) error { return errors.New("no") }
