@@ -124,7 +124,7 @@ func (s *selector) find(what string) ([]string, error) {
 }
 
 // errNoMatch is a pattern, folder or file that no module in the tables has.
-var errNoMatch = notFound("no module there")
+const errNoMatch = notFound("no module there")
 
 // notFound is an error that is fs.ErrNotExist.
 type notFound string

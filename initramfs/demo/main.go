@@ -188,6 +188,7 @@ func pack(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
 func boot(ctx context.Context, k *kernel, image string) error {
 	say("booting Linux %s in qemu (software emulation, so it takes some seconds)", k.release)
 	m := vmtest.Machine{Kernel: k.image, Initrd: image, Append: "quiet", Console: os.Stdout}
+	m.Waiting = func() { say("another guest runs here; waiting for its end") }
 	start := time.Now()
 	status, err := m.Boot(ctx)
 	if err != nil {

@@ -30,22 +30,22 @@ func packed(t testing.TB, data []byte, argv ...string) []byte {
 // TestStream: one stream is expanded, and what follows is left alone, whatever it is and wherever reads end.
 func TestStream(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	random := make([]byte, 300000)
+	random := make([]byte, 70000)
 	for i := range random {
 		random[i] = "YZ\x00\x00abc"[r.IntN(7)]
 	}
-	noise := make([]byte, 100000)
+	noise := make([]byte, 30000)
 	for i := range noise {
 		noise[i] = byte(r.Uint32())
 	}
-	for _, data := range [][]byte{nil, []byte("x"), bytes.Repeat([]byte("YZ"), 5000), random, noise, make([]byte, 1<<20)} {
+	for _, data := range [][]byte{nil, []byte("x"), bytes.Repeat([]byte("YZ"), 5000), random, noise, make([]byte, 200000)} {
 		for _, tool := range [][]string{
 			{"gzip", "-c"}, {"xz", "-c"}, {"xz", "-0c", "--block-size=1000"}, {"xz", "-c", "--check=crc32"},
 			{"zstd", "-qc"}, {"zstd", "-qc", "--no-check"}, {"zstd", "-qc", "-1"},
 		} {
 			in := packed(t, data, tool...)
 			f := compress.Detect(in)
-			for _, size := range []int{16, 61, 4096, 65536} {
+			for _, size := range []int{16, 4096} {
 				all := bufio.NewReaderSize(bytes.NewReader(append(bytes.Clone(in), "\x00\x00\x00\x00rest YZ"...)), size)
 				z, err := compress.Stream(all, f)
 				if err != nil {

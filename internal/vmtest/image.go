@@ -3,99 +3,75 @@
 package vmtest
 
 import (
-	"bytes"
 	"os"
-	"path"
 	"path/filepath"
-	"sort"
-	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/cpio"
+	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// writeImage makes the archive of a guest.
+// tools are the names that the guest finds gomodprobe under, in /sbin.
+var tools = [...]string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod", "kmod"}
+
+// writeImage makes the archive of a guest: modules from the tree, gomodprobe, the tests of the calling package, and
+// an /init that runs them.
 func writeImage(t *testing.T, name, tree, release string, o *Options) error {
 	root, err := moduleRoot()
 	if err != nil {
 		return err
 	}
+	fsys := os.DirFS(tree)
+	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: release})
+	if err != nil {
+		return err
+	}
+	sel, err := initramfs.Select(t.Context(), p, fsys, &initramfs.Options{Add: o.Modules})
+	if err != nil {
+		return err
+	}
+	for _, m := range sel.Missing {
+		t.Errorf("image for %s: %v", release, m)
+	}
+	entries, err := sel.Entries()
+	if err != nil {
+		return err
+	}
 	tmp := t.TempDir()
-	const self = "github.com/gomodprobe/gomodprobe/"
-	files := map[string]string{}
 	for _, b := range []struct {
 		to, pkg, dir string
 		test         bool
 	}{
-		{"init", self + "internal/vmtest/guest", root, false},
+		{"init", "./internal/vmtest/guest", root, false},
+		{"sbin/gomodprobe", "./cmd/gomodprobe", root, false},
 		{"guest.test", ".", ".", true},
 	} {
-		to := filepath.Join(tmp, b.to)
-		if err := Build(t.Context(), to, b.pkg, b.dir, b.test); err != nil {
+		file := filepath.Base(b.to)
+		if err := Build(t.Context(), filepath.Join(tmp, file), b.pkg, b.dir, b.test); err != nil {
 			return err
 		}
-		files[b.to] = to
+		e, err := initramfs.Copy(b.to, 0o755, os.DirFS(tmp), file)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
 	}
-	modules := "lib/modules/" + release
-	deps, err := os.ReadFile(filepath.Join(tree, modules, "modules.dep"))
+	for _, l := range tools {
+		entries = append(entries, initramfs.Link("sbin/"+l, "gomodprobe"))
+	}
+	for path, data := range o.Files {
+		entries = append(entries, initramfs.Content(path, 0o755, data))
+	}
+	for path, target := range o.Links {
+		entries = append(entries, initramfs.Link(path, target))
+	}
+	out, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	for _, want := range o.Modules {
-		for line := range strings.Lines(string(deps)) {
-			file, list, _ := strings.Cut(line, ":")
-			base, _, _ := strings.Cut(path.Base(file), ".")
-			if strings.ReplaceAll(base, "-", "_") != want {
-				continue
-			}
-			for _, f := range append(strings.Fields(list), file) {
-				files[modules+"/"+f] = filepath.Join(tree, modules, f)
-			}
-		}
-	}
-	var out bytes.Buffer
-	w := cpio.NewWriter(&out)
-	done := map[string]bool{".": true}
-	var mkdir func(string) error
-	mkdir = func(dir string) error {
-		if done[dir] {
-			return nil
-		}
-		if err := mkdir(path.Dir(dir)); err != nil {
-			return err
-		}
-		done[dir] = true
-		return w.WriteHeader(&cpio.Header{Name: dir, Mode: cpio.TypeDir | 0o755})
-	}
-	var names []string
-	for n := range files {
-		names = append(names, n)
-	}
-	for n := range o.Files {
-		if _, ok := files[n]; !ok {
-			names = append(names, n)
-		}
-	}
-	sort.Strings(names)
-	for _, n := range names {
-		if err := mkdir(path.Dir(n)); err != nil {
-			return err
-		}
-		data, given := o.Files[n]
-		if !given {
-			if data, err = os.ReadFile(files[n]); err != nil {
-				return err
-			}
-		}
-		if err := w.WriteHeader(&cpio.Header{Name: n, Mode: cpio.TypeRegular | 0o755, Size: int64(len(data))}); err != nil {
-			return err
-		}
-		if _, err := w.Write(data); err != nil {
-			return err
-		}
-	}
-	if err := w.Close(); err != nil {
+	if err := initramfs.Write(out, entries, nil); err != nil {
+		out.Close()
 		return err
 	}
-	return os.WriteFile(name, out.Bytes(), 0o644)
+	return out.Close()
 }

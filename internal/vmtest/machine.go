@@ -38,12 +38,13 @@ type Machine struct {
 	Args    []string  // more arguments for qemu, such as disks
 	Console io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
 	Results io.Writer // gets what comes out of the second serial port; nil: nothing does
+	Waiting func()    // called if another guest runs, before waiting for its end; may be nil
 }
 
 // Boot runs the guest to its end and returns qemu's exit status: StatusPass, StatusFail, or another one
 // if the guest ended without saying. It is software emulation; no /dev/kvm is needed or used.
 func (m *Machine) Boot(ctx context.Context) (int, error) {
-	unlock, err := lock(ctx)
+	unlock, err := lock(ctx, m.Waiting)
 	if err != nil {
 		return 0, err
 	}
@@ -102,8 +103,8 @@ func writer(w io.Writer) io.Writer {
 	return w
 }
 
-// lock waits until no other guest runs.
-func lock(ctx context.Context) (unlock func(), err error) {
+// lock waits until no other guest runs, and says so by calling waiting.
+func lock(ctx context.Context, waiting func()) (unlock func(), err error) {
 	dir, err := CacheDir()
 	if err != nil {
 		return nil, err
@@ -123,6 +124,10 @@ func lock(ctx context.Context) (unlock func(), err error) {
 		if err != syscall.EWOULDBLOCK {
 			f.Close()
 			return nil, err
+		}
+		if waiting != nil {
+			waiting()
+			waiting = nil
 		}
 		select {
 		case <-ctx.Done():

@@ -16,11 +16,11 @@ const initramfsUsage = `Usage:
 	goinitramfs build [options]             make an image with modules and what they need
 	goinitramfs ls [-l] IMAGE               list the entries of all members
 	goinitramfs cat IMAGE FILE...           show files
-	goinitramfs extract [-C DIR] IMAGE      unpack below DIR
+	goinitramfs extract IMAGE [DIR]         unpack below DIR, or here
 	goinitramfs diff IMAGE IMAGE            show what differs; exit status 1 if anything does
-	goinitramfs why MODULE [IMAGE]          show why a module is there, or would be needed
+	goinitramfs why [IMAGE] MODULE          show why a module is in the image, or needed on this machine
 	goinitramfs check [build options] IMAGE see if a new image would have other modules; exit status 1 if so
-	goinitramfs profile save                describe this machine, for build --profile
+	goinitramfs profile save [FILE]         describe this machine, for build --profile
 
 Options of build:
 	-o, --output=FILE       write the image to FILE, replacing it at once; default: standard output

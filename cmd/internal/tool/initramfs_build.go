@@ -214,7 +214,7 @@ func (b *builder) build(env *Env, log *logger) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(name, write)
+	return writeAtomically(name, write)
 }
 
 // fs returns the file system that modules are taken from.
@@ -408,9 +408,9 @@ func summary(w io.Writer, sel *initramfs.Selection) {
 	fmt.Fprintf(w, "kernel %s: %d modules, %d more are part of the kernel; %d files of firmware\n", sel.Release, files, builtin, firmware)
 }
 
-// replaceFile writes a file under another name and renames it when it is complete and on the disk, so that there is
+// writeAtomically writes a file under another name and renames it when it is complete and on the disk, so that there is
 // always either the old one or the new one.
-func replaceFile(name string, write func(io.Writer) error) (err error) {
+func writeAtomically(name string, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return err

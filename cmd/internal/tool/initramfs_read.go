@@ -136,12 +136,11 @@ func initramfsCat(env *Env, log *logger, args []string) int {
 
 // initramfsExtract runs goinitramfs extract.
 func initramfsExtract(env *Env, log *logger, args []string) int {
-	dir := "."
-	list, ok := operands(env, log, "extract [-C DIR] IMAGE", []getopt.Option{{Long: "directory", Short: 'C', ID: 'C', Arg: getopt.Required}},
-		args, 1, 1, func(_ int, v string) error { dir = v; return nil })
+	list, ok := operands(env, log, "extract IMAGE [DIR]", nil, args, 1, 2, nil)
 	if !ok {
 		return 2
 	}
+	dir := append(list, ".")[1]
 	skipped, err := extractImage(env, log, list[0], dir)
 	if err != nil {
 		log.error("%v", err)
@@ -241,36 +240,37 @@ func contents(env *Env, name string) (map[string]string, error) {
 
 // initramfsWhy runs goinitramfs why.
 func initramfsWhy(env *Env, log *logger, args []string) int {
-	list, ok := operands(env, log, "why MODULE [IMAGE]", nil, args, 1, 2, nil)
+	list, ok := operands(env, log, "why [IMAGE] MODULE", nil, args, 1, 2, nil)
 	if !ok {
 		return 2
 	}
-	chain, where, err := findWhy(env, list)
+	module := list[len(list)-1]
+	chain, where, err := findWhy(env, module, list[:len(list)-1])
 	if err != nil {
 		log.error("%v", err)
 		return 1
 	}
 	if chain == nil {
-		log.error("%s is not in %s", list[0], where)
+		log.error("%s is not in %s", module, where)
 		return 1
 	}
 	io.WriteString(env.Stdout, chainText(chain))
 	return 0
 }
 
-// findWhy asks the image, or without one what this machine needs.
-func findWhy(env *Env, args []string) (chain []initramfs.ChainLink, where string, err error) {
-	if len(args) == 2 {
-		in, err := openImage(env, args[1])
+// findWhy asks the image, if there is one, or else what this machine needs.
+func findWhy(env *Env, module string, image []string) (chain []initramfs.ChainLink, where string, err error) {
+	if len(image) > 0 {
+		in, err := openImage(env, image[0])
 		if err != nil {
 			return nil, "", err
 		}
 		defer in.Close()
 		reasons, err := initramfs.ImageReasons(in)
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: %w", args[1], err)
+			return nil, "", fmt.Errorf("%s: %w", image[0], err)
 		}
-		return initramfs.WhyImage(reasons, args[0]), args[1], nil
+		return initramfs.WhyImage(reasons, module), image[0], nil
 	}
 	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel})
 	if err != nil {
@@ -286,7 +286,7 @@ func findWhy(env *Env, args []string) (chain []initramfs.ChainLink, where string
 	if err != nil {
 		return nil, "", err
 	}
-	return sel.Why(args[0]), "what this machine needs", nil
+	return sel.Why(module), "what this machine needs", nil
 }
 
 // initramfsCheck runs goinitramfs check: it selects again and compares.
@@ -392,9 +392,9 @@ func compareModules(out io.Writer, sel *initramfs.Selection, fsys fs.FS, have ma
 
 // initramfsProfile runs goinitramfs profile.
 func initramfsProfile(env *Env, log *logger, args []string) int {
-	list, ok := operands(env, log, "profile save", nil, args, 1, 1, nil)
+	list, ok := operands(env, log, "profile save [FILE]", nil, args, 1, 2, nil)
 	if ok && list[0] != "save" {
-		log.error("usage: %s profile save", log.prog)
+		log.error("usage: %s profile save [FILE]", log.prog)
 		ok = false
 	}
 	if !ok {
@@ -405,9 +405,26 @@ func initramfsProfile(env *Env, log *logger, args []string) int {
 		log.error("%v", err)
 		return 1
 	}
-	if _, err := env.Stdout.Write(profile.Bytes()); err != nil {
+	if len(list) == 2 {
+		err = saveFile(env, list[1], profile.Bytes())
+	} else {
+		_, err = env.Stdout.Write(profile.Bytes())
+	}
+	if err != nil {
 		log.error("%v", err)
 		return 1
 	}
 	return 0
+}
+
+// saveFile writes a file named on the command line.
+func saveFile(env *Env, name string, data []byte) error {
+	abs, err := absolute(env, name)
+	if err != nil {
+		return err
+	}
+	return writeAtomically(abs, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }
