@@ -15,7 +15,7 @@ TOOLS    := modprobe depmod modinfo insmod rmmod lsmod kmod goinitramfs
 MAXSIZE  := 3500000
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build test test-long test-field need lint fuzz bench install release deb clean
+.PHONY: help build demo test test-long test-field need lint fuzz bench install release deb clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -33,6 +33,10 @@ build:
 need:
 	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd cpio=cpio \
 		bsdtar=libarchive-tools dpkg-deb=dpkg flock=util-linux
+
+demo:
+	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 || echo "going on without"
+	@$(GO) run ./initramfs/demo
 
 test: need
 	@echo "running all tests (kernels and kmod are fetched into the cache folder once)"
