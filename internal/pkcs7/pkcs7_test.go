@@ -77,7 +77,7 @@ func TestParseNoCommonName(t *testing.T) {
 }
 
 // FuzzParse wants a result if and only if there is no error, and agreement
-// with encoding/asn1 about what the library calls sound.
+// with encoding/asn1 where both accept the message.
 func FuzzParse(f *testing.F) {
 	f.Add(message(f, kmodtest.Signature{Signer: "Build key", KeyID: []byte{0x3d, 0x46}, Sig: []byte("signature")}))
 	f.Add(message(f, kmodtest.Signature{SubjectKey: true, KeyID: []byte{1, 2}, Sig: []byte("signature")}))
@@ -88,9 +88,10 @@ func FuzzParse(f *testing.F) {
 		if (got == nil) != (err != nil) || (err != nil && (!errors.As(err, &bad) || bad.Off < 0 || bad.Off > len(msg))) {
 			t.Fatalf("%+v, %v", got, err)
 		}
+		// encoding/asn1 also takes a value that is longer than the one it is in.
 		want, ok := slowParse(msg)
-		if ok && (err != nil || string(got.Signature) != string(want.Signature) || string(got.KeyID) != string(want.KeyID)) {
-			t.Errorf("%+v, %v; encoding/asn1: %+v", got, err, want)
+		if ok && err == nil && (string(got.Signature) != string(want.Signature) || string(got.KeyID) != string(want.KeyID)) {
+			t.Errorf("%+v; encoding/asn1: %+v", got, want)
 		}
 	})
 }
