@@ -5,6 +5,11 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
 // Logger is a Kernel that can be listened to. [Running] and the kernel of modprobetest are; a Kernel that is not
@@ -45,7 +50,7 @@ func (r *runner) reason(s *Step, err error) string {
 	if r.log != nil {
 		words = about(s.Module.Name, r.log.Lines())
 	}
-	if hint := r.p.hint(err, words); hint != "" {
+	if hint := r.p.hint(s.Module.Path, err, words); hint != "" {
 		words = append(words, hint)
 	}
 	return strings.Join(words, "; ")
@@ -80,7 +85,7 @@ func about(module string, lines []string) (words []string) {
 }
 
 // hint says what an errno means for the loading of a module, where the kernel's own words do not.
-func (p *Prober) hint(err error, words []string) string {
+func (p *Prober) hint(path string, err error, words []string) string {
 	said := func(text string) bool {
 		for _, w := range words {
 			if strings.Contains(w, text) {
@@ -98,12 +103,15 @@ func (p *Prober) hint(err error, words []string) string {
 	case is(syscall.EPERM):
 		return p.noPermission(said)
 	case is(eNoExec) && said("version magic"):
-		return "it was built for another kernel"
+		return "it was built for another kernel" + magicWords(words)
 	case is(eNoExec) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
 		return "it was built against other versions of what it uses; modprobe --show-modversions lists them"
 	case is(syscall.ENOENT) && said("Unknown symbol"):
 		return "a module it needs is missing, or does not export that; run depmod if modules have changed"
 	case is(eNoExec) && len(words) == 0:
+		if release := p.builtFor(path); release != "" && release != p.running() {
+			return "it was built for kernel " + release + ", and this is " + p.running()
+		}
 		return "the kernel takes it for no module of its own (other version, machine or settings)"
 	case is(eNoDev) && len(words) == 0:
 		return "the module found no device of its own"
@@ -113,6 +121,64 @@ func (p *Prober) hint(err error, words []string) string {
 		return "this kernel loads no modules"
 	}
 	return ""
+}
+
+// magicWords says in which fields the two strings of the kernel's "version magic 'A' should be 'B'" differ.
+func magicWords(words []string) string {
+	for _, line := range words {
+		_, rest, ok := strings.Cut(line, "version magic '")
+		module, rest, ok2 := strings.Cut(rest, "' should be '")
+		if !ok || !ok2 {
+			continue
+		}
+		var text []string
+		for _, d := range kernelabi.DiffVermagic(module, strings.TrimSuffix(rest, "'")) {
+			text = append(text, d.Field+" is "+orNone(d.Module)+", should be "+orNone(d.Kernel))
+		}
+		if text != nil {
+			return ": " + strings.Join(text, ", ")
+		}
+	}
+	return ""
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "missing"
+	}
+	return text
+}
+
+// builtFor returns the release in the version magic of a module file, "" if that cannot be read.
+func (p *Prober) builtFor(path string) string {
+	name, err := sysroot.Name(p.fsys, path)
+	if err != nil {
+		return ""
+	}
+	image, _, err := compress.ReadFile(p.fsys, name, nil, 0)
+	if err != nil {
+		return ""
+	}
+	f, err := koelf.Parse(image)
+	if err != nil {
+		return ""
+	}
+	info, _ := f.Modinfo()
+	for _, text := range info {
+		if magic, ok := strings.CutPrefix(text, "vermagic="); ok {
+			return kernelabi.MagicRelease(magic)
+		}
+	}
+	return ""
+}
+
+// running returns the release of the kernel that modules are loaded into.
+func (p *Prober) running() string {
+	release, err := p.kernel.Release()
+	if err != nil {
+		return p.release
+	}
+	return release
 }
 
 // isPath reports whether an error is about the file and not from the kernel.
