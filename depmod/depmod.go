@@ -63,9 +63,6 @@ type Options struct {
 	Workers int
 	// Cache, if not nil, has what an earlier Build has read, and gets what this one reads.
 	Cache *Cache
-
-	// unsorted takes folders in the order in which FS lists them, as kmod does, for tests against it.
-	unsorted bool
 }
 
 // ConfigDirs returns the folders of depmod.d(5), the one that counts most first.
@@ -86,7 +83,7 @@ var (
 
 // CycleError is the ErrCycle that Build returns.
 type CycleError struct {
-	// Modules is how many modules cannot be put in order: those in a circle, and those that one of these needs.
+	// Modules is how many modules are in a circle.
 	Modules int
 }
 
@@ -109,7 +106,7 @@ type table struct {
 	data []byte
 }
 
-// Link is the reason for a dependency: a symbol that one module needs and another exports.
+// Link is the reason for a dependency: a symbol that one module needs and another exports, the first of possibly many.
 type Link struct {
 	// Module and Owner are the files of the two, as in Problem.Path.
 	Module, Owner string
@@ -186,11 +183,11 @@ type builder struct {
 // build does everything in turn. What follows the reading of the modules is done by one goroutine.
 func (b *builder) build() ([]table, error) {
 	b.defaults()
-	b.readConfig()
-	if err := b.scan(); err != nil {
+	if err := b.readKernelSymbols(); err != nil {
 		return nil, err
 	}
-	if err := b.readKernelSymbols(); err != nil {
+	b.readConfig()
+	if err := b.scan(); err != nil {
 		return nil, err
 	}
 	if err := b.sortModules(); err != nil {

@@ -26,8 +26,10 @@ func (b *builder) sortModules() error {
 	}
 	byPath := make(map[string]*module, len(b.modules))
 	for _, m := range b.modules {
-		stem, _ := cutCompression(m.path)
-		byPath[stem] = m
+		// As in kmod, a name with a dot before ".ko" is never found in modules.order.
+		if stem, _ := cutCompression(m.path); m.stem()+".ko" == stem {
+			byPath[stem] = m
+		}
 	}
 	ordered := make([]*module, 0, len(b.modules))
 	for len(data) > 0 {

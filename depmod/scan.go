@@ -88,7 +88,7 @@ func (b *builder) scan() error {
 // search looks for modules in the tree and in the folders that the configuration adds to it.
 func (b *builder) search(found func(*module)) error {
 	s := scanner{builder: b, found: found}
-	entries, err := b.list(b.dir)
+	entries, err := fs.ReadDir(b.FS, b.dir)
 	if err != nil {
 		b.report(Problem{Kind: Directory, Path: b.Shown, Err: err})
 		return fmt.Errorf("search for modules: %w", err)
@@ -98,7 +98,7 @@ func (b *builder) search(found func(*module)) error {
 	}
 	for _, dir := range b.config.externalsBackward() {
 		file := inFS(dir)
-		entries, err := b.list(file)
+		entries, err := fs.ReadDir(b.FS, file)
 		if err != nil {
 			b.report(Problem{Kind: Directory, Path: dir, Err: err})
 			continue
@@ -125,22 +125,6 @@ type folder struct {
 	shown  string // as in problems
 	prefix string // what the paths of its modules begin with
 	up     *folder
-}
-
-// list lists a folder.
-func (b *builder) list(name string) ([]fs.DirEntry, error) {
-	if b.unsorted {
-		f, err := b.FS.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		if d, ok := f.(fs.ReadDirFile); ok {
-			return d.ReadDir(-1)
-		}
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errors.ErrUnsupported}
-	}
-	return fs.ReadDir(b.FS, name)
 }
 
 // folder searches a folder and those in it.
@@ -174,7 +158,7 @@ func (s *scanner) folder(f folder, entries []fs.DirEntry) error {
 				s.report(Problem{Kind: Loop, Path: shown})
 				continue
 			}
-			entries, err := s.list(file)
+			entries, err := fs.ReadDir(s.FS, file)
 			if err != nil {
 				s.report(Problem{Kind: Directory, Path: shown, Text: name, Err: err})
 				continue

@@ -143,22 +143,22 @@ func (b *builder) resolve() {
 			s := b.lookup(m.facts.names, n.name)
 			if s.owner == nobody {
 				if kernelKnown && !n.weak {
-					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: b.neededName(m.facts.names.list[n.name])})
+					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.name]})
 				}
 				continue
 			}
 			if b.Symvers != nil && !n.weak && uint64(n.crc) != s.crc {
-				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: b.neededName(m.facts.names.list[n.name])})
+				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.name]})
 			}
 			if s.owner == inKernel {
 				continue
 			}
-			if b.Links {
-				b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, b.neededName(m.facts.names.list[n.name])})
-			}
 			if seen[s.owner] != m.index+1 {
 				seen[s.owner] = m.index + 1
 				m.deps = append(m.deps, s.owner)
+				if b.Links {
+					b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, b.neededName(m.facts.names.list[n.name])})
+				}
 			}
 		}
 	}

@@ -23,9 +23,7 @@ func (b *builder) tables() ([]table, error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		for key, value := range t.Duplicates() {
-			b.report(Problem{Kind: Duplicate, Table: name, Symbol: key, Text: value})
-		}
+		t.reportAll()
 		add(name, data)
 		return nil
 	}
@@ -214,7 +212,7 @@ func (b *builder) builtins(t *binTable) {
 	}
 	for line := range bytes.Lines(data) {
 		if c := line[0] | 0x20; c < 'a' || c > 'z' {
-			b.report(Problem{Kind: BuiltinLine, Text: string(line), Table: t.name})
+			t.note(Problem{Kind: BuiltinLine, Text: string(line)})
 			continue
 		}
 		t.add(alias.FromPath(string(line)), "", 0)
@@ -227,22 +225,27 @@ func (b *builder) builtinAliases(t *binTable) {
 	if !ok {
 		return
 	}
-	for {
+	for skip := false; ; {
 		record, rest, ok := bytes.Cut(data, []byte{0})
 		if !ok {
 			return // what does not end in NUL is no record
 		}
 		data = rest
-		name, info, ok := strings.Cut(string(record), ".")
-		if !ok {
+		if skip || len(record) == 0 {
+			skip = false
 			continue
 		}
-		key, value, ok := strings.Cut(info, "=")
-		if !ok {
-			return // as kmod, which takes it for the end
+		dot := bytes.IndexByte(record[1:], '.') + 1
+		if dot == 0 {
+			continue
 		}
-		if key == "alias" && name != "" && value != "" {
-			t.addAlias(name, value, name, 0)
+		key, value, ok := bytes.Cut(record[dot+1:], []byte{'='})
+		if !ok {
+			skip = true // as kmod, which takes the next record for the value
+			continue
+		}
+		if string(key) == "alias" && len(value) > 0 {
+			t.addAlias(string(record[:dot]), string(value), string(record[:dot]), 0)
 		}
 	}
 }
@@ -258,13 +261,37 @@ func appendWords(out []byte, x, y, z string) []byte {
 type binTable struct {
 	index.Builder
 	*builder
-	name string
+	name     string
+	problems []numbered
 }
 
-// add adds an entry, or reports that it cannot be.
+// numbered is a problem that was found before the entry of that number was added.
+type numbered struct {
+	Problem
+	number int
+}
+
+// note notes a problem with what was about to be added.
+func (t *binTable) note(p Problem) {
+	p.Table = t.name
+	t.problems = append(t.problems, numbered{p, t.Len()})
+}
+
+// reportAll reports the problems, and entries that are there twice, in the order in which they were met.
+func (t *binTable) reportAll() {
+	for _, d := range t.Duplicates() {
+		t.problems = append(t.problems, numbered{Problem{Kind: Duplicate, Symbol: d.Key, Text: d.Value, Table: t.name}, d.Number})
+	}
+	slices.SortStableFunc(t.problems, func(x, y numbered) int { return x.number - y.number })
+	for _, p := range t.problems {
+		t.report(p.Problem)
+	}
+}
+
+// add adds an entry, or notes that it cannot be.
 func (t *binTable) add(key, value string, priority int) {
 	if t.Builder.Add(key, value, uint32(priority)) != nil {
-		t.report(Problem{Kind: BadKey, Text: key, Table: t.name})
+		t.note(Problem{Kind: BadKey, Text: key})
 	}
 }
 
@@ -272,7 +299,7 @@ func (t *binTable) add(key, value string, priority int) {
 func (t *binTable) addAlias(module, pattern, value string, priority int) {
 	key, err := alias.Normalize(pattern)
 	if err != nil {
-		t.report(Problem{Kind: Bracket, Module: module, Text: pattern, Table: t.name})
+		t.note(Problem{Kind: Bracket, Module: module, Text: pattern})
 		return
 	}
 	t.add(key, value, priority)

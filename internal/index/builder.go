@@ -3,7 +3,6 @@ package index
 import (
 	"encoding/binary"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"unsafe"
@@ -66,37 +65,51 @@ func (b *Builder) sort() {
 	})
 }
 
-// Duplicates yields the keys and values that were added although they were there, in the order in which they were added.
-func (b *Builder) Duplicates() iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		b.sort()
-		var again []entry
-		for rest := b.entries; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && rest[n].key == rest[0].key {
-				n++
-			}
-			first := make(map[string]uint32, n) // the oldest entry of each value
-			for _, e := range rest[:n] {
-				if seq, ok := first[e.value]; !ok || e.seq < seq {
-					first[e.value] = e.seq
-				}
-			}
-			for _, e := range rest[:n] {
-				if e.seq != first[e.value] {
-					again = append(again, e)
-				}
-			}
-			rest = rest[n:]
+// Duplicate is a value that was added to a key that had it already.
+type Duplicate struct {
+	// Number is the number of the call of Add, from 0; calls that failed do not count.
+	Number int
+	// Key and Value are its arguments.
+	Key, Value string
+}
+
+// Duplicates returns the values that were added again, in the order in which they were added.
+func (b *Builder) Duplicates() []Duplicate {
+	b.sort()
+	var again []Duplicate
+	for rest := b.entries; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].key == rest[0].key {
+			n++
 		}
-		slices.SortFunc(again, func(x, y entry) int { return int(x.seq) - int(y.seq) })
-		for _, e := range again {
-			if !yield(e.key, e.value) {
-				return
-			}
+		again = append(again, duplicates(rest[:n])...)
+		rest = rest[n:]
+	}
+	slices.SortFunc(again, func(x, y Duplicate) int { return x.Number - y.Number })
+	return again
+}
+
+// duplicates returns the entries, all of one key, whose value an older one has.
+func duplicates(entries []entry) (again []Duplicate) {
+	if len(entries) == 1 {
+		return nil
+	}
+	oldest := make(map[string]uint32, len(entries))
+	for _, e := range entries {
+		if seq, ok := oldest[e.value]; !ok || e.seq < seq {
+			oldest[e.value] = e.seq
 		}
 	}
+	for _, e := range entries {
+		if e.seq != oldest[e.value] {
+			again = append(again, Duplicate{int(e.seq), e.key, e.value})
+		}
+	}
+	return again
 }
+
+// Len returns the number of entries.
+func (b *Builder) Len() int { return len(b.entries) }
 
 // Bytes returns the file. The only error is a table that grows beyond what its offsets can express.
 func (b *Builder) Bytes() ([]byte, error) {

@@ -146,8 +146,8 @@ func TestDuplicates(t *testing.T) {
 		}
 	}
 	var got []string
-	for k, v := range b.Duplicates() {
-		got = append(got, k+v)
+	for _, d := range b.Duplicates() {
+		got = append(got, d.Key+d.Value)
 	}
 	if want := []string{"bx", "bx", "ax"}; !slices.Equal(got, want) {
 		t.Errorf("Duplicates = %v; want %v", got, want)

@@ -14,7 +14,7 @@ type Linker interface {
 	// symbol table.
 	Undefined(name []byte, weak bool)
 	// Version is called for each entry of __versions after all calls of
-	// Undefined, in the order of that section.
+	// Undefined, in the order of that section. A leading dot is left in the name.
 	Version(name []byte, crc uint64)
 }
 
@@ -85,7 +85,7 @@ func (f *File) linkVersions(l Linker) error {
 		if end < 0 {
 			return badf(off+uint64(i), "name in __versions does not end in a NUL")
 		}
-		l.Version(bytes.TrimPrefix(name[:end], []byte(".")), f.long(entry))
+		l.Version(name[:end], f.long(entry))
 	}
 	return nil
 }

@@ -28,10 +28,6 @@ type depmodRun struct {
 
 // run makes the tables and writes them, or does what was asked for instead.
 func (r *depmodRun) run(ctx context.Context) int {
-	if r.errsyms && !r.hasSymvers && !r.hasFilesyms {
-		r.log.warning("-e needs -E or -F")
-		r.errsyms = false
-	}
 	options := &depmod.Options{
 		FS:           r.env.FS,
 		Release:      r.version,
@@ -50,6 +46,10 @@ func (r *depmodRun) run(ctx context.Context) int {
 		if !outdated || r.show {
 			return 0
 		}
+	}
+	if r.errsyms && !r.hasSymvers && !r.hasFilesyms {
+		r.log.warning("-e needs -E or -F")
+		r.errsyms = false
 	}
 	if !r.configuration(options) || !r.modules(options) {
 		return 1
