@@ -29,7 +29,7 @@ func TestDepmodRandom(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			c := newRandomTree(t, uint64(seed))
+			c := newDepmodTree(t, uint64(seed))
 			want := c.run(t, func(args []string, stdout, stderr *bytes.Buffer) int {
 				// In some circles kmod eats all memory.
 				cmd := oracle.Command("depmod", args...)
@@ -57,8 +57,8 @@ func TestDepmodRandom(t *testing.T) {
 	}
 }
 
-// randomTree is a tree of modules and a command line.
-type randomTree struct {
+// depmodTree is a tree of modules and a command line.
+type depmodTree struct {
 	*rand.Rand
 	root, dir string
 	args      []string
@@ -66,16 +66,16 @@ type randomTree struct {
 	cyclic    bool
 }
 
-const randomRelease = "6.1.0"
+const depmodRelease = "6.1.0"
 
-func newRandomTree(t *testing.T, seed uint64) *randomTree {
-	c := &randomTree{Rand: rand.New(rand.NewPCG(seed, 1)), root: t.TempDir()}
-	c.dir = filepath.Join(c.root, "lib/modules", randomRelease)
+func newDepmodTree(t *testing.T, seed uint64) *depmodTree {
+	c := &depmodTree{Rand: rand.New(rand.NewPCG(seed, 1)), root: t.TempDir()}
+	c.dir = filepath.Join(c.root, "lib/modules", depmodRelease)
 	for i := range 5 + c.IntN(20) {
 		c.symbols = append(c.symbols, c.pick("", "", ".", "_")+fmt.Sprintf("sym_%c%d", 'a'+i%26, c.IntN(30)))
 	}
 	c.cyclic = c.chance(8)
-	spec := &kmodtest.Spec{Release: randomRelease}
+	spec := &kmodtest.Spec{Release: depmodRelease}
 	n := 1 + c.IntN(25)
 	if c.chance(20) {
 		n = 300 // several to a bucket of the hash table
@@ -91,19 +91,19 @@ func newRandomTree(t *testing.T, seed uint64) *randomTree {
 	}
 	c.builtins(t)
 	c.strangers(t)
-	c.args = append(c.options(t), "-b", c.root, "-C", c.config(t), randomRelease)
+	c.args = append(c.options(t), "-b", c.root, "-C", c.config(t), depmodRelease)
 	return c
 }
 
-func (c *randomTree) chance(oneIn int) bool { return c.IntN(oneIn) == 0 }
+func (c *depmodTree) chance(oneIn int) bool { return c.IntN(oneIn) == 0 }
 
-func (c *randomTree) pick(list ...string) string { return list[c.IntN(len(list))] }
+func (c *depmodTree) pick(list ...string) string { return list[c.IntN(len(list))] }
 
-func (c *randomTree) folder() string {
+func (c *depmodTree) folder() string {
 	return c.pick("kernel/a", "kernel/b-c", "kernel/deep/x/y", "updates", "updates/dkms", "extra", "weak-updates/z", ".", "kernel/.hidden", "kernel/x.ko")
 }
 
-func (c *randomTree) name() string {
+func (c *depmodTree) name() string {
 	name := c.pick("a", "b", "mod", "snd", "x1", "Foo", "9p", "e") + c.pick("", "-", "_", "-x", "_x", "--", "+") + fmt.Sprint(c.IntN(60))
 	if c.chance(10) {
 		name += ".intel"
@@ -111,7 +111,7 @@ func (c *randomTree) name() string {
 	return name
 }
 
-func (c *randomTree) module(i int) kmodtest.Module {
+func (c *depmodTree) module(i int) kmodtest.Module {
 	m := kmodtest.Module{Name: c.name()}
 	m.Path = path.Join(c.folder(), m.Name+".ko")
 	m.Class = 32 << c.IntN(2)
@@ -177,7 +177,7 @@ func (c *randomTree) module(i int) kmodtest.Module {
 	return m
 }
 
-func (c *randomTree) alias() string {
+func (c *depmodTree) alias() string {
 	number := func() string { return fmt.Sprintf("%0*X", 1+c.IntN(4), c.IntN(40)) }
 	switch c.IntN(12) {
 	case 0:
@@ -200,7 +200,7 @@ func (c *randomTree) alias() string {
 	return "pci:v0000" + number() + "d" + c.pick("*", number()) + "sv*sd*bc" + number() + "*"
 }
 
-func (c *randomTree) order(mods []kmodtest.Module) []string {
+func (c *depmodTree) order(mods []kmodtest.Module) []string {
 	lines := []string{}
 	for _, i := range c.Perm(len(mods)) {
 		switch c.IntN(8) {
@@ -216,7 +216,7 @@ func (c *randomTree) order(mods []kmodtest.Module) []string {
 	return lines
 }
 
-func (c *randomTree) builtins(t *testing.T) {
+func (c *depmodTree) builtins(t *testing.T) {
 	var text, info string
 	for range c.IntN(10) {
 		text += c.pick("kernel/", "kernel/fs/", "", "/", "drivers/1/") + c.name() + c.pick(".ko", ".ko", "", ".ko.xz") + c.pick("\n", "\n", "\n", "\n\n", "\r\n")
@@ -227,18 +227,18 @@ func (c *randomTree) builtins(t *testing.T) {
 	if c.chance(10) {
 		info = strings.TrimSuffix(info, "\x00")
 	}
-	write(t, filepath.Join(c.dir, "modules.builtin"), text)
-	write(t, filepath.Join(c.dir, "modules.builtin.modinfo"), info)
+	writeText(t, filepath.Join(c.dir, "modules.builtin"), text)
+	writeText(t, filepath.Join(c.dir, "modules.builtin.modinfo"), info)
 }
 
 // strangers puts things into the tree that are not modules, or not good ones.
-func (c *randomTree) strangers(t *testing.T) {
+func (c *depmodTree) strangers(t *testing.T) {
 	if c.chance(5) {
-		write(t, filepath.Join(c.dir, c.pick("build", "source", "kernel/build", "skip"), "in.ko"), "not looked at")
+		writeText(t, filepath.Join(c.dir, c.pick("build", "source", "kernel/build", "skip"), "in.ko"), "not looked at")
 	}
 	if c.chance(5) {
-		write(t, filepath.Join(c.dir, "kernel/readme.txt"), "x")
-		write(t, filepath.Join(c.dir, "kernel/.ko"), "x")
+		writeText(t, filepath.Join(c.dir, "kernel/readme.txt"), "x")
+		writeText(t, filepath.Join(c.dir, "kernel/.ko"), "x")
 	}
 	if c.chance(8) {
 		os.Symlink("../kernel", filepath.Join(c.dir, "kernel", "..", "again"))
@@ -249,17 +249,17 @@ func (c *randomTree) strangers(t *testing.T) {
 	if c.chance(10) {
 		order := filepath.Join(c.dir, "modules.order")
 		if data, err := os.ReadFile(order); err == nil && len(data) > 1 {
-			write(t, order, string(data[:len(data)-1]))
+			writeText(t, order, string(data[:len(data)-1]))
 		}
 	}
 }
 
-func (c *randomTree) config(t *testing.T) string {
+func (c *depmodTree) config(t *testing.T) string {
 	dir := filepath.Join(c.root, "depmod.d")
 	external := filepath.Join(c.root, "external")
 	if c.chance(3) {
 		m := c.module(9)
-		write(t, filepath.Join(external, m.Name+".ko"), string(m.Bytes()))
+		writeText(t, filepath.Join(external, m.Name+".ko"), string(m.Bytes()))
 	}
 	for _, name := range []string{"a.conf", "b.conf", "ignored"} {
 		text := ""
@@ -284,12 +284,12 @@ func (c *randomTree) config(t *testing.T) string {
 			}
 			text += "\n"
 		}
-		write(t, filepath.Join(dir, name), text)
+		writeText(t, filepath.Join(dir, name), text)
 	}
 	return dir
 }
 
-func (c *randomTree) options(t *testing.T) []string {
+func (c *depmodTree) options(t *testing.T) []string {
 	var args []string
 	if c.chance(3) {
 		args = append(args, "-e")
@@ -303,7 +303,7 @@ func (c *randomTree) options(t *testing.T) []string {
 		}
 	}
 	if c.chance(3) {
-		write(t, filepath.Join(c.root, "System.map"), text)
+		writeText(t, filepath.Join(c.root, "System.map"), text)
 		args = append(args, "-F", filepath.Join(c.root, "System.map"))
 	}
 	if c.chance(4) {
@@ -311,7 +311,7 @@ func (c *randomTree) options(t *testing.T) []string {
 		for _, s := range append(c.symbols, "unknown1", "unknown3") {
 			text += fmt.Sprintf("0x%08x\t%s\t%s\tEXPORT_SYMBOL\n", c.IntN(3), s, c.pick("vmlinux", "kernel/a/b"))
 		}
-		write(t, filepath.Join(c.root, "Module.symvers"), text+"short\n")
+		writeText(t, filepath.Join(c.root, "Module.symvers"), text+"short\n")
 		args = append(args, "-E", filepath.Join(c.root, "Module.symvers"))
 	}
 	if c.chance(8) {
@@ -325,7 +325,7 @@ func (c *randomTree) options(t *testing.T) []string {
 	return args
 }
 
-func write(t *testing.T, name, text string) {
+func writeText(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		t.Fatal(err)
@@ -335,15 +335,15 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-// result is what a run has left.
-type result struct {
+// depmodResult is what a run has left.
+type depmodResult struct {
 	status         int
 	stdout, stderr string
 	tables         map[string]string
 }
 
 // run runs a depmod on the tree, without any tables in it.
-func (c *randomTree) run(t *testing.T, depmod func(args []string, stdout, stderr *bytes.Buffer) int) (r result) {
+func (c *depmodTree) run(t *testing.T, depmod func(args []string, stdout, stderr *bytes.Buffer) int) (r depmodResult) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	r.status = depmod(c.args, &stdout, &stderr)
@@ -371,9 +371,9 @@ func (c *randomTree) run(t *testing.T, depmod func(args []string, stdout, stderr
 // What kmod says of entries that lead nowhere has a number of a file in it; ours has the path.
 var statMessage = regexp.MustCompile(`(?m)^depmod: ERROR: (?:fstatat\(\d+, |could not stat .*/)([^/]*?)\)?: No such file or directory$`)
 
-func (c *randomTree) compare(t *testing.T, got, want result) {
+func (c *depmodTree) compare(t *testing.T, got, want depmodResult) {
 	t.Helper()
-	for _, r := range []*result{&got, &want} {
+	for _, r := range []*depmodResult{&got, &want} {
 		r.stderr = statMessage.ReplaceAllString(r.stderr, "cannot stat $1")
 	}
 	defer func() {
@@ -397,14 +397,14 @@ func (c *randomTree) compare(t *testing.T, got, want result) {
 		t.Errorf("status %d; kmod's is %d", got.status, want.status)
 	}
 	if got.stderr != want.stderr {
-		t.Errorf("stderr: %s", firstDifference(got.stderr, want.stderr))
+		t.Errorf("stderr: %s", firstLines(got.stderr, want.stderr))
 	}
 	if got.stdout != want.stdout {
-		t.Errorf("stdout: %s", firstDifference(got.stdout, want.stdout))
+		t.Errorf("stdout: %s", firstLines(got.stdout, want.stdout))
 	}
 	for name, data := range want.tables {
 		if got.tables[name] != data {
-			t.Errorf("%s: %s", name, firstDifference(got.tables[name], data))
+			t.Errorf("%s: %s", name, firstLines(got.tables[name], data))
 		}
 	}
 	for name := range got.tables {
@@ -414,8 +414,8 @@ func (c *randomTree) compare(t *testing.T, got, want result) {
 	}
 }
 
-// firstDifference shows the first lines that differ.
-func firstDifference(got, want string) string {
+// firstLines shows the first lines that differ.
+func firstLines(got, want string) string {
 	g, w := strings.SplitAfter(got, "\n"), strings.SplitAfter(want, "\n")
 	for i := range min(len(g), len(w)) {
 		if g[i] != w[i] {
