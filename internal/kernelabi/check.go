@@ -15,6 +15,8 @@ type loader struct {
 	v     *Verdict
 	sig   SigState
 	name  string // of the module, in messages
+
+	structures bool // the structure of the ELF file is being checked
 }
 
 // Check replays what the kernel does with a module given to finit_module with these flags (IgnoreModversions, IgnoreVermagic), up

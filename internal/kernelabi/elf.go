@@ -70,11 +70,13 @@ func (k *Kernel) elfEra() elfEra {
 // defect is what is wrong with a file: the line in the log, the same for people.
 func (l *loader) defect(silent bool, line, text string) bool {
 	l.v.reason(true, KindFile, "", "the file is damaged or no module for this machine: get it again, or build it for this kernel", "%s", text)
-	if silent {
-		l.v.fail(syscall.ENOEXEC)
-	} else {
-		l.v.fail(syscall.ENOEXEC, line)
+	if !silent {
+		l.v.Log = append(l.v.Log, line)
 	}
+	if l.structures && !atLeast(l.k.Release, 5, 15) && atLeast(l.k.Release, 5, 10) {
+		l.v.Log = append(l.v.Log, "Module has invalid ELF structures")
+	}
+	l.v.fail(syscall.ENOEXEC)
 	return false
 }
 
@@ -82,6 +84,7 @@ const elfHeader64, elfHeader32 = 64, 52
 
 // header is the check of the ELF header and the place of the section table.
 func (l *loader) header() bool {
+	l.structures = true
 	era, b := l.k.elfEra(), l.m.image
 	e := l.view()
 	if n := e.pick(elfHeader64, elfHeader32); len(b) < n {
@@ -120,7 +123,11 @@ func (l *loader) view() elfView {
 
 // file is elf_validity_check and what follows it up to the module's struct.
 func (l *loader) file() bool {
-	if !l.header() || !l.sectionNames() || !l.sectionTable() || !l.parts() {
+	l.structures = true
+	if !l.header() || !l.sectionNames() || !l.sectionTable() {
+		return false
+	}
+	if l.structures = false; !l.parts() {
 		return false
 	}
 	if l.m.err != nil {
@@ -178,12 +185,12 @@ func (l *loader) sectionTable() bool {
 			return l.defect(false, fmt.Sprintf("Invalid ELF section in module (section %d type %d)", i, s.typ), fmt.Sprintf("section %d lies outside the file: it is cut off", i))
 		}
 		outside := uint64(s.name) >= names.size
-		if outside && era.sections && !era.shstrtab {
+		if outside && !era.shstrtab && (era.sections || s.flags&sectionAlloc == 0) {
 			l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: this kernel follows it and crashes", i)
 			l.v.unknown("whether the kernel survives reading a section name outside the file")
 			return true
 		}
-		if (s.flags&sectionAlloc != 0 || era.shstrtab) && outside {
+		if outside {
 			return l.defect(false, fmt.Sprintf("Invalid ELF section name in module (section %d type %d)", i, s.typ), fmt.Sprintf("the name of section %d lies outside the names", i))
 		}
 	}

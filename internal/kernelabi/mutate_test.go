@@ -123,7 +123,8 @@ func (e *editor) sections(key string) {
 	for _, name := range []string{".text", ".modinfo", ".gnu.linkonce.this_module", ".symtab", ".strtab", ".shstrtab"} {
 		e.with(name+" beyond the end", func(b []byte) { le.PutUint64(e.section(b, name)[24:], uint64(len(b))) })
 		e.with(name+" too long", func(b []byte) { le.PutUint64(e.section(b, name)[32:], 1<<40) })
-		if !strings.HasPrefix(key, "6.12") { // which reads there, and dies
+		// The kernel follows the names of some sections unchecked, and dies.
+		if key >= "7" || !strings.HasPrefix(key, "6.12") && e.f.Section(name).Flags&elf.SHF_ALLOC != 0 {
 			e.with(name+" name outside", func(b []byte) { le.PutUint32(e.section(b, name), 1<<24) })
 		}
 	}
