@@ -124,8 +124,15 @@ func (l *loader) view() elfView {
 // file is elf_validity_check and what follows it up to the module's struct.
 func (l *loader) file() bool {
 	l.structures = true
-	if !l.header() || !l.sectionNames() || !l.sectionTable() {
-		return false
+	// Newer kernels look at all sections before they look at names.
+	steps := []func() bool{l.header, l.sectionNames, l.sectionZero, l.sectionPlaces}
+	if l.k.elfEra().shstrtab {
+		steps = []func() bool{l.header, l.sectionZero, l.sectionPlaces, l.sectionNames, l.sectionNamed}
+	}
+	for _, step := range steps {
+		if !step() {
+			return false
+		}
 	}
 	if l.structures = false; !l.parts() {
 		return false
@@ -149,11 +156,14 @@ func (l *loader) sectionNames() bool {
 		return l.defect(era.silent, fmt.Sprintf("Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)", ndx, ndx, shnum), "the index of the section names is wrong")
 	}
 	s := e.section(ndx)
-	if s.typ != 8 && !e.fits(s.off, s.size) || s.typ == 8 && !era.shstrtab && !e.fits(s.off, s.size) {
+	if !e.fits(s.off, s.size) {
 		return l.defect(era.silent, fmt.Sprintf("Invalid ELF section hdr(type %d)", s.typ), "the names of sections lie outside the file: it is cut off")
 	}
 	if era.shstrtab && s.typ != 3 {
 		return l.defect(false, fmt.Sprintf("Invalid ELF section name table type: %d", s.typ), "the section of section names is none")
+	}
+	if s.size == 0 && era.silent {
+		return true
 	}
 	if s.size == 0 {
 		return l.defect(era.silent, "empty section name table", "sections have no names")
@@ -164,34 +174,62 @@ func (l *loader) sectionNames() bool {
 	return true
 }
 
-// sectionTable checks every section's place, and counts those there must be one of.
-func (l *loader) sectionTable() bool {
+// sectionZero checks the section that is none.
+func (l *loader) sectionZero() bool {
+	if zero := l.view().section(0); zero.typ != 0 || zero.size != 0 || zero.addr != 0 {
+		return l.defect(l.k.elfEra().silent, fmt.Sprintf("ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", zero.typ), "section 0 is not empty")
+	}
+	return true
+}
+
+// sectionPlaces checks every section's place and, on older kernels, its name.
+func (l *loader) sectionPlaces() bool {
 	era, e := l.k.elfEra(), l.view()
 	shnum := e.u16(e.pick(60, 48))
-	names := e.section(e.u16(e.pick(62, 50)))
-	if zero := e.section(0); zero.typ != 0 || zero.size != 0 || zero.addr != 0 {
-		return l.defect(era.silent, fmt.Sprintf("ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", zero.typ), "section 0 is not empty")
-	}
 	for i := uint64(1); i < shnum; i++ {
 		s := e.section(i)
 		const null, symtab, nobits = 0, 2, 8
 		if s.typ == null || s.typ == nobits {
 			continue
 		}
-		if s.typ == symtab && (s.link == 0 || uint64(s.link) >= shnum) {
-			return l.defect(era.silent, fmt.Sprintf("Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)", s.link, s.link, shnum), "the symbol table has no names")
+		if s.typ == symtab && (s.link == 0 || uint64(s.link) >= shnum) && !era.shstrtab {
+			return l.linkDefect(s, shnum)
 		}
 		if !e.fits(s.off, s.size) {
 			return l.defect(false, fmt.Sprintf("Invalid ELF section in module (section %d type %d)", i, s.typ), fmt.Sprintf("section %d lies outside the file: it is cut off", i))
 		}
-		outside := uint64(s.name) >= names.size
-		if outside && !era.shstrtab && (era.sections || s.flags&sectionAlloc == 0) {
-			l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: this kernel follows it and crashes", i)
-			l.v.unknown("whether the kernel survives reading a section name outside the file")
-			return true
+		if !era.shstrtab && !l.sectionName(i, s) {
+			return false
 		}
-		if outside {
-			return l.defect(false, fmt.Sprintf("Invalid ELF section name in module (section %d type %d)", i, s.typ), fmt.Sprintf("the name of section %d lies outside the names", i))
+	}
+	return true
+}
+
+func (l *loader) linkDefect(s elfSection, shnum uint64) bool {
+	return l.defect(l.k.elfEra().silent, fmt.Sprintf("Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)", s.link, s.link, shnum), "the symbol table has no names")
+}
+
+// sectionName checks where the name of a section is.
+func (l *loader) sectionName(i uint64, s elfSection) bool {
+	era, e := l.k.elfEra(), l.view()
+	if uint64(s.name) < e.section(e.u16(e.pick(62, 50))).size {
+		return true
+	}
+	if !era.shstrtab && (era.sections || s.flags&sectionAlloc == 0) {
+		l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: this kernel follows it and crashes", i)
+		l.v.unknown("whether the kernel survives reading a section name outside the file")
+		return true
+	}
+	return l.defect(false, fmt.Sprintf("Invalid ELF section name in module (section %d type %d)", i, s.typ), fmt.Sprintf("the name of section %d lies outside the names", i))
+}
+
+// sectionNamed checks all names of sections, and the symbol table's link.
+func (l *loader) sectionNamed() bool {
+	e := l.view()
+	shnum := e.u16(e.pick(60, 48))
+	for i := uint64(1); i < shnum; i++ {
+		if s := e.section(i); s.typ != 0 && !l.sectionName(i, s) {
+			return false
 		}
 	}
 	return true
@@ -225,7 +263,7 @@ func (l *loader) parts() bool {
 		l.name = "(missing .modinfo section or name field)"
 	}
 	if era.sections {
-		if n := len(infos); n > 1 || n == 0 && era.shstrtab {
+		if n := len(infos); n > 1 {
 			return l.defect(false, "Only one .modinfo section must exist.", fmt.Sprintf("%d sections .modinfo", n))
 		}
 		switch {
@@ -241,6 +279,14 @@ func (l *loader) parts() bool {
 				"built for another kernel: struct module has %d bytes in the module, %d in the kernel", structs[0].size, size)
 			l.v.fail(syscall.ENOEXEC, fmt.Sprintf("module %s: %s section size must match the kernel's built struct module size at run time", l.name, this))
 			return false
+		}
+	}
+	if era.shstrtab {
+		shnum := e.u16(e.pick(60, 48))
+		for i := uint64(1); i < shnum; i++ {
+			if s := e.section(i); s.typ == 2 && (s.link == 0 || uint64(s.link) >= shnum) {
+				return l.linkDefect(s, shnum)
+			}
 		}
 	}
 	if !l.m.Symbols && l.m.err == nil {

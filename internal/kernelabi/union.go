@@ -3,6 +3,7 @@ package kernelabi
 import (
 	"errors"
 	"iter"
+	"strconv"
 	"strings"
 )
 
@@ -67,4 +68,29 @@ func (t *Table) Confirm(m *Module) error {
 		return ErrStale
 	}
 	return nil
+}
+
+// Fill completes features by others.
+func (f *Features) Fill(other Features) {
+	from := other.tris()
+	for i, t := range f.tris() {
+		if *t == Maybe {
+			*t = *from[i]
+		}
+	}
+}
+
+// TaintLetters turns the number in /proc/sys/kernel/tainted into the kernel's letters.
+func TaintLetters(number string) string {
+	mask, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return ""
+	}
+	var letters []byte
+	for i, c := range []byte("PFSRMBUDAWCIOELKXTNJ") {
+		if mask>>i&1 == 1 {
+			letters = append(letters, c)
+		}
+	}
+	return string(letters)
 }

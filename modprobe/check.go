@@ -1,0 +1,331 @@
+package modprobe
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+)
+
+// CheckOptions say what a [Checker] compares with. The zero value looks for everything itself.
+type CheckOptions struct {
+	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it.
+	Image string
+	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
+	Symvers string
+	// Flags are IgnoreModversions and IgnoreVermagic, for a load that is to be forced.
+	Flags int
+	// Cache keeps what was read out of boot images, which takes time. Default: none.
+	Cache Cache
+}
+
+// Cache keeps data by a key. Both methods may do nothing.
+type Cache interface {
+	// Get returns what was put for the key last, or nil.
+	Get(key string) []byte
+	// Put keeps data in the place of what was there.
+	Put(key string, data []byte)
+}
+
+// Outcome is the answer of a kernel to a module, in one word.
+type Outcome string
+
+// The outcomes.
+const (
+	// Loads is that the kernel accepts the module.
+	Loads Outcome = "LOADS"
+	// LoadsTaints is that it accepts the module and marks itself for it.
+	LoadsTaints Outcome = "LOADS, TAINTS"
+	// Unknown is that nothing speaks against the module, but not everything could be verified.
+	Unknown Outcome = "UNKNOWN"
+	// Fails is that it refuses the module.
+	Fails Outcome = "FAILS"
+)
+
+// Finding is one thing that a check found.
+type Finding struct {
+	// Kind is what it is about: file, signature, vermagic, layout, version, no version, missing, licence, namespace,
+	// duplicate, state or force.
+	Kind string
+	// Fatal reports that the load fails for it.
+	Fatal bool
+	// Symbol is the symbol it is about; empty for none.
+	Symbol string
+	// Text says what was found.
+	Text string
+	// Advice says what to do about it; empty for nothing more than for an earlier finding.
+	Advice string
+}
+
+// Taint is a mark that a load leaves in the kernel.
+type Taint struct {
+	// Letter is the kernel's letter for it, for instance "E".
+	Letter string
+	// Why says what sets it.
+	Why string
+}
+
+// Verdict says what a kernel will answer to a module, up to the module's own init function.
+type Verdict struct {
+	// Module is the module's name.
+	Module string
+	// Path is its file.
+	Path string
+	// Release is the kernel's.
+	Release string
+	// Source says where the kernel's exports were read from.
+	Source string
+	// Outcome is the answer.
+	Outcome Outcome
+	// Errno is the error of a load that fails.
+	Errno syscall.Errno
+	// Log holds the lines that the kernel's loader prints, in their order.
+	Log []string
+	// MayLog holds lines that it prints or not, depending on the machine.
+	MayLog []string
+	// Taints are the marks that are left, even by most loads that fail.
+	Taints []Taint
+	// Findings are the reasons, the most important first.
+	Findings []Finding
+	// NotVerified lists what could not be verified.
+	NotVerified []string
+	// Needs names the modules that have to be loaded first.
+	Needs []string
+	// Notes say what else is known: loaded already, blacklisted, forbidden.
+	Notes []string
+}
+
+// Checker compares modules with one kernel.
+type Checker struct {
+	p      *Prober
+	k      kernelabi.Kernel
+	flags  int
+	source string
+	notes  []string
+	loaded func(name string) bool // nil: another kernel than the running one
+	byName map[string]*kernelabi.Module // modules of the tree that were read, by name; nil if there is no such
+	set    []*kernelabi.Module          // modules checked together: they come before those of the tree
+}
+
+// Check says what the kernel would answer to the modules that a name, an alias or an absolute path stands for. See
+// [Prober.Checker] for more.
+func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
+	c, err := p.Checker(nil)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.Check(name)
+	if err != nil {
+		return nil, err
+	}
+	worst := all[0]
+	for _, v := range all[1:] {
+		if v.Outcome == Fails {
+			worst = v
+		}
+	}
+	return worst, nil
+}
+
+// Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together with what
+// they need, and one may need another. A module that needs one that fails, fails too.
+func (c *Checker) Check(names ...string) ([]*Verdict, error) {
+	c.set = nil
+	for _, name := range names {
+		files, err := c.files(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			m, err := c.read(file)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(c.set, func(o *kernelabi.Module) bool { return o.Path == m.Path }) {
+				c.set = append(c.set, m)
+			}
+		}
+	}
+	asked := slices.Clone(c.set)
+	verdicts := make([]*Verdict, len(asked))
+	for changed := true; changed; {
+		changed = false
+		for i, m := range asked {
+			v := c.judge(m)
+			if v.Outcome == Fails && (verdicts[i] == nil || verdicts[i].Outcome != Fails) {
+				// Its exports are gone: what counted on them is judged again.
+				c.set = slices.DeleteFunc(c.set, func(o *kernelabi.Module) bool { return o == m })
+				changed = len(asked) > 1
+			}
+			verdicts[i] = v
+		}
+	}
+	return verdicts, nil
+}
+
+// files returns the module files that a name stands for, in the order of loading, without what they depend on.
+func (c *Checker) files(name string) ([]string, error) {
+	if strings.HasPrefix(name, "/") {
+		return []string{name}, nil
+	}
+	modules, err := c.p.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, m := range modules {
+		if m.Builtin {
+			return nil, &Error{Op: "check", Module: m.Name, Err: ErrBuiltin}
+		}
+		if m.Path == "" {
+			return nil, &Error{Op: "check", Module: m.Name, Err: ErrNotFound}
+		}
+		files = append(files, m.Path)
+	}
+	return files, nil
+}
+
+// read reads a module file.
+func (c *Checker) read(file string) (*kernelabi.Module, error) {
+	name, err := sysroot.Name(c.p.fsys, file)
+	if err != nil {
+		return nil, err
+	}
+	image, _, err := compress.ReadFile(c.p.fsys, name, nil, 0)
+	if err != nil {
+		return nil, &Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
+	}
+	return kernelabi.ReadModule(file, image), nil
+}
+
+// judge asks the rules about one module, and about the modules of the tree that it needs.
+func (c *Checker) judge(m *kernelabi.Module) *Verdict {
+	found := c.k.Check(m, c.flags)
+	v := c.verdict(m, found)
+	seen := map[string]bool{m.Name: true}
+	for queue := slices.Clone(found.Needs); len(queue) > 0; queue = queue[1:] {
+		name := queue[0]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if slices.ContainsFunc(c.set, func(o *kernelabi.Module) bool { return o.Name == name }) {
+			continue // judged by itself
+		}
+		need := c.module(name)
+		if need == nil {
+			continue
+		}
+		sub := c.k.Check(need, 0)
+		queue = append(queue, sub.Needs...)
+		if sub.Outcome != kernelabi.Fails {
+			continue
+		}
+		why := ""
+		if len(sub.Reasons) > 0 {
+			why = ": " + sub.Reasons[0].Text
+		}
+		v.Outcome, v.Errno = Fails, sub.Errno
+		v.Log = append(slices.Clone(sub.Log), v.Log...)
+		v.Findings = append([]Finding{{Kind: "missing", Fatal: true, Text: "it needs " + name + ", which fails itself" + why}}, v.Findings...)
+	}
+	return v
+}
+
+// verdict turns what the rules say into a Verdict.
+func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdict {
+	name := m.Name
+	if name == "" {
+		name = alias.FromPath(m.Path)
+	}
+	v := &Verdict{Module: name, Path: m.Path, Release: c.k.Release, Source: c.source, Outcome: Outcome(found.Outcome.String()),
+		Errno: found.Errno, Log: found.Log, MayLog: found.Maybe, NotVerified: found.Unknown, Needs: found.Needs, Notes: slices.Clone(c.notes)}
+	for _, t := range found.Taints {
+		v.Taints = append(v.Taints, Taint{string(t.Letter), t.Why})
+	}
+	for _, r := range found.Reasons {
+		v.Findings = append(v.Findings, Finding{string(r.Kind), r.Fatal, r.Symbol, r.Text, r.Advice})
+	}
+	config := c.p.Config()
+	if config.Blacklisted(name) {
+		v.Notes = append(v.Notes, "blacklisted in modprobe.d: not loaded by an alias")
+	}
+	if rule := config.Forbidden(name); rule != nil {
+		v.Notes = append(v.Notes, "forbidden in modprobe.d: modprobe does not load it")
+	}
+	if c.loaded != nil && c.loaded(name) {
+		v.Notes = append(v.Notes, "a module of this name is loaded already")
+	}
+	return v
+}
+
+// module returns a module of the tree by its name, or nil.
+func (c *Checker) module(name string) *kernelabi.Module {
+	if m, ok := c.byName[name]; ok {
+		return m
+	}
+	var m *kernelabi.Module
+	if line, ok := c.p.dep().Lookup(name); ok {
+		file, _, _ := strings.Cut(line, ":")
+		m, _ = c.read(c.p.path(file))
+	}
+	c.byName[name] = m
+	return m
+}
+
+// provide finds a symbol among the modules checked together and those of the tree.
+func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
+	for _, m := range c.set {
+		for _, e := range m.Exports {
+			if e.Name == symbol {
+				return e, true
+			}
+		}
+	}
+	owner, ok := c.p.symbols().Lookup("symbol:" + symbol)
+	if !ok {
+		return kernelabi.Symbol{}, false
+	}
+	m := c.module(owner)
+	if m == nil {
+		return kernelabi.Symbol{}, false
+	}
+	for _, e := range m.Exports {
+		if e.Name == symbol {
+			return e, true
+		}
+	}
+	return kernelabi.Symbol{}, false
+}
+
+// Releases lists the kernels whose modules are installed, in the order of their names.
+func Releases(fsys fs.FS, dir string) ([]string, error) {
+	var found []string
+	for _, base := range []string{dir + "/lib/modules", dir + "/usr/lib/modules"} {
+		name, err := sysroot.Name(fsys, base)
+		if err != nil {
+			return nil, err
+		}
+		entries, err := fs.ReadDir(fsys, name)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if _, err := fs.Stat(fsys, name+"/"+e.Name()+"/modules.dep"); err == nil && !slices.Contains(found, e.Name()) {
+				found = append(found, e.Name())
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s/lib/modules: %w", dir, ErrNoTables)
+	}
+	slices.Sort(found)
+	return found, nil
+}
