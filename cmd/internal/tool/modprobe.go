@@ -23,6 +23,10 @@ const (
 	optRoot
 	optJSON
 	optAllowForbidden
+	optCheck
+	optImage
+	optSymvers
+	optAllKernels
 )
 
 // modprobeOptions are kmod 34.2's, in its order, which shows in its list of possibilities; the Exact ones are names
@@ -63,6 +67,10 @@ func modprobeOptions() []getopt.Option {
 		{Long: "root", Arg: getopt.Required, ID: optRoot, Exact: true},
 		{Long: "json", ID: optJSON, Exact: true},
 		{Long: "allow-forbidden", ID: optAllowForbidden, Exact: true},
+		{Long: "check", ID: optCheck, Exact: true},
+		{Long: "image", Arg: getopt.Required, ID: optImage, Exact: true},
+		{Long: "symvers", Arg: getopt.Required, ID: optSymvers, Exact: true},
+		{Long: "all-kernels", ID: optAllKernels, Exact: true},
 	}
 }
 
@@ -72,6 +80,7 @@ const modprobeUsage = `Usage:
 	modprobe [options] -r [-i] NAME...
 	modprobe [options] -c
 	modprobe [options] --show-modversions FILE
+	modprobe --check [options] NAME|FILE...
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
 
@@ -85,6 +94,8 @@ What to do:
 	    --show-modversions      print the versions of the symbols a module uses
 	    --dump-modversions      the same
 	    --show-exports          print the symbols a module exports, with their versions
+	    --check                 say what the kernel would say to the modules, without loading them;
+	                            exit status 0: they load, 1: one fails, 2: not known
 	-n, --dry-run               do nothing; with -v print what would be done
 	    --show                  the same
 How to do it:
@@ -104,11 +115,14 @@ Where to look:
 	-d, --dirname=DIR           look for lib/modules below DIR
 	    --root=DIR              look for everything below DIR: modules, tables and configuration
 	-S, --set-version=RELEASE   use the modules of RELEASE instead of those of the running kernel
+	    --image=FILE            with --check: the boot image of the kernel
+	    --symvers=FILE          with --check: take what the kernel exports from this Module.symvers
+	    --all-kernels           with --check: compare with every installed kernel
 What to say:
 	-v, --verbose               print what is done; twice: why, too
 	-q, --quiet                 print no messages
 	-s, --syslog                send messages to the system's log
-	    --json                  with -c, -D, -n or -R: print JSON
+	    --json                  with -c, -D, -n, -R or --check: print JSON
 	-V, --version               print the version
 	-h, --help                  print this text
 `
@@ -131,7 +145,11 @@ type modprobeRun struct {
 	dryRun  bool
 	verbose int // the level that -q and -v have led to
 	json    bool
-	environ []string // what commands get in MODPROBE_OPTIONS
+
+	checkOnly  bool // --check
+	check      modprobe.CheckOptions
+	allKernels bool
+	environ    []string // what commands get in MODPROBE_OPTIONS
 }
 
 // Modprobe inserts and removes modules, or shows what it would do.
@@ -247,6 +265,14 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.json = true
 	case optAllowForbidden:
 		r.load.AllowForbidden = true
+	case optCheck:
+		r.checkOnly = true
+	case optImage:
+		r.check.Image = value
+	case optSymvers:
+		r.check.Symvers = value
+	case optAllKernels:
+		r.allKernels = true
 	}
 	return true
 }
@@ -309,6 +335,8 @@ func (r *modprobeRun) start() error {
 func (r *modprobeRun) do(operands []string) int {
 	r.level = r.verbose
 	switch {
+	case r.checkOnly:
+		return r.checkModules(operands)
 	case r.config:
 		return r.showConfig()
 	case r.symbols != 0:
