@@ -109,7 +109,7 @@ type Checker struct {
 	flags  int
 	source string
 	notes  []string
-	loaded func(name string) bool // nil: another kernel than the running one
+	loaded func(name string) bool       // nil: another kernel than the running one
 	byName map[string]*kernelabi.Module // modules of the tree that were read, by name; nil if there is no such
 	set    []*kernelabi.Module          // modules checked together: they come before those of the tree
 }

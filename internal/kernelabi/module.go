@@ -36,9 +36,9 @@ type Module struct {
 
 // An Import is an undefined symbol, in the order of the symbol table.
 type Import struct {
-	Name   string
-	Weak   bool
-	Common bool // a common symbol: the module was built without -fno-common
+	Name   string // the symbol
+	Weak   bool   // the module also loads without it
+	Common bool   // a common symbol: the module was built without -fno-common
 }
 
 // ReadModule reads a module file that is expanded. It never fails: what is wrong with the file is part of the answer of

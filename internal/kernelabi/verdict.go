@@ -53,7 +53,7 @@ const (
 
 // A Reason is one finding.
 type Reason struct {
-	Kind   Kind
+	Kind   Kind   // what it is about
 	Fatal  bool   // the load fails for it
 	Symbol string // the symbol it is about, or ""
 	Text   string // what was found
@@ -68,7 +68,7 @@ type Taint struct {
 
 // A Verdict is what a kernel will answer to a module.
 type Verdict struct {
-	Outcome Outcome
+	Outcome Outcome       // the answer
 	Errno   syscall.Errno // what finit_module returns, if it fails
 	Log     []string      // lines that the loader prints, in order, without level and time
 	Maybe   []string      // lines that it prints or not, depending on the machine
