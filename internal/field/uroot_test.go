@@ -1,0 +1,158 @@
+//go:build linux
+
+package field_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+)
+
+// uroot is u-root's image builder and a Go workspace of u-root's sources and ours, where it finds commands.
+type uroot struct{ program, dir, self string }
+
+// newUroot builds u-root of the version that go.mod names.
+func newUroot(t *testing.T) *uroot {
+	t.Helper()
+	self, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &uroot{dir: t.TempDir(), self: self}
+	u.program = filepath.Join(u.dir, "bin/u-root")
+	version := strings.TrimSpace(goCommand(t, self, "list", "-m", "-f", "{{.Version}}", "github.com/u-root/u-root"))
+	sources := strings.TrimSpace(goCommand(t, self, "list", "-m", "-f", "{{.Dir}}", "github.com/u-root/u-root"))
+	install := exec.Command("go", "install", "github.com/u-root/u-root@"+version)
+	install.Dir = u.dir
+	install.Env = append(os.Environ(), "GOBIN="+filepath.Dir(u.program), "GOFLAGS=")
+	if out, err := install.CombinedOutput(); err != nil {
+		kmodtest.Missing(t, "u-root %s cannot be built: %v\n%s", version, err, out)
+	}
+	if err := os.CopyFS(filepath.Join(u.dir, "u-root"), os.DirFS(sources)); err != nil {
+		t.Fatal(err)
+	}
+	goCommand(t, u.dir, "work", "init", "./u-root", self)
+	return u
+}
+
+func goCommand(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, &stderr)
+	}
+	return string(out)
+}
+
+// image builds an image; args are u-root's.
+func (u *uroot) image(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	file := filepath.Join(u.dir, name+".cpio")
+	cmd := exec.CommandContext(t.Context(), u.program, append([]string{"-o", file}, args...)...)
+	cmd.Dir = u.dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("u-root: %v\n%s", err, out)
+	}
+	return file
+}
+
+// ours are our commands as u-root wants them.
+func (u *uroot) ours() []string {
+	var dirs []string
+	for _, name := range []string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod"} {
+		dirs = append(dirs, filepath.Join(u.self, "cmd", name))
+	}
+	return dirs
+}
+
+// core are commands of u-root.
+func core(names ...string) []string {
+	for i, name := range names {
+		names[i] = "./u-root/cmds/core/" + name
+	}
+	return names
+}
+
+// uinit is what u-root's init runs in the guest.
+const uinit = `
+check() { echo "$2" >/tmp/check.sh; if gosh /tmp/check.sh >/tmp/out 2>&1; then echo "ok $1"; else echo "not ok $1: $(cat /tmp/out)"; fi; }
+check 'modprobe by name, with what it needs' 'modprobe -v ip_vs && grep "^ip_vs " /proc/modules && grep "^nf_conntrack " /proc/modules'
+check 'modprobe -abq, aliases' 'modprobe -abq nosuch:alias fs-squashfs && grep "^squashfs " /proc/modules'
+check 'modprobe -r' 'modprobe -r squashfs ip_vs && ! grep "^squashfs " /proc/modules'
+check 'the kernel itself starts modprobe' '! grep "^squashfs " /proc/modules; mount -t squashfs /dev/loop0 /tmp; grep "^squashfs " /proc/modules'
+check 'modinfo, lsmod, rmmod, insmod' 'modinfo -F license squashfs | grep GPL && lsmod | grep squashfs && rmmod squashfs && insmod $(modinfo -n squashfs)'
+check 'modprobe --show-depends' 'modprobe -D ip_vs | grep nf_conntrack.ko'
+echo 'guest: done'
+shutdown
+`
+
+// TestUroot builds an image with our commands in u-root's way, boots it, and loads modules in it, also by the
+// kernel's own call of /sbin/modprobe.
+func TestUroot(t *testing.T) {
+	field(t, vmtest.Qemu)
+	u := newUroot(t)
+	tree, V := kmodtest.Corpus(t, "6.1-cloud")
+	script := filepath.Join(u.dir, "uinit.sh")
+	if err := os.WriteFile(script, []byte(uinit), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(u.dir, "modprobe-link")
+	if err := os.Symlink("../bbin/modprobe", link); err != nil {
+		t.Fatal(err)
+	}
+	modules := "lib/modules/" + V
+	args := []string{"-initcmd=init", "-defaultsh=gosh", "-uinitcmd=gosh /uinit.sh", "-files", script + ":uinit.sh", "-files", link + ":sbin/modprobe"}
+	for _, name := range []string{"dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin", "softdep", "builtin.modinfo"} {
+		args = append(args, "-files", fmt.Sprintf("%s/%s/modules.%s:%[2]s/modules.%[3]s", tree, modules, name))
+	}
+	for _, file := range closure(t, filepath.Join(tree, modules), "ip_vs", "squashfs") {
+		args = append(args, "-files", fmt.Sprintf("%s/%s/%s:%[2]s/%[3]s", tree, modules, file))
+	}
+	args = append(args, core("init", "gosh", "cat", "grep", "mount", "echo", "shutdown")...)
+	image := u.image(t, "test", append(args, u.ours()...)...)
+	var console bytes.Buffer
+	m := vmtest.Machine{Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Append: "loglevel=3", Console: &console}
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errors.New("it took longer than 5 minutes"))
+	defer cancel()
+	if _, err := m.Boot(ctx); err != nil && !strings.Contains(console.String(), "guest: done") {
+		t.Errorf("%v", err)
+	}
+	text := strings.ReplaceAll(console.String(), "\r\n", "\n")
+	checks(t, text, text)
+	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel")
+}
+
+// closure returns the files of modules and of what they need.
+func closure(t *testing.T, dir string, names ...string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for line := range strings.Lines(string(text)) {
+		file, needs, _ := strings.Cut(strings.TrimSpace(line), ":")
+		for _, name := range names {
+			if filepath.Base(file) == name+".ko" {
+				files = append(append(files, file), strings.Fields(needs)...)
+			}
+		}
+	}
+	return files
+}
