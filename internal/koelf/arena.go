@@ -45,7 +45,7 @@ func (f *File) readAhead(first, second string) error {
 	}
 	off, size := f.extent(f.header(i))
 	next, more := f.extent(f.header(j))
-	if next < off || next-off > size+maxGap || f.u32(f.header(i)[4:]) == shtNobits || f.u32(f.header(j)[4:]) == shtNobits {
+	if !f.fits(off, size) || !f.fits(next, more) || next < off || next-off > size+maxGap || f.u32(f.header(i)[4:]) == shtNobits || f.u32(f.header(j)[4:]) == shtNobits {
 		return nil
 	}
 	data, err := f.read(off, max(size, next-off+more))

@@ -28,13 +28,15 @@ var ErrNotELF = errors.New("not an ELF object")
 
 // ErrNoSection reports that a module lacks the section something is read from.
 // Most sections are optional, so often this is an answer rather than an error.
+// As in kmod, a section that does not fit in the file is as good as none; the
+// error is then a [FormatError] as well.
 var ErrNoSection = errors.New("no such section")
 
 // A FormatError is a defect of a module file.
 type FormatError struct {
 	Off  int64  // offset in the module file, expanded
 	What string // what is wrong there
-	Err  error  // ErrNotELF or nil
+	Err  error  // ErrNotELF, ErrNoSection or nil
 }
 
 // Error returns the defect and its offset.
@@ -116,8 +118,9 @@ const (
 	shfAlloc = 2
 )
 
-// Parse reads the header and checks that the section table, every section and
-// the table of section names lie in the image.
+// Parse reads the header and checks that the section table and the table of
+// section names lie in the image. Whether a section does is found out when it
+// is read, or by [File.CheckSections].
 func Parse(image []byte) (*File, error) {
 	f := &File{image: image, size: uint64(len(image))}
 	if err := f.parse(); err != nil {
@@ -200,19 +203,13 @@ func (f *File) parseSections(ehsize uint64, strndx int) error {
 	if f.headers, err = f.read(f.shoff, tableSize); err != nil {
 		return err
 	}
-	for i := 1; i < f.count; i++ {
-		h := f.header(i)
-		if typ := f.u32(h[4:]); typ == shtNobits {
-			continue
-		}
-		if off, size := f.extent(h); off > f.size || size > f.size-off {
-			return badf(f.shoff+uint64(i)*f.shsize(), "section %d does not fit in the file", i)
-		}
-	}
 	h := f.header(strndx)
 	off, size := f.extent(h)
 	if f.u32(h[4:]) == shtNobits || size == 0 {
 		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table is empty")
+	}
+	if !f.fits(off, size) {
+		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table does not fit in the file")
 	}
 	if f.names, err = f.read(off, size); err != nil {
 		return err
@@ -239,8 +236,14 @@ func (f *File) readTail(tableSize uint64) error {
 	return nil
 }
 
-// read returns a part of the file, which the caller has found to lie in it.
+// fits reports whether the file has n bytes at off.
+func (f *File) fits(off, n uint64) bool { return off <= f.size && n <= f.size-off }
+
+// read returns a part of the file.
 func (f *File) read(off, n uint64) ([]byte, error) {
+	if !f.fits(off, n) {
+		return nil, badf(off, "part of %d bytes does not fit in the file", n)
+	}
 	if f.image != nil {
 		return f.image[off:][:n:n], nil
 	}
@@ -413,20 +416,40 @@ func (f *File) Section(name string) (*Section, bool) {
 	return f.SectionAt(i), true
 }
 
+// CheckSections returns an error about the first section that does not fit in
+// the file. The kernel refuses such a module; kmod goes on without the section.
+func (f *File) CheckSections() error {
+	for i := 1; i < f.count; i++ {
+		if h := f.header(i); f.u32(h[4:]) != shtNobits && !f.fits(f.extent(h)) {
+			return f.misfit(i)
+		}
+	}
+	return nil
+}
+
+// misfit is the error about a section that does not fit in the file.
+func (f *File) misfit(i int) error {
+	return &FormatError{
+		Off:  int64(f.shoff + uint64(i)*f.shsize()),
+		What: fmt.Sprintf("section %d, %q, does not fit in the file", i, f.name(f.header(i))),
+		Err:  ErrNoSection,
+	}
+}
+
 // Data returns the contents of a section of this file; nothing for one that
 // occupies no space in the file.
 func (f *File) Data(s *Section) ([]byte, error) {
 	if s.Type == shtNobits {
 		return nil, nil
 	}
-	if s.Off > f.size || s.Size > f.size-s.Off {
-		return nil, badf(s.Off, "section %q does not fit in the file", s.Name)
+	if !f.fits(s.Off, s.Size) {
+		return nil, f.misfit(s.Index)
 	}
 	return f.read(s.Off, s.Size)
 }
 
 // contents returns what the first section of that name holds and where it
-// starts, or ErrNoSection.
+// starts; the error is ErrNoSection if there is none to be read.
 func (f *File) contents(name string) (data []byte, off uint64, err error) {
 	i := f.find(name)
 	if i == 0 {
@@ -436,6 +459,9 @@ func (f *File) contents(name string) (data []byte, off uint64, err error) {
 	off, size := f.extent(h)
 	if f.u32(h[4:]) == shtNobits {
 		return nil, off, nil
+	}
+	if !f.fits(off, size) {
+		return nil, off, f.misfit(i)
 	}
 	data, err = f.read(off, size)
 	return data, off, err

@@ -87,22 +87,21 @@ func (f *File) ThisModule() (ThisModule, bool) {
 	if i == 0 {
 		return ThisModule{}, false
 	}
-	h := f.header(i)
-	off, size := f.extent(h)
+	data, _, err := f.contents(name)
+	if err != nil {
+		return ThisModule{}, false
+	}
+	_, size := f.extent(f.header(i))
 	t := ThisModule{Size: size, Init: -1, Exit: -1}
 	// The struct begins with an int, two pointers and the name, which has 64
 	// bytes less one long.
-	nameOff, nameLen := uint64(24), uint64(56)
+	nameOff, nameEnd := 24, 24+56
 	if !f.wide {
-		nameOff, nameLen = 12, 60
+		nameOff, nameEnd = 12, 12+60
 	}
-	if f.u32(h[4:]) != shtNobits && size >= nameOff+nameLen {
-		data, err := f.read(off+nameOff, nameLen)
-		if err != nil {
-			return ThisModule{}, false
-		}
-		data, _, _ = bytes.Cut(data, []byte{0})
-		t.Name = string(data)
+	if len(data) >= nameEnd {
+		name, _, _ := bytes.Cut(data[nameOff:nameEnd], []byte{0})
+		t.Name = string(name)
 	}
 	if err := f.thisModuleCalls(i, &t); err != nil {
 		return ThisModule{}, false

@@ -152,7 +152,7 @@ func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
 	switch {
 	case errors.Is(err, koelf.ErrNotELF):
 		reason = "Exec format error"
-	case errors.Is(err, modinfo.ErrNoInfo):
+	case errors.Is(err, modinfo.ErrNoInfo), errors.Is(err, koelf.ErrNoSection):
 		reason = "No data available"
 	case errors.Is(err, modinfo.ErrFormat):
 		reason = "Invalid argument"

@@ -1,14 +1,13 @@
 package tool_test
 
 import (
-	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
@@ -18,25 +17,18 @@ type result struct {
 	status         int
 }
 
-// modinfo runs our tool in this process.
-func modinfo(args ...string) result {
-	var stdout, stderr bytes.Buffer
-	env := tool.System()
-	env.Args, env.Stdout, env.Stderr = append([]string{"modinfo"}, args...), &stdout, &stderr
-	status := tool.Modinfo(env)
-	return result{stdout.String(), stderr.String(), status}
+// ours runs a tool of ours, args[0], in this process.
+func ours(t testing.TB, args ...string) (r result) {
+	t.Helper()
+	r.stdout, r.stderr, r.status = runTool(t, args...)
+	return r
 }
 
-// oracleModinfo runs kmod's.
-func oracleModinfo(t testing.TB, args ...string) result {
+// kmods runs the same tool of kmod's.
+func kmods(t testing.TB, args ...string) (r result) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd := kmodtest.Oracle(t).Command("modinfo", args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	r.stdout, r.stderr, r.status = runOracle(t, args...)
+	return r
 }
 
 // sameAsOracle compares the two for operands, which it passes in groups.
@@ -44,9 +36,9 @@ func sameAsOracle(t *testing.T, options, operands []string) {
 	t.Helper()
 	for len(operands) > 0 {
 		n := min(len(operands), 2000)
-		args := append(options[:len(options):len(options)], operands[:n]...)
+		args := slices.Concat([]string{"modinfo"}, options, operands[:n])
 		operands = operands[n:]
-		got, want := modinfo(args...), oracleModinfo(t, args...)
+		got, want := ours(t, args...), kmods(t, args...)
 		switch {
 		case got.status != want.status:
 			t.Errorf("modinfo %v …: status %d; want %d", options, got.status, want.status)

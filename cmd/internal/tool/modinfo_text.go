@@ -45,6 +45,9 @@ func (v *modinfoView) text(t *modinfoTarget) *modinfoResult {
 		v.oneField(r, m)
 	} else {
 		v.allFields(r, m)
+		if s := m.Signature(); s != nil && s.Err != nil {
+			r.hint(fmt.Sprintf("%s: has a signature that is not shown: %v", t.path, s.Err))
+		}
 	}
 	return r
 }
@@ -136,8 +139,8 @@ func modinfoPairs(m *modinfo.Module, field string) func(yield func(key, value st
 			return
 		}
 		s := m.Signature()
-		if s == nil {
-			return
+		if s == nil || s.Err != nil {
+			return // as kmod: a signature that is not understood is not shown
 		}
 		_ = yield("sig_id", s.ID) &&
 			yield("signer", s.Signer) &&

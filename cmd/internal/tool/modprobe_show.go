@@ -135,7 +135,8 @@ func moduleText(err error) string {
 		return "Exec format error"
 	}
 	var format *koelf.FormatError
-	if errors.As(err, &format) {
+	var compressed *compress.Error
+	if errors.As(err, &format) || errors.As(err, &compressed) {
 		return "Invalid argument"
 	}
 	return strerror(err)
