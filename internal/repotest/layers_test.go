@@ -101,7 +101,7 @@ func TestDirections(t *testing.T) {
 	}
 	for name, uses := range rows {
 		if !seen[name] {
-			t.Logf("ARCHITECTURE.md has a row for %s, which does not exist", name)
+			t.Errorf("ARCHITECTURE.md has a row for %s, which does not exist", name)
 		}
 		for _, u := range uses {
 			if _, ok := rows[u]; !ok {
