@@ -1,7 +1,6 @@
 package initramfs
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"path"
@@ -10,21 +9,17 @@ import (
 )
 
 // reasons is the content of ReasonsFile: a line for each reason of each module, with tabs between module, kind, who
-// needs it, and the words it was asked for with.
+// needs it, and the words it was asked for with. The lines are sorted, so that they do not depend on the order of
+// requests.
 func (s *Selection) reasons() []byte {
-	var b bytes.Buffer
+	var lines []string
 	for _, m := range s.Modules {
 		for _, r := range m.Reasons {
-			for i, field := range [...]string{m.Name, string(r.Kind), r.By, r.As} {
-				if i > 0 {
-					b.WriteByte('\t')
-				}
-				b.WriteString(oneLine(field))
-			}
-			b.WriteByte('\n')
+			lines = append(lines, oneLine(m.Name)+"\t"+string(r.Kind)+"\t"+r.By+"\t"+oneLine(r.As)+"\n")
 		}
 	}
-	return b.Bytes()
+	slices.Sort(lines)
+	return []byte(strings.Join(lines, ""))
 }
 
 // oneLine replaces what would break a line of ReasonsFile.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -19,7 +20,12 @@ import (
 // selectIn selects from the tree below root.
 func selectIn(t testing.TB, root, release string, o *initramfs.Options) *initramfs.Selection {
 	t.Helper()
-	fsys := os.DirFS(root)
+	return selectFrom(t, os.DirFS(root), release, o)
+}
+
+// selectFrom selects from the tree in fsys.
+func selectFrom(t testing.TB, fsys fs.FS, release string, o *initramfs.Options) *initramfs.Selection {
+	t.Helper()
 	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: release})
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func writeImage(t *testing.T, name, tree, release string, o *Options) error {
 	if err != nil {
 		return err
 	}
-	if err := initramfs.Write(out, entries, nil); err != nil {
+	if err := initramfs.Write(out, entries, &initramfs.WriteOptions{Compression: o.Compression}); err != nil {
 		out.Close()
 		return err
 	}

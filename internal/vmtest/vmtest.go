@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/initramfs"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
@@ -27,10 +28,13 @@ type Options struct {
 	Modules []string          // names or aliases; with what they need they go into the archive
 	Files   map[string][]byte // path without a leading slash → content of further files, mode 0755
 	Links   map[string]string // path → target of symbolic links
-	Append  string            // more words for the kernel's command line
-	Args    []string          // more arguments for qemu, such as disks
-	Memory  int               // MiB; 0: 512
-	Timeout time.Duration     // for one boot with all tests; 0: ten minutes
+	// Compression of the archive; what is compressed already goes into a member of its own.
+	Compression initramfs.Compression
+
+	Append  string        // more words for the kernel's command line
+	Args    []string      // more arguments for qemu, such as disks
+	Memory  int           // MiB; 0: 512
+	Timeout time.Duration // for one boot with all tests; 0: ten minutes
 }
 
 // InGuest skips a test that is not running in a guest.

@@ -1,0 +1,58 @@
+package initramfs
+
+import (
+	"context"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// TestClosure: for every module of a kernel, what is selected is what would be loaded. That modprobe.Plan is what
+// kmod loads is tested there.
+func TestClosure(t *testing.T) {
+	for _, key := range []string{"6.1", "6.12"} {
+		root, release := kmodtest.Corpus(t, key)
+		fsys := os.DirFS(root)
+		p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: release})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newSelector(context.Background(), p, fsys, &Options{NoHidden: true, NoWeak: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range s.deps {
+			plan, err := p.Plan(d.name, &modprobe.PlanOptions{ShowAll: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, step := range plan {
+				want = append(want, step.Module.Name)
+			}
+			slices.Sort(want)
+			want = slices.Compact(want)
+			s.modules, s.index = nil, make(map[string]int)
+			s.request(d.name, Reason{Kind: Added, As: d.name})
+			if err := s.expand(); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, m := range s.modules {
+				got = append(got, m.Name)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, %s: %s", key, d.name, cmp.Diff(want, got))
+			}
+		}
+		if len(s.missing) > 0 {
+			t.Errorf("%s: missing %v", key, s.missing)
+		}
+	}
+}

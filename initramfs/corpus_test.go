@@ -1,0 +1,118 @@
+package initramfs_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+)
+
+// bootNames are modules of many kinds: with softdeps that are aliases, of several folders, with dashes.
+var bootNames = []string{
+	"ext4", "btrfs", "xfs", "squashfs", "overlay", "vfat", "isofs", "virtio_blk", "virtio_pci", "virtio_scsi", "virtio_net",
+	"nvme", "ahci", "sd_mod", "sr_mod", "usb_storage", "uas", "xhci_pci", "ehci_pci", "usbhid", "hid_generic", "dm_mod", "dm_crypt",
+	"dm_mirror", "raid1", "raid456", "mmc_block", "sdhci_pci", "e1000e", "r8169", "igb", "ixgbe", "mpt3sas", "megaraid_sas", "loop",
+	"aesni_intel", "nls_utf8", "nls_cp437", "lan78xx", "twofish-x86_64-3way",
+}
+
+// TestAnswersInside: kmod's modprobe says the same of every packed module inside the image as outside.
+func TestAnswersInside(t *testing.T) {
+	oracle := kmodtest.Oracle(t)
+	root, release := kmodtest.Corpus(t, "6.1")
+	s := selectIn(t, root, release, &initramfs.Options{Add: bootNames})
+	var image bytes.Buffer
+	if _, err := s.WriteTo(&image); err != nil {
+		t.Fatal(err)
+	}
+	inside := t.TempDir()
+	dir, err := os.OpenRoot(inside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := initramfs.Extract(&image, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-C", os.DevNull, "-S", release, "-a", "-D"}
+	for _, m := range s.Modules {
+		if !m.Builtin {
+			args = append(args, m.Name)
+		}
+	}
+	args = append(args, "pci:v00008086d00001533sv1sd1bc02sc00i00", "usb:v0424p7800d0100dcFFdsc00dpFFicFFisc00ip00in00", "fs-ext4", "crypto-crc32c")
+	var says [2]string
+	for i, d := range []string{root, inside} {
+		out, err := oracle.Command("modprobe", append([]string{"-d", d}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("modprobe -d %s: %v, %s", d, err, err.(*exec.ExitError).Stderr)
+		}
+		says[i] = strings.ReplaceAll(string(out), d, "")
+	}
+	if says[0] != says[1] || strings.Count(says[0], "\n") < 300 {
+		t.Errorf("inside %d lines, outside %d; they differ: %s", strings.Count(says[1], "\n"), strings.Count(says[0], "\n"), cmp.Diff(strings.Split(says[0], "\n"), strings.Split(says[1], "\n")))
+	}
+}
+
+// shuffledFS lists folders in another order each time.
+type shuffledFS struct{ fs.FS }
+
+func (s shuffledFS) ReadDir(name string) ([]fs.DirEntry, error) {
+	list, err := fs.ReadDir(s.FS, name)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list, err
+}
+
+func (s shuffledFS) ReadLink(name string) (string, error)   { return fs.ReadLink(s.FS, name) }
+func (s shuffledFS) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(s.FS, name) }
+
+// TestReproducible: the bytes do not depend on the order of folders and requests, nor on the number of processors.
+func TestReproducible(t *testing.T) {
+	root, release := kmodtest.Corpus(t, "6.12")
+	names := append([]string{"drivers/net/phy/*"}, bootNames[:20]...)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	var want [sha256.Size]byte
+	for i := range 6 {
+		runtime.GOMAXPROCS([]int{1, 2, 8}[i%3])
+		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		s := selectFrom(t, shuffledFS{os.DirFS(root)}, release, &initramfs.Options{Add: names, Firmware: true, Config: true})
+		entries, err := s.Entries()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sha256.New()
+		if err := initramfs.Write(h, entries, &initramfs.WriteOptions{Compression: initramfs.Zstd}); err != nil {
+			t.Fatal(err)
+		}
+		got := [sha256.Size]byte(h.Sum(nil))
+		if i == 0 {
+			want = got
+		} else if got != want {
+			t.Fatalf("build %d has other bytes than the first", i)
+		}
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	root, release := kmodtest.Corpus(b, "6.1")
+	b.ReportAllocs()
+	for b.Loop() {
+		s := selectIn(b, root, release, &initramfs.Options{Add: bootNames, Firmware: true})
+		n, err := s.WriteTo(io.Discard)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(n)
+		b.ReportMetric(float64(len(s.Modules)), "modules")
+	}
+}
