@@ -1,0 +1,118 @@
+package depmod_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/depmod"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+)
+
+// run makes the tables of a tree and installs them.
+func run(tb testing.TB, root, release, out string, cache *depmod.Cache) {
+	tables, err := depmod.Build(context.Background(), &depmod.Options{
+		Dir: filepath.Join(root, "lib/modules", release), Release: release, Config: []string{}, Cache: cache,
+	})
+	if err == nil {
+		err = tables.Install(filepath.Join(out, "lib/modules", release))
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkBuild makes the tables of Debian's 6.1, uncompressed, and writes nothing.
+func BenchmarkBuild(b *testing.B) {
+	root, release := kmodtest.Corpus(b, "6.1")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := depmod.Build(context.Background(), &depmod.Options{Dir: filepath.Join(root, "lib/modules", release), Release: release}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkKmod runs our depmod and kmod's by turns on whole kernels, and reports how much faster ours is: the median of
+// kmod's times by that of ours.
+func BenchmarkKmod(b *testing.B) {
+	oracle := kmodtest.Oracle(b)
+	for _, ext := range []string{"none", "zst", "xz"} {
+		b.Run(ext, func(b *testing.B) {
+			root, release := kmodtest.CorpusTree(b, "6.1", ext)
+			against(b, oracle, root, release, nil)
+		})
+	}
+}
+
+// BenchmarkCache is BenchmarkKmod with a cache, in which nothing has changed.
+func BenchmarkCache(b *testing.B) {
+	oracle := kmodtest.Oracle(b)
+	root, release := kmodtest.CorpusTree(b, "6.1", "none")
+	cache := new(depmod.Cache)
+	run(b, root, release, b.TempDir(), cache)
+	against(b, oracle, root, release, cache)
+}
+
+// against runs both by turns.
+func against(b *testing.B, oracle *kmodtest.OracleCmd, root, release string, cache *depmod.Cache) {
+	var ours, kmods []time.Duration
+	for b.Loop() {
+		out := b.TempDir()
+		start := time.Now()
+		if cache != nil { // as a new process finds it
+			var err error
+			if cache, err = depmod.ParseCache(cache.Bytes()); err != nil {
+				b.Fatal(err)
+			}
+			start = time.Now()
+		}
+		run(b, root, release, out, cache)
+		ours = append(ours, time.Since(start))
+		start = time.Now()
+		if text, err := oracle.Command("depmod", "-b", root, "-o", b.TempDir(), release).CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, text)
+		}
+		kmods = append(kmods, time.Since(start))
+	}
+	slices.Sort(ours)
+	slices.Sort(kmods)
+	b.ReportMetric(float64(kmods[len(kmods)/2])/float64(ours[len(ours)/2]), "times-kmod")
+	b.ReportMetric(float64(ours[len(ours)/2])/1e6, "ms/tree")
+}
+
+// BenchmarkGrowth makes the tables of trees of growing size: the time for a module stays the same.
+func BenchmarkGrowth(b *testing.B) {
+	root, release := kmodtest.Corpus(b, "6.1")
+	from := filepath.Join(root, "lib/modules", release)
+	var files []string
+	filepath.WalkDir(filepath.Join(from, "kernel"), func(name string, d os.DirEntry, err error) error {
+		if err == nil && filepath.Ext(name) == ".ko" {
+			files = append(files, name)
+		}
+		return err
+	})
+	for _, n := range []int{500, 1000, 2000, 4000, 16000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			dir := b.TempDir()
+			for i := range n {
+				file, copies := files[i%len(files)], i/len(files)
+				name := filepath.Join(dir, fmt.Sprintf("%d/%s", copies, filepath.Dir(file[len(from):])), fmt.Sprintf("copy%d_%s", copies, filepath.Base(file)))
+				os.MkdirAll(filepath.Dir(name), 0o755)
+				if err := os.Symlink(file, name); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				if _, err := depmod.Build(context.Background(), &depmod.Options{Dir: dir, Release: release, Config: []string{}}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/module")
+		})
+	}
+}
