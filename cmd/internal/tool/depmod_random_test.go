@@ -33,7 +33,7 @@ func TestDepmodRandom(t *testing.T) {
 			want := c.run(t, func(args []string, stdout, stderr *bytes.Buffer) int {
 				// In some circles kmod eats all memory, or prints without end.
 				cmd := oracle.Command("depmod", args...)
-				cmd = exec.Command("sh", append([]string{"-c", `ulimit -v 1000000 -t 20; exec "$@"`, "sh"}, cmd.Args...)...)
+				cmd = exec.Command("sh", append([]string{"-c", `ulimit -v 1000000; ulimit -t 20; exec "$@"`, "sh"}, cmd.Args...)...)
 				cmd.Stdout, cmd.Stderr = &limited{stdout}, &limited{stderr}
 				err := cmd.Run()
 				var exit *exec.ExitError
