@@ -24,7 +24,7 @@ help:
 build:
 	@echo "building bin/gomodprobe (static, stripped)"
 	@mkdir -p bin
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/gomodprobe ./cmd/gomodprobe
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w -funcalign=16' -o bin/gomodprobe ./cmd/gomodprobe
 	@for t in $(TOOLS); do ln -sfn gomodprobe bin/$$t; done
 	@if ldd bin/gomodprobe >/dev/null 2>&1; then echo "bin/gomodprobe is not static"; exit 1; fi
 	@size=$$(wc -c <bin/gomodprobe); echo "bin/gomodprobe has $$size bytes (at most $(MAXSIZE)); beside it: $(TOOLS)"; \

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"strings"
+	"sort"
 )
 
 // overlay is several file systems one on top of the other, the last on top.
@@ -45,7 +45,7 @@ func (o overlay) ReadDir(name string) ([]fs.DirEntry, error) {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Name() < all[j].Name() })
 	return all, missing
 }
 

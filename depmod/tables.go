@@ -2,9 +2,8 @@ package depmod
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -121,8 +120,9 @@ func (b *builder) exportedSymbols() []string {
 			list = append(list, hashed{hash(name) % symbolBuckets, name})
 		}
 	}
-	slices.SortFunc(list, func(x, y hashed) int {
-		return cmp.Or(cmp.Compare(x.bucket, y.bucket), strings.Compare(x.name, y.name))
+	sort.Slice(list, func(i, j int) bool {
+		x, y := &list[i], &list[j]
+		return x.bucket < y.bucket || x.bucket == y.bucket && x.name < y.name
 	})
 	names := make([]string, len(list))
 	for i, h := range list {
@@ -282,7 +282,7 @@ func (t *binTable) reportAll() {
 	for _, d := range t.Duplicates() {
 		t.problems = append(t.problems, numbered{Problem{Kind: Duplicate, Symbol: d.Key, Text: d.Value, Table: t.name}, d.Number})
 	}
-	slices.SortStableFunc(t.problems, func(x, y numbered) int { return x.number - y.number })
+	sort.SliceStable(t.problems, func(i, j int) bool { return t.problems[i].number < t.problems[j].number })
 	for _, p := range t.problems {
 		t.report(p.Problem)
 	}

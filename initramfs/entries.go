@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
@@ -127,7 +128,7 @@ func (s *Selection) findFirmware(ctx context.Context) error {
 		slices.Sort(modules)
 		s.Firmware = append(s.Firmware, Firmware{name, modules, f.find(name)})
 	}
-	slices.SortFunc(s.Firmware, func(a, b Firmware) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(s.Firmware, func(i, j int) bool { return s.Firmware[i].Name < s.Firmware[j].Name })
 	return nil
 }
 

@@ -8,7 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
+	"sort"
 	"strings"
 )
 
@@ -132,7 +132,7 @@ func arrange(entries []Entry, base *Base) ([]Entry, error) {
 		}
 	}
 	// Byte by byte with the slash smallest: a directory's content follows it at once.
-	slices.SortFunc(out, func(a, b Entry) int { return comparePaths(a.Path, b.Path) })
+	sort.Slice(out, func(i, j int) bool { return comparePaths(out[i].Path, out[j].Path) < 0 })
 	return out, nil
 }
 

@@ -10,13 +10,12 @@
 package initramfs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
+	"sort"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -265,7 +264,8 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 
 // sortMissing sorts by name, then by who asked.
 func sortMissing(list []Missing) {
-	slices.SortStableFunc(list, func(a, b Missing) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Reason.By, b.Reason.By))
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
+		return a.Name < b.Name || a.Name == b.Name && a.Reason.By < b.Reason.By
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -256,14 +257,12 @@ func (s *selector) selection() *Selection {
 		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing,
 		fsys: s.fsys, o: *s.o, index: make(map[string]int, len(s.modules)),
 	}
-	slices.SortFunc(sel.Modules, func(a, b Module) int {
+	sort.Slice(sel.Modules, func(i, j int) bool {
+		a, b := &sel.Modules[i], &sel.Modules[j]
 		if a.Builtin != b.Builtin {
-			if a.Builtin {
-				return 1
-			}
-			return -1
+			return b.Builtin
 		}
-		return cmp.Or(comparePaths(a.Path, b.Path), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(comparePaths(a.Path, b.Path), cmp.Compare(a.Name, b.Name)) < 0
 	})
 	for i, m := range sel.Modules {
 		sel.index[m.Name] = i

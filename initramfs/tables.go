@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -56,7 +57,7 @@ func readDeps(fsys fs.FS, dir string) ([]depEntry, error) {
 				list = append(list, e)
 			}
 		}
-		slices.SortFunc(list, func(a, b depEntry) int { return int(int64(a.rank) - int64(b.rank)) })
+		sort.Slice(list, func(i, j int) bool { return list[i].rank < list[j].rank })
 		return list, nil
 	}
 	text, terr := fs.ReadFile(fsys, path.Join(dir, "modules.dep"))
@@ -96,7 +97,7 @@ type trimmer struct {
 
 func newTrimmer(fsys fs.FS, dir string, keep []depEntry) *trimmer {
 	t := &trimmer{fsys: fsys, dir: dir, deps: slices.Clone(keep), rank: make(map[string]uint32, len(keep))}
-	slices.SortFunc(t.deps, func(a, b depEntry) int { return int(int64(a.rank) - int64(b.rank)) })
+	sort.Slice(t.deps, func(i, j int) bool { return t.deps[i].rank < t.deps[j].rank })
 	for i, d := range t.deps {
 		t.rank[d.name] = uint32(i)
 	}

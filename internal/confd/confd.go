@@ -7,7 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -122,7 +122,7 @@ func Files(fsys fs.FS, places []string) (files []File, problems []Problem) {
 			}
 		}
 	}
-	slices.SortStableFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	sort.SliceStable(files, func(i, j int) bool { return files[i].Name < files[j].Name })
 	return files, problems
 }
 

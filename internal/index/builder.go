@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"unsafe"
 )
@@ -85,7 +86,7 @@ func (b *Builder) Duplicates() []Duplicate {
 		again = append(again, duplicates(rest[:n])...)
 		rest = rest[n:]
 	}
-	slices.SortFunc(again, func(x, y Duplicate) int { return x.Number - y.Number })
+	sort.Slice(again, func(i, j int) bool { return again[i].Number < again[j].Number })
 	return again
 }
 

@@ -3,6 +3,7 @@ package kernelabi
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 )
@@ -43,15 +44,8 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 
 // finish settles the outcome and puts fatal reasons first.
 func (l *loader) finish() {
-	slices.SortStableFunc(l.v.Reasons, func(a, b Reason) int {
-		switch {
-		case a.Fatal == b.Fatal:
-			return 0
-		case a.Fatal:
-			return -1
-		}
-		return 1
-	})
+	reasons := l.v.Reasons
+	sort.SliceStable(reasons, func(i, j int) bool { return reasons[i].Fatal && !reasons[j].Fatal })
 	switch {
 	case l.v.Outcome == Fails:
 	case len(l.v.Unknown) > 0:

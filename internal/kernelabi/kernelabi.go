@@ -9,7 +9,6 @@ package kernelabi
 import (
 	"slices"
 	"sort"
-	"strings"
 )
 
 // Core is the owner of the symbols that the kernel itself exports, as Module.symvers spells it.
@@ -50,7 +49,7 @@ type Table struct {
 
 // NewTable makes a table of symbols, in any order; of several with one name and owner the first counts. It takes over the slice.
 func NewTable(source string, symbols []Symbol) *Table {
-	slices.SortStableFunc(symbols, func(a, b Symbol) int { return strings.Compare(a.Name, b.Name) })
+	sort.SliceStable(symbols, func(i, j int) bool { return symbols[i].Name < symbols[j].Name })
 	symbols = slices.CompactFunc(symbols, func(a, b Symbol) bool { return a.Name == b.Name && a.Owner == b.Owner })
 	return &Table{Source: source, Complete: true, CRCs: true, Licences: true, symbols: symbols}
 }
