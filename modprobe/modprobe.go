@@ -53,6 +53,7 @@ type Prober struct {
 	release string
 	dir     string // the module directory, as in messages
 	dirName string // the same as a name in fsys
+	hasDir  bool   // whether it exists
 
 	tables tables
 
@@ -97,6 +98,7 @@ func (p *Prober) locate() (err error) {
 		return err
 	}
 	if _, err := fs.Stat(p.fsys, p.dirName); err == nil {
+		p.hasDir = true
 		return nil
 	}
 	other := base + "/usr/lib/modules/" + p.release
@@ -105,7 +107,7 @@ func (p *Prober) locate() (err error) {
 		return err
 	}
 	if _, err := fs.Stat(p.fsys, name); err == nil {
-		p.dir, p.dirName = other, name
+		p.dir, p.dirName, p.hasDir = other, name, true
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package modprobe
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -254,7 +253,7 @@ func (r *Rule) String() string {
 
 // notFound returns why a name leads nowhere.
 func (p *Prober) notFound() error {
-	if _, err := fs.Stat(p.fsys, p.dirName); err != nil {
+	if !p.hasDir {
 		return fmt.Errorf("%w: %w %s", ErrNotFound, ErrNoTables, p.dir)
 	}
 	return ErrNotFound

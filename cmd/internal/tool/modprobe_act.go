@@ -3,6 +3,7 @@ package tool
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -67,13 +68,13 @@ func (r *modprobeRun) insertOne(operand, params string) (modprobe.Plan, int) {
 		return nil, 1
 	}
 	status := 0
-	for len(plan) > 0 {
+	for rest := plan; len(rest) > 0; {
 		n := 1
-		for n < len(plan) && plan[n].Group == plan[0].Group {
+		for n < len(rest) && rest[n].Group == rest[0].Group {
 			n++
 		}
-		status = r.group(plan[:n])
-		plan = plan[n:]
+		status = r.group(rest[:n])
+		rest = rest[n:]
 	}
 	return plan, status
 }
@@ -104,16 +105,17 @@ func (r *modprobeRun) resolveOne(operand string) int {
 	if err == nil {
 		modules, err = r.p.Resolve(name)
 	}
+	if r.json {
+		r.found = append(r.found, found{operand, modules})
+	}
 	if err != nil {
 		r.fail(operand, err)
 		return 1
 	}
-	if r.json {
-		r.modulesJSON(operand, modules)
-		return 0
-	}
-	for _, m := range modules {
-		r.out.line(m.Name)
+	if !r.json {
+		for _, m := range modules {
+			r.out.line(m.Name)
+		}
 	}
 	return 0
 }
@@ -183,7 +185,8 @@ func (r *modprobeRun) shell(_ context.Context, command, module string) error {
 	const nested = "GOMODPROBE_COMMANDS" // the modules whose commands we are inside of
 	outer := r.env.Getenv(nested)
 	const most = 8
-	if times := strings.Count(" "+outer+" ", " "+module+" "); times >= most {
+	same := slices.DeleteFunc(strings.Fields(outer), func(m string) bool { return m != module })
+	if len(same) >= most {
 		return &modprobe.CommandError{Code: -1, Err: modprobe.ErrRecursion}
 	}
 	options := r.env.Getenv("MODPROBE_OPTIONS")

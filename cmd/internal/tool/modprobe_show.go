@@ -142,13 +142,16 @@ func moduleText(err error) string {
 	return strerror(err)
 }
 
-// printJSON prints plans with --json: the steps of all of them.
+// printJSON prints, with --json, the steps of all plans, or with -R what was found.
 func (r *modprobeRun) printJSON(plans ...modprobe.Plan) {
-	if !r.json || r.resolve {
+	if !r.json {
 		return
 	}
 	var w jsonw.Writer
 	w.BeginArray()
+	for _, f := range r.found {
+		foundJSON(&w, f)
+	}
 	for _, plan := range plans {
 		for _, s := range plan {
 			stepJSON(&w, s)
@@ -183,15 +186,20 @@ func stepJSON(w *jsonw.Writer, s modprobe.Step) {
 	w.EndObject()
 }
 
-// modulesJSON prints what an operand stands for.
-func (r *modprobeRun) modulesJSON(operand string, modules []modprobe.Module) {
-	var w jsonw.Writer
+// found is what an operand of -R stands for; no modules if it is not found.
+type found struct {
+	name    string
+	modules []modprobe.Module
+}
+
+// foundJSON writes what an operand stands for.
+func foundJSON(w *jsonw.Writer, f found) {
 	w.BeginObject()
 	w.Key("name")
-	w.String(operand)
+	w.String(f.name)
 	w.Key("modules")
 	w.BeginArray()
-	for _, m := range modules {
+	for _, m := range f.modules {
 		w.BeginObject()
 		w.Key("name")
 		w.String(m.Name)
@@ -207,7 +215,6 @@ func (r *modprobeRun) modulesJSON(operand string, modules []modprobe.Module) {
 	}
 	w.EndArray()
 	w.EndObject()
-	r.out.line(string(w.Bytes()))
 }
 
 // configJSON prints the configuration, without the aliases of the modules.

@@ -1,0 +1,102 @@
+package modprobe_test
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
+)
+
+// corpusProber returns a Prober on a whole kernel, without configuration.
+func corpusProber(b *testing.B) *modprobe.Prober {
+	b.Helper()
+	dir, release := kmodtest.Corpus(b, "6.1")
+	p, err := modprobe.New(&modprobe.Options{
+		FS: os.DirFS(dir), Release: release, Kernel: new(modprobetest.Kernel), NoConfig: true,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+// BenchmarkResolve looks names up as often as it can, in one process.
+func BenchmarkResolve(b *testing.B) {
+	for _, name := range []string{"ext4", "pci:v00008086d00001533sv00008086sd0000abcdbc02sc00i00", "nosuch"} {
+		b.Run(strings.SplitN(name, ":", 2)[0], func(b *testing.B) {
+			p := corpusProber(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Resolve(name)
+			}
+		})
+	}
+}
+
+// BenchmarkPlan plans the loading of a module with a dozen others.
+func BenchmarkPlan(b *testing.B) {
+	p := corpusProber(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Plan("ext4", &modprobe.PlanOptions{ShowAll: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkProcess runs modprobe as a process, in turns with kmod 34.2 and kmod 30, and reports how many times as long as
+// theirs ours takes, from the medians.
+func BenchmarkProcess(b *testing.B) {
+	dir, release := kmodtest.Corpus(b, "6.1")
+	ours := kmodtest.Build(b)
+	base := []string{"-d", dir, "-S", release}
+	for _, tt := range []struct {
+		name string
+		args []string
+	}{
+		{"show", []string{"-n", "-v", "ext4"}},
+		{"resolve", []string{"-R", "pci:v00008086d00001533sv00008086sd0000abcdbc02sc00i00"}},
+		{"nosuch", []string{"-q", "--", "nosuch"}},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			args := append(base[:len(base):len(base)], tt.args...)
+			commands := []func() *exec.Cmd{
+				func() *exec.Cmd {
+					cmd := exec.Command(ours, args...)
+					cmd.Args[0] = "modprobe"
+					return cmd
+				},
+				func() *exec.Cmd { return kmodtest.Oracle(b).Command("modprobe", args...) },
+				func() *exec.Cmd { return kmodtest.Oracle30(b).Command("modprobe", args...) },
+			}
+			times := make([][]time.Duration, len(commands))
+			for b.Loop() {
+				for range 20 {
+					for i, command := range commands {
+						times[i] = append(times[i], run(command()))
+					}
+				}
+			}
+			b.ReportMetric(float64(median(times[0]))/1e6, "ms")
+			b.ReportMetric(float64(median(times[0]))/float64(median(times[1])), "x-kmod34")
+			b.ReportMetric(float64(median(times[0]))/float64(median(times[2])), "x-kmod30")
+		})
+	}
+}
+
+// run returns how long a command takes. Whether it fails is not of interest here.
+func run(cmd *exec.Cmd) time.Duration {
+	start := time.Now()
+	cmd.Run()
+	return time.Since(start)
+}
+
+func median(times []time.Duration) time.Duration {
+	return slices.Sorted(slices.Values(times))[len(times)/2]
+}

@@ -1,0 +1,75 @@
+package modprobe_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"testing/fstest"
+
+	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
+)
+
+// image is a file system with two modules and some configuration.
+func image() fstest.MapFS {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+	return fstest.MapFS{
+		"lib/modules/6.1.0/modules.dep":       file("kernel/fs/ext4.ko: kernel/lib/crc16.ko\nkernel/lib/crc16.ko:\n"),
+		"lib/modules/6.1.0/modules.alias":     file("alias fs-ext4 ext4\n"),
+		"lib/modules/6.1.0/modules.symbols":   file(""),
+		"lib/modules/6.1.0/kernel/fs/ext4.ko": file("not really a module"),
+		"etc/modprobe.d/local.conf":           file("options ext4 a=1\nforbid crc32 has a bug\n"),
+	}
+}
+
+func Example() {
+	ctx := context.Background()
+	switch err := modprobe.Load(ctx, "ext4"); {
+	case errors.Is(err, modprobe.ErrNotFound):
+		log.Print("this kernel has no ext4")
+	case err != nil:
+		log.Fatal(err)
+	}
+}
+
+func ExampleProber_Plan() {
+	p, err := modprobe.New(&modprobe.Options{FS: image(), Kernel: new(modprobetest.Kernel)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	plan, err := p.Plan("fs-ext4", &modprobe.PlanOptions{Params: "b=2"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, step := range plan {
+		fmt.Printf("%s %s with %q\n", step.Op, step.Module.Path, step.Params)
+	}
+	// Output:
+	// insmod /lib/modules/6.1.0/kernel/lib/crc16.ko with ""
+	// insmod /lib/modules/6.1.0/kernel/fs/ext4.ko with "a=1 b=2"
+}
+
+func ExampleProber_Resolve() {
+	p, err := modprobe.New(&modprobe.Options{FS: image(), Kernel: new(modprobetest.Kernel)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	modules, err := p.Resolve("fs-ext4")
+	fmt.Println(modules[0].Name, modules[0].Depends, err)
+	_, err = p.Resolve("fs-nosuch")
+	fmt.Println(err)
+	// Output:
+	// ext4 [crc16] <nil>
+	// resolve fs-nosuch: no such module or alias
+}
+
+func ExampleConfig_Forbidden() {
+	p, err := modprobe.New(&modprobe.Options{FS: image(), Kernel: new(modprobetest.Kernel)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Config().Forbidden("crc32"))
+	// Output:
+	// by /etc/modprobe.d/local.conf:2 (has a bug)
+}
