@@ -502,3 +502,67 @@ func TestCanceled(t *testing.T) {
 		t.Errorf("calls = %s; want none", got)
 	}
 }
+
+// TestForceCompressed is where we differ from kmod, which edits the image and calls init_module: as a file in memory the
+// module can have flags.
+func TestForceCompressed(t *testing.T) {
+	const both = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
+	w := newWorld(t)
+	p := w.prober(t)
+	plan, err := p.Plan("packed", &modprobe.PlanOptions{Flags: both})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Run(context.Background(), plan); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(w.kernel.Calls()), `[finit_module packed "" 3]`; got != want {
+		t.Errorf("calls = %s; want %s", got, want)
+	}
+}
+
+// TestMissingDependency is where we differ from kmod, which goes on without any dependency.
+func TestMissingDependency(t *testing.T) {
+	w := newWorld(t)
+	if err := os.Remove(filepath.Join(w.root, "lib/modules/6.1.0/kernel/base.ko")); err != nil {
+		t.Fatal(err)
+	}
+	err := w.prober(t).Load(context.Background(), "mid")
+	var e *modprobe.Error
+	if !errors.As(err, &e) || e.Module != "base" || e.Requested != "mid" || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Load = %v; want an error about base", err)
+	}
+	if got := w.calls(); got != "" {
+		t.Errorf("calls = %s; want none", got)
+	}
+}
+
+// TestKilledCommand is where we differ from kmod, which takes a command killed by a signal for a success.
+func TestKilledCommand(t *testing.T) {
+	if _, err := os.Stat("/bin/sh"); err != nil {
+		t.Skip(err)
+	}
+	for _, tt := range []struct {
+		command string
+		code    int
+		signal  bool
+	}{
+		{"kill -9 $$", -1, true},
+		{"exit 7", 7, false},
+		{`[ "$MODPROBE_MODULE" = "a b" ]`, 0, false},
+		{"true; false", 1, false},
+	} {
+		err := modprobe.Shell(context.Background(), tt.command, "a b")
+		var e *modprobe.CommandError
+		switch errors.As(err, &e) {
+		case true:
+			if e.Code != tt.code || (e.Err != nil) != tt.signal || !errors.Is(err, syscall.EINVAL) {
+				t.Errorf("%s: %+v; want code %d", tt.command, e, tt.code)
+			}
+		case false:
+			if tt.code != 0 || err != nil {
+				t.Errorf("%s: %v; want code %d", tt.command, err, tt.code)
+			}
+		}
+	}
+}
