@@ -40,7 +40,7 @@ func (m *Module) Signature() *Signature {
 		if errors.As(err, &syntax) {
 			off += int64(syntax.Off)
 		}
-		return &Signature{ID: "PKCS#7", Hash: "unknown", Err: &FormatError{m.Path, off, "signature: " + syntax.What, err}}
+		return &Signature{ID: "PKCS#7", Hash: "unknown", Err: &FormatError{"", off, "signature: " + syntax.What, err}}
 	}
 	key := p.Serial
 	if p.KeyID != nil {

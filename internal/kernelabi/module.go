@@ -51,6 +51,7 @@ func ReadModule(path string, image []byte) *Module {
 		m.err = err
 		return m
 	}
+	m.err = f.CheckSections()
 	m.Machine, m.Class, m.BigEndian = f.Machine(), f.Class(), f.ByteOrder().Uint16([]byte{0, 1}) == 1
 	m.Sections = f.Sections()
 	for i := 1; i < m.Sections; i++ {
@@ -59,7 +60,7 @@ func ReadModule(path string, image []byte) *Module {
 		}
 	}
 	m.Info, err = f.Modinfo()
-	if err != nil && !errors.Is(err, koelf.ErrNoSection) {
+	if err != nil && !errors.Is(err, koelf.ErrNoSection) && m.err == nil {
 		m.err = err
 	}
 	this, _ := f.ThisModule()

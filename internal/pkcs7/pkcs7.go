@@ -8,6 +8,7 @@
 package pkcs7
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 )
@@ -19,7 +20,7 @@ type Signer struct {
 	// message tells the key by KeyID.
 	Issuer string
 	// Serial is the number of the certificate: the bytes of its magnitude,
-	// without leading zeros.
+	// without leading zeros. A negative one is a slice of its own.
 	Serial []byte
 	// KeyID is the subject key identifier of the signer's certificate, which
 	// a message has instead of issuer and serial number; else nil.
@@ -124,12 +125,20 @@ func commonName(name *reader) string {
 	return last
 }
 
-// magnitude strips the sign byte and leading zeros of a positive number.
+// magnitude returns the bytes of a number without its sign and leading zeros,
+// as OpenSSL keeps it.
 func magnitude(number []byte) []byte {
-	for len(number) > 1 && number[0] == 0 {
-		number = number[1:]
+	if len(number) > 0 && number[0]&0x80 != 0 {
+		number = bytes.Clone(number)
+		carry := byte(1)
+		for i := len(number) - 1; i >= 0; i-- {
+			number[i] = ^number[i] + carry
+			if number[i] != 0 {
+				carry = 0
+			}
+		}
 	}
-	return number
+	return bytes.TrimLeft(number, "\x00")
 }
 
 // hashName returns OpenSSL's name of a digest algorithm.

@@ -32,8 +32,12 @@ func TestParse(t *testing.T) {
 	}{
 		{"usual", kmodtest.Signature{Signer: "Build key", KeyID: []byte{0x3d, 0x46}, Sig: []byte("sig")},
 			pkcs7.Signer{Issuer: "Build key", Serial: []byte{0x3d, 0x46}, Hash: "sha256", Signature: []byte("sig")}},
-		{"high bit in the serial number", kmodtest.Signature{Signer: "k", KeyID: []byte{0x80, 1}, Sig: []byte("sig")},
+		{"serial number with the high bit", kmodtest.Signature{Signer: "k", KeyID: []byte{0, 0x80, 1}, Sig: []byte("sig")},
 			pkcs7.Signer{Issuer: "k", Serial: []byte{0x80, 1}, Hash: "sha256", Signature: []byte("sig")}},
+		{"negative serial number", kmodtest.Signature{Signer: "k", KeyID: []byte{0xff, 0x01}, Sig: []byte("sig")},
+			pkcs7.Signer{Issuer: "k", Serial: []byte{0xff}, Hash: "sha256", Signature: []byte("sig")}},
+		{"serial number 0", kmodtest.Signature{Signer: "k", KeyID: []byte{0}, Sig: []byte("sig")},
+			pkcs7.Signer{Issuer: "k", Hash: "sha256", Signature: []byte("sig")}},
 		{"long signature", kmodtest.Signature{Signer: "k", KeyID: []byte{1}, Sig: long},
 			pkcs7.Signer{Issuer: "k", Serial: []byte{1}, Hash: "sha256", Signature: long}},
 		{"sha512", kmodtest.Signature{Signer: "k", KeyID: []byte{1}, Sig: []byte("s"), Digest: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}},

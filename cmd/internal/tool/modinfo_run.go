@@ -55,11 +55,11 @@ func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 	view := newModinfoView(finder, args)
 	shown := false
 	show := func(r *modinfoResult) {
-		if len(r.out) > 0 && shown {
-			out.WriteString(view.between())
+		if len(r.out) > 0 {
+			out.WriteString(view.before(shown))
+			out.Write(r.out)
+			shown = true
 		}
-		shown = shown || len(r.out) > 0
-		out.Write(r.out)
 		if len(r.messages) > 0 {
 			out.Flush()
 		}
@@ -76,9 +76,8 @@ func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 			status = 1
 		}
 	}
-	out.WriteString(view.begin())
 	inOrder(finder.targets(args.operands), view.show, show)
-	out.WriteString(view.end())
+	out.WriteString(view.end(shown))
 	if err := out.Flush(); err != nil {
 		log.error("could not write: %s", strerror(err))
 		return 1

@@ -46,7 +46,7 @@ func (v *modinfoView) text(t *modinfoTarget) *modinfoResult {
 	} else {
 		v.allFields(r, m)
 		if s := m.Signature(); s != nil && s.Err != nil {
-			r.hint(fmt.Sprintf("%s: has a signature that is not shown: %v", t.path, s.Err))
+			r.hint(fmt.Sprintf("%s has a signature that is not shown, since it cannot be understood: %v", t.path, s.Err))
 		}
 	}
 	return r

@@ -20,17 +20,26 @@ func newModinfoView(finder *modinfoFinder, args *modinfoArgs) *modinfoView {
 	return &modinfoView{args, finder}
 }
 
-// begin, between and end return what comes before the first module, before
-// each other one, and behind the last.
-func (v *modinfoView) begin() string   { return v.ifJSON("[\n") }
-func (v *modinfoView) between() string { return v.ifJSON(",\n") }
-func (v *modinfoView) end() string     { return v.ifJSON("\n]\n") }
-
-func (v *modinfoView) ifJSON(s string) string {
-	if v.args.view == modinfoJSON {
-		return s
+// before returns what comes before a module, and end what comes behind the
+// last; any tells whether there has been a module.
+func (v *modinfoView) before(any bool) string {
+	switch {
+	case v.args.view != modinfoJSON:
+		return ""
+	case any:
+		return ",\n"
 	}
-	return ""
+	return "[\n"
+}
+
+func (v *modinfoView) end(any bool) string {
+	switch {
+	case v.args.view != modinfoJSON:
+		return ""
+	case any:
+		return "\n]\n"
+	}
+	return "[]\n"
 }
 
 // show returns what to print about one module.

@@ -1,0 +1,122 @@
+package tool_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+)
+
+// TestModinfoGzip has a file that Debian's kmod cannot read: the answer is that
+// for the file expanded.
+func TestModinfoGzip(t *testing.T) {
+	dir := t.TempDir()
+	image := kmodtest.Module{Name: "m", Aliases: []string{"x"}}.Bytes()
+	name := filepath.Join(dir, "m.ko")
+	write(t, name, image)
+	write(t, name+".gz", kmodtest.Compressed(t, image)["gz"])
+	want := kmods(t, "modinfo", name)
+	want.stdout = strings.Replace(want.stdout, "m.ko\n", "m.ko.gz\n", 1)
+	if got := ours(t, "modinfo", name+".gz"); got != want {
+		t.Errorf("%+v; want %+v", got, want)
+	}
+}
+
+// TestModinfoZstdWithoutSize has a zstd frame as a pipe gets it, without the
+// size of the contents.
+func TestModinfoZstdWithoutSize(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "m.ko.zst")
+	image := kmodtest.Module{Name: "m"}.Bytes()
+	var file strings.Builder
+	w, err := zstd.NewWriter(&file, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for len(image) > 0 { // several writes, so that the size is not known at first
+		n := min(len(image), 100)
+		w.Write(image[:n])
+		w.Flush()
+		image = image[n:]
+	}
+	w.Close()
+	write(t, name, []byte(file.String()))
+	if want := kmods(t, "modinfo", "-n", "-F", "license", name); want.status != 1 {
+		t.Errorf("kmod has learned it: %+v", want)
+	}
+	if got := ours(t, "modinfo", "-F", "license", name); got != (result{stdout: "GPL\n"}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestModinfoStaleAlias has an alias of a module that is gone: kmod takes it for
+// builtin.
+func TestModinfoStaleAlias(t *testing.T) {
+	root := kmodtest.Tree(t, "6.1.0", kmodtest.Module{Name: "gone", Aliases: []string{"fs-gone"}}, kmodtest.Module{Name: "other"})
+	dir := filepath.Join(root, "lib/modules/6.1.0")
+	depmod := func() {
+		t.Helper()
+		if out, err := kmodtest.Oracle(t).Command("depmod", "-b", root, "6.1.0").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	depmod()
+	table := filepath.Join(dir, "modules.alias.bin")
+	aliases, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "kernel/gone.ko")); err != nil {
+		t.Fatal(err)
+	}
+	depmod()
+	write(t, table, aliases)
+	got := ours(t, "modinfo", "-b", root, "-k", "6.1.0", "fs-gone")
+	if got.status != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, "modinfo: ERROR: Module fs-gone not found.\nmodinfo: NOTICE: fs-gone leads to the module gone, ") {
+		t.Errorf("%+v", got)
+	}
+	if want := kmods(t, "modinfo", "-b", root, "-k", "6.1.0", "fs-gone"); want.status != 0 || !strings.Contains(want.stdout, "(builtin)") {
+		t.Errorf("kmod has learned it: %+v", want)
+	}
+}
+
+func write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(name, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestModinfoTags builds without decoders: other formats still work, and the
+// message says what is missing.
+func TestModinfoTags(t *testing.T) {
+	kmodtest.Long(t)
+	dir := t.TempDir()
+	image := kmodtest.Module{Name: "m"}.Bytes()
+	files := kmodtest.Compressed(t, image)
+	files[""] = image
+	for tag, without := range map[string]string{"kmod_nogzip": "gz", "kmod_noxz": "xz", "kmod_nozstd": "zst"} {
+		bin := filepath.Join(dir, tag)
+		if out, err := exec.Command("go", "build", "-tags", tag, "-o", bin, "../../gomodprobe").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		for ext, data := range files {
+			name := strings.TrimSuffix(filepath.Join(dir, "m.ko."+ext), ".")
+			write(t, name, data)
+			cmd := exec.Command(bin, "-F", "license", name)
+			cmd.Args[0] = "modinfo"
+			out, err := cmd.CombinedOutput()
+			if ext == without {
+				if err == nil || !strings.Contains(string(out), "unsupported") {
+					t.Errorf("%s: %s: %v\n%s", tag, name, err, out)
+				}
+			} else if err != nil || string(out) != "GPL\n" {
+				t.Errorf("%s: %s: %v\n%s", tag, name, err, out)
+			}
+		}
+	}
+}
