@@ -426,7 +426,7 @@ func Build(t testing.TB) string {
 	t.Helper()
 	build.Do(func() {
 		name := filepath.Join(t.TempDir(), "gomodprobe")
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			build.err = fmt.Errorf("go build: %w\n%s", err, out)
