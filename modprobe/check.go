@@ -22,6 +22,8 @@ type CheckOptions struct {
 	Symvers string
 	// Flags are IgnoreModversions and IgnoreVermagic, for a load that is to be forced.
 	Flags int
+	// Quick leaves out what takes seconds where there is no boot image: reading all modules of the tree.
+	Quick bool
 	// Cache keeps what was read out of boot images, which takes time. Default: none.
 	Cache Cache
 }
@@ -98,6 +100,10 @@ type Verdict struct {
 	NotVerified []string
 	// Needs names the modules that have to be loaded first.
 	Needs []string
+	// Ignored says what CheckOptions.Flags make the kernel pass over.
+	Ignored []string
+	// Hopeless is set if the load fails for something that no flag makes the kernel pass over.
+	Hopeless bool
 	// Notes say what else is known: loaded already, blacklisted, forbidden.
 	Notes []string
 }
@@ -111,6 +117,7 @@ type Checker struct {
 	notes  []string
 	loaded func(name string) bool       // nil: another kernel than the running one
 	byName map[string]*kernelabi.Module // modules of the tree that were read, by name; nil if there is no such
+	judged *kernelabi.Module            // the module whose turn it is: it does not provide for itself
 	set    []*kernelabi.Module          // modules checked together: they come before those of the tree
 }
 
@@ -207,6 +214,7 @@ func (c *Checker) read(file string) (*kernelabi.Module, error) {
 
 // judge asks the rules about one module, and about the modules of the tree that it needs.
 func (c *Checker) judge(m *kernelabi.Module) *Verdict {
+	c.judged = m
 	found := c.k.Check(m, c.flags)
 	v := c.verdict(m, found)
 	seen := map[string]bool{m.Name: true}
@@ -253,6 +261,8 @@ func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdic
 	for _, r := range found.Reasons {
 		v.Findings = append(v.Findings, Finding{string(r.Kind), r.Fatal, r.Symbol, r.Text, r.Advice})
 	}
+	v.Ignored = c.k.Ignored(m, c.flags)
+	v.Hopeless = v.Outcome == Fails && hopeless(found)
 	config := c.p.Config()
 	if config.Blacklisted(name) {
 		v.Notes = append(v.Notes, "blacklisted in modprobe.d: not loaded by an alias")
@@ -264,6 +274,24 @@ func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdic
 		v.Notes = append(v.Notes, "a module of this name is loaded already")
 	}
 	return v
+}
+
+// hopeless reports whether a load fails for something else than what flags make the kernel ignore.
+func hopeless(found *kernelabi.Verdict) bool {
+	for _, r := range found.Reasons {
+		switch r.Kind {
+		case kernelabi.KindVermagic, kernelabi.KindVersion, kernelabi.KindNoVersion, kernelabi.KindState:
+		case kernelabi.KindLayout:
+			if r.Fatal && r.Symbol == "" {
+				return true
+			}
+		default:
+			if r.Fatal {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // module returns a module of the tree by its name, or nil.
@@ -283,6 +311,9 @@ func (c *Checker) module(name string) *kernelabi.Module {
 // provide finds a symbol among the modules checked together and those of the tree.
 func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
 	for _, m := range c.set {
+		if m == c.judged {
+			continue
+		}
 		for _, e := range m.Exports {
 			if e.Name == symbol {
 				return e, true

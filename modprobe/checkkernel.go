@@ -33,7 +33,28 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	if running, err := p.kernel.Release(); err == nil && running == p.release && p.opts.Dir == "" {
 		c.state()
 	}
+	if c.k.Features.Strict == kernelabi.Maybe {
+		c.k.Features.Strict = c.strict()
+	}
 	return c, nil
+}
+
+// strict tells whether a kernel without an image that says so refuses imports without a version: all did up to 4.8, and Debian's
+// do.
+func (c *Checker) strict() kernelabi.Tri {
+	if major, minor := kernelabi.ParseRelease(c.p.release); major > 0 && (major < 4 || major == 4 && minor < 9) {
+		return kernelabi.Yes
+	}
+	data, err := fs.ReadFile(c.p.fsys, "etc/os-release")
+	if err != nil {
+		return kernelabi.Maybe
+	}
+	for line := range strings.Lines(string(data)) {
+		if strings.TrimSpace(line) == "ID=debian" {
+			return kernelabi.Yes
+		}
+	}
+	return kernelabi.No
 }
 
 // learn reads some modules of the kernel, until all is known that they tell. It returns one of them.
@@ -101,7 +122,7 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 			c.notes = append(c.notes, "not used: "+err.Error())
 		}
 	}
-	if sample != nil {
+	if sample != nil && !o.Quick {
 		c.k.Core = kernelabi.Union("the versions that "+c.p.dir+"'s modules were built with", c.p.release, c.tree())
 		c.source = c.k.Core.Source
 	}

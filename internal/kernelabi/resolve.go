@@ -198,7 +198,8 @@ func (l *loader) imports(ns string) bool {
 	return slices.Contains(l.m.Fields("import_ns"), ns)
 }
 
-// duplicates refuses exports that somebody else has.
+// duplicates refuses exports that somebody else has: the kernel, or a module that has to be loaded before this one. What another
+// module exports is only in the way while that one is loaded.
 func (l *loader) duplicates() bool {
 	for _, e := range l.m.Exports {
 		s, answer := l.k.lookup(e.Name)
@@ -208,8 +209,11 @@ func (l *loader) duplicates() bool {
 		owner := s.Owner
 		if owner == Core {
 			owner = "kernel"
+		} else if !slices.Contains(l.v.Needs, owner) {
+			l.v.reason(false, KindDuplicate, e.Name, "", "it exports %s, as %s does: only one of them can be loaded", e.Name, owner)
+			continue
 		}
-		l.v.reason(true, KindDuplicate, e.Name, "the kernel or module "+owner+" has this driver already", "it exports %s, which %s exports too", e.Name, owner)
+		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+owner, "it exports %s, which %s exports too", e.Name, owner)
 		l.v.fail(syscall.ENOEXEC, fmt.Sprintf("%s: exports duplicate symbol %s (owned by %s)", l.name, e.Name, owner))
 		return false
 	}

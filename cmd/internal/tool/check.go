@@ -40,7 +40,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 			r.error("%s: %s", *p, strerror(err))
 			return checkFails
 		}
-		*p = abs
+		*p = path.Clean(abs)
 	}
 	names := make([]string, len(operands))
 	for i, o := range operands {
@@ -51,7 +51,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 				r.error("%s: %s", o, strerror(err))
 				return checkFails
 			}
-			names[i] = abs
+			names[i] = path.Clean(abs)
 		}
 	}
 	if c.all {

@@ -113,6 +113,12 @@ func (l *logger) insmod(operand, params string, flags int) int {
 		return 1
 	}
 	p, err := modprobe.New(&modprobe.Options{FS: l.env.FS, Kernel: l.env.Kernel, NoConfig: true})
+	if err == nil && flags != 0 {
+		f := forcer{logger: l, p: p}
+		if !f.allow(abs, flags, true) {
+			return 1
+		}
+	}
 	if err == nil {
 		err = p.InsmodFile(name, params, flags)
 	}

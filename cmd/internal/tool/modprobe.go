@@ -150,6 +150,7 @@ type modprobeRun struct {
 	checkOnly  bool // --check
 	check      modprobe.CheckOptions
 	allKernels bool
+	forcer     *forcer  // made at the first module that is forced in
 	environ    []string // what commands get in MODPROBE_OPTIONS
 }
 

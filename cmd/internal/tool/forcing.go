@@ -1,0 +1,87 @@
+package tool
+
+import (
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+const forceFlags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
+
+// A forcer tells, before modules are forced into the kernel, what that passes over and what it leaves behind. The kernel itself says
+// nothing beforehand and little afterwards.
+type forcer struct {
+	*logger
+	p       *modprobe.Prober
+	quiet   bool
+	checker *modprobe.Checker
+	flags   int
+}
+
+// allow says what forcing the module in a file means. It reports false, after saying why, if no flag can help.
+func (f *forcer) allow(file string, flags int, requested bool) bool {
+	if f.checker == nil || f.flags != flags {
+		checker, err := f.p.Checker(&modprobe.CheckOptions{Flags: flags, Quick: true, Cache: cacheDir(f.env)})
+		if err != nil {
+			return true // nothing is known: the kernel will say
+		}
+		f.checker, f.flags = checker, flags
+	}
+	all, err := f.checker.Check(file)
+	if err != nil || len(all) == 0 {
+		return true
+	}
+	v := all[0]
+	if v.Hopeless {
+		f.refuse(v)
+		return false
+	}
+	if f.quiet || !requested && v.Outcome == modprobe.Loads {
+		return true
+	}
+	if len(v.Ignored) > 0 {
+		f.hint("forcing %s; the kernel does not look at %s", v.Module, strings.Join(v.Ignored, "; nor at "))
+	}
+	if len(v.Taints) > 0 {
+		var words []string
+		for _, t := range v.Taints {
+			words = append(words, t.Letter+" ("+t.Why+")")
+		}
+		f.hint("the kernel will be tainted until it is started anew: %s", strings.Join(words, ", "))
+	}
+	return true
+}
+
+// refuse says why forcing does not help. It is said whatever -q.
+func (f *forcer) refuse(v *modprobe.Verdict) {
+	level := f.level
+	f.level = max(level, levelError)
+	defer func() { f.level = level }()
+	f.error("could not insert '%s': %s", v.Module, strerror(v.Errno))
+	for i, finding := range v.Findings {
+		if !finding.Fatal || i == 4 {
+			break
+		}
+		text := "forcing does not help: " + finding.Text
+		if finding.Advice != "" {
+			text += "; " + finding.Advice
+		}
+		f.hint("%s", text)
+	}
+}
+
+// mayForce asks for every module that a plan forces in.
+func (r *modprobeRun) mayForce(plan modprobe.Plan) bool {
+	for _, s := range plan {
+		if s.Op != modprobe.OpInsmod || s.Flags&forceFlags == 0 || s.Module.Path == "" || r.p.State(s.Module.Name).Loaded {
+			continue
+		}
+		if r.forcer == nil {
+			r.forcer = &forcer{logger: r.logger, p: r.p, quiet: r.verbose < levelWarning}
+		}
+		if !r.forcer.allow(s.Module.Path, s.Flags, s.Requested) && s.Required {
+			return false
+		}
+	}
+	return true
+}
