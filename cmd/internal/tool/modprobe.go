@@ -88,6 +88,7 @@ What to do:
 	-a, --all                   take every operand for a name; go on after a name that is not found
 	-r, --remove                remove modules instead of inserting them
 	-R, --resolve-alias         print the modules that a name stands for
+	    --show-alias            the same
 	-D, --show-depends          print what would be done, as if nothing was loaded
 	-c, --showconfig            print the configuration and the aliases of the modules
 	    --show-config           the same
