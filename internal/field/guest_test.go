@@ -96,7 +96,7 @@ func checks(t *testing.T, results, console string) {
 		bad := results[at[0]] == 'n'
 		if bad {
 			var rest string
-			name, rest, _ = strings.Cut(name, ": ")
+			name, rest, _ = strings.Cut(name, " | ")
 			why = rest + "\n" + why
 		}
 		t.Run(name, func(t *testing.T) {

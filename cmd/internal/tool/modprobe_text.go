@@ -51,6 +51,8 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	switch {
 	case errors.Is(e.Err, modprobe.ErrForbidden):
 		reason = "loading " + e.Module + " is forbidden " + e.Reason + "; --allow-forbidden overrides"
+	case noShell(e.Err):
+		reason = "there is no /bin/sh here to run the command; --ignore-install inserts the module without it"
 	case name != e.Module && reason != "":
 		reason = e.Module + ", which it needs: " + reason
 	case name != e.Module && !isCommand(e.Err):
@@ -91,6 +93,12 @@ func errnoText(err error) string {
 func isCommand(err error) bool {
 	var e *modprobe.CommandError
 	return errors.As(err, &e)
+}
+
+// noShell reports whether a command was not run for want of /bin/sh.
+func noShell(err error) bool {
+	var e *modprobe.CommandError
+	return errors.As(err, &e) && e.Err != nil && errors.Is(e.Err, fs.ErrNotExist)
 }
 
 func isPathError(err error) bool {

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command init is /init of the guests of other architectures: it loads and removes modules with the gomodprobe beside
-// it, prints "ok NAME" or "not ok NAME: why" for each check, and powers the machine off.
+// it, prints "ok NAME" or "not ok NAME | why" for each check, and powers the machine off.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	for _, m := range []struct{ fs, dir string }{{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}} {
 		os.MkdirAll(m.dir, 0o755)
 		if err := unix.Mount(m.fs, m.dir, m.fs, 0, ""); err != nil {
-			fmt.Printf("not ok mount %s: %v\n", m.dir, err)
+			fmt.Printf("not ok mount %s | %v\n", m.dir, err)
 		}
 	}
 	var uts unix.Utsname
@@ -62,11 +62,11 @@ func run(name string, status int, pattern, tool string, args ...string) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
-		fmt.Printf("not ok %s: %v\n", name, err)
+		fmt.Printf("not ok %s | %v\n", name, err)
 		return
 	}
 	if got := cmd.ProcessState.ExitCode(); got != status || !regexp.MustCompile(pattern).Match(out.Bytes()) {
-		fmt.Printf("not ok %s: status %d, want %d and %q: %s\n", name, got, status, pattern, &out)
+		fmt.Printf("not ok %s | status %d, want %d and %q: %s\n", name, got, status, pattern, &out)
 		return
 	}
 	fmt.Println("ok", name)
@@ -78,7 +78,7 @@ func check(name string, ok bool) {
 		return
 	}
 	modules, _ := os.ReadFile("/proc/modules")
-	fmt.Printf("not ok %s: /proc/modules is\n%s\n", name, modules)
+	fmt.Printf("not ok %s | /proc/modules is\n%s\n", name, modules)
 }
 
 func loaded(module string) bool {
