@@ -67,12 +67,10 @@ func (b *remover) module(n *node, as role) {
 	b.fill(n)
 	config := b.p.Config()
 	var dep Softdep
-	command := n.remove
+	command := ""
 	if !b.o.IgnoreCommands {
 		dep = config.softdep(n.name)
 		command = b.removeCommand(n)
-	} else {
-		command = ""
 	}
 	step := Step{
 		Op: OpRmmod, Module: n.module(), Group: b.index, Requested: as.requested, Required: as.required,

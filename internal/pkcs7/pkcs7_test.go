@@ -19,6 +19,7 @@ func message(t testing.TB, s kmodtest.Signature) []byte {
 	_, sig := koelf.SplitSignature(kmodtest.Module{Name: "m", Signature: &s}.Bytes())
 	if sig == nil {
 		t.Fatal("no signature")
+		return nil
 	}
 	return sig.Data
 }

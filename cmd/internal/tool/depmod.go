@@ -80,7 +80,6 @@ type depmodArgs struct {
 	verbose                         int
 	operands                        []string
 	version                         string
-	files                           []string // nil: search
 }
 
 // Depmod runs the tool depmod.
