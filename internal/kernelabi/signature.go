@@ -122,7 +122,10 @@ func keys(kernel []byte) []Key {
 		}
 		off += i + len(start)
 		b := kernel[off:min(len(kernel), off+4096)]
-		if off < len(start)+8 || kernel[off-len(start)-4] != 0x30 || len(b) < 2 || int(b[0]) > len(b)-1 || b[0] > 32 {
+		if off < len(start)+8 || len(b) < 2 || int(b[0]) > len(b)-1 || b[0] > 32 {
+			continue
+		}
+		if head := kernel[off-len(start)-4:]; string(head[:2]) != "\x30\x82" && string(head[1:3]) != "\x30\x81" {
 			continue
 		}
 		k := Key{Serial: hex.EncodeToString(bytes.TrimLeft(b[1:1+b[0]], "\x00"))}

@@ -1,0 +1,284 @@
+package kernelabi_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"debug/elf"
+	"encoding/hex"
+	"math/big"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+)
+
+const magic = "6.1.0 SMP mod_unload modversions "
+
+// own is a kernel of Debian's kind with a few exports.
+func own() *kernelabi.Kernel {
+	k := &kernelabi.Kernel{
+		Release: "6.1.0", Vermagic: magic, Machine: uint16(elf.EM_X86_64), Class: 64,
+		Features: kernelabi.Features{ForceLoad: kernelabi.Yes, Signatures: kernelabi.Yes, Versions: kernelabi.Yes, SizeCheck: kernelabi.No,
+			Namespaces: kernelabi.Yes, Strict: kernelabi.Yes, Livepatch: kernelabi.Yes, Retpoline: kernelabi.Yes},
+		Keys: []kernelabi.Key{},
+		Core: kernelabi.NewTable("test", []kernelabi.Symbol{
+			{Name: "module_layout", Owner: "vmlinux", CRC: 0x11, HasCRC: true},
+			{Name: "plain", Owner: "vmlinux", CRC: 1, HasCRC: true},
+			{Name: "gpl", Owner: "vmlinux", CRC: 2, HasCRC: true, GPL: true},
+			{Name: "spaced", Owner: "vmlinux", CRC: 3, HasCRC: true, Namespace: "NS"},
+			{Name: "only", Owner: "vmlinux", CRC: 4, HasCRC: true, Namespace: "module:m,other-*"},
+			{Name: "unversioned", Owner: "vmlinux"},
+		}),
+	}
+	return k
+}
+
+var layout = kmodtest.Import{Name: "module_layout", CRC: 0x11, VersionOnly: true}
+
+// TestCheck has a row for each rule. Real kernels have judged the same rules in TestTrials.
+func TestCheck(t *testing.T) {
+	imports := func(list ...kmodtest.Import) []kmodtest.Import { return append([]kmodtest.Import{layout}, list...) }
+	intree := []string{"intree=Y"}
+	tests := []struct {
+		name    string
+		m       kmodtest.Module
+		kernel  func(k *kernelabi.Kernel)
+		flags   int
+		outcome kernelabi.Outcome
+		errno   syscall.Errno
+		taints  string
+		log     []string // lines that must be there, without the taints' own
+	}{
+		{name: "accepted", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", CRC: 1}, kmodtest.Import{Name: "gpl", CRC: 2})}, outcome: kernelabi.Taints, taints: "E"},
+		{name: "without signatures", kernel: func(k *kernelabi.Kernel) { k.Features.Signatures = kernelabi.No }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Loads},
+		{name: "CRC differs", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", CRC: 9})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E",
+			log: []string{"m: disagrees about version of symbol plain", "m: Unknown symbol plain (err -22)"}},
+		{name: "last failure's errno", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", CRC: 9}, kmodtest.Import{Name: "gone", CRC: 9})}, outcome: kernelabi.Fails, errno: syscall.ENOENT, taints: "E",
+			log: []string{"m: Unknown symbol plain (err -22)", "m: Unknown symbol gone (err -2)"}},
+		{name: "layout differs", m: kmodtest.Module{Imports: []kmodtest.Import{{Name: "module_layout", CRC: 0x12, VersionOnly: true}}}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,
+			log: []string{"m: disagrees about version of symbol module_layout"}},
+		{name: "no version, strict", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", NoVersion: true})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E",
+			log: []string{"m: no symbol version for plain"}},
+		{name: "no version, mainline", kernel: func(k *kernelabi.Kernel) { k.Features.Strict = kernelabi.No }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", NoVersion: true})}, outcome: kernelabi.Taints, taints: "E",
+			log: []string{"m: no symbol version for plain"}},
+		{name: "no version, who knows", kernel: func(k *kernelabi.Kernel) { k.Features.Strict = kernelabi.Maybe }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", NoVersion: true})}, outcome: kernelabi.NotKnown, taints: "E"},
+		{name: "the kernel has no version", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "unversioned", CRC: 5})}, outcome: kernelabi.Taints, taints: "E"},
+		{name: "weak and missing", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "gone", CRC: 5, Weak: true})}, outcome: kernelabi.Taints, taints: "E"},
+		{name: "weak does not excuse a CRC", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", CRC: 5, Weak: true})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E"},
+		{name: "GPL symbol", m: kmodtest.Module{License: "Proprietary", Imports: imports(kmodtest.Import{Name: "gpl", CRC: 2})}, outcome: kernelabi.Fails, errno: syscall.ENOENT, taints: "PE",
+			log: []string{"m: module license 'Proprietary' taints kernel.", "m: Unknown symbol gpl (err -2)"}},
+		{name: "namespace", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "spaced", CRC: 3})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E",
+			log: []string{"m: module uses symbol (spaced) from namespace NS, but does not import it."}},
+		{name: "namespace imported", m: kmodtest.Module{Info: []string{"import_ns=NS"}, Imports: imports(kmodtest.Import{Name: "spaced", CRC: 3})}, outcome: kernelabi.Taints, taints: "E"},
+		{name: "namespace only warned about", kernel: func(k *kernelabi.Kernel) { k.Features.Namespaces = kernelabi.No }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "spaced", CRC: 3})}, outcome: kernelabi.Taints, taints: "E",
+			log: []string{"m: module uses symbol (spaced) from namespace NS, but does not import it."}},
+		{name: "namespace of this module", kernel: func(k *kernelabi.Kernel) { k.Release = "6.16.0" }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Taints, taints: "E"},
+		{name: "namespace of this module, before 6.16", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E"},
+		{name: "duplicate", m: kmodtest.Module{Imports: imports(), Exports: []kmodtest.Export{{Name: "plain", CRC: 1}}}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, taints: "E",
+			log: []string{"m: exports duplicate symbol plain (owned by kernel)"}},
+		{name: "vermagic", m: kmodtest.Module{Vermagic: "6.1.0 SMP preempt mod_unload modversions ", Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,
+			log: []string{"m: version magic '6.1.0 SMP preempt mod_unload modversions ' should be '6.1.0 SMP mod_unload modversions '"}},
+		{name: "other release", m: kmodtest.Module{Vermagic: "6.1.1 SMP mod_unload modversions ", Imports: imports()}, outcome: kernelabi.Taints, taints: "E"},
+		{name: "other release, CRCs forced", flags: 1, m: kmodtest.Module{Vermagic: "6.1.1 SMP mod_unload modversions ", Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, taints: "F",
+			log: []string{"m: module_layout: kernel tainted."}},
+		{name: "other release, forced", flags: 3, m: kmodtest.Module{Vermagic: "6.1.1 SMP mod_unload modversions ", Imports: []kmodtest.Import{{Name: "module_layout", CRC: 0x99, VersionOnly: true}, {Name: "plain", CRC: 9}}}, outcome: kernelabi.Taints, taints: "FE",
+			log: []string{"m: module_layout: kernel tainted."}},
+		{name: "forced, not allowed", flags: 3, kernel: func(k *kernelabi.Kernel) { k.Features.ForceLoad = kernelabi.No }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC},
+		{name: "forced, enforcing", flags: 3, kernel: func(k *kernelabi.Kernel) { k.Enforce = kernelabi.Yes }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EKEYREJECTED,
+			log: []string{"Loading of unsigned module is rejected"}},
+		{name: "lockdown", kernel: func(k *kernelabi.Kernel) { k.Lockdown = true }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EPERM},
+		{name: "modules disabled", kernel: func(k *kernelabi.Kernel) { k.Disabled = true }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EPERM},
+		{name: "blacklisted by the kernel", kernel: func(k *kernelabi.Kernel) { k.Blacklist = []string{"m"} }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EPERM,
+			log: []string{"Module m is blacklisted"}},
+		{name: "loaded", kernel: func(k *kernelabi.Kernel) { k.Loaded = func(n string) bool { return n == "m" } }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EEXIST},
+		{name: "livepatch without support", kernel: func(k *kernelabi.Kernel) { k.Features.Livepatch = kernelabi.No }, m: kmodtest.Module{Info: []string{"livepatch=Y"}, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC},
+		{name: "machine", m: kmodtest.Module{Machine: elf.EM_AARCH64, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, log: []string{"Invalid architecture in ELF header: 183"}},
+		{name: "struct size, checked", kernel: func(k *kernelabi.Kernel) { k.Features.SizeCheck = kernelabi.Yes; k.This.Size = 1280 }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,
+			log: []string{"module m: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time"}},
+		{name: "struct size, not checked", kernel: func(k *kernelabi.Kernel) { k.This = kernelabi.This{Size: 1280, Init: 1, Exit: 2} }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.NotKnown, taints: "E"},
+		{name: "nothing known of the kernel's exports", kernel: func(k *kernelabi.Kernel) { k.Core = nil }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", CRC: 1})}, outcome: kernelabi.NotKnown, taints: "E"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			k := own()
+			if tt.kernel != nil {
+				tt.kernel(k)
+			}
+			tt.m.Name, tt.m.Info = "m", append(tt.m.Info, intree...)
+			if tt.m.Vermagic == "" {
+				tt.m.Vermagic = magic
+			}
+			v := k.Check(kernelabi.ReadModule("m.ko", tt.m.Bytes()), tt.flags)
+			letters := ""
+			for _, x := range v.Taints {
+				letters += string(x.Letter)
+			}
+			if v.Outcome != tt.outcome || v.Errno != tt.errno || letters != tt.taints {
+				t.Errorf("%v, errno %v, taints %q; want %v, %v, %q\n%+v", v.Outcome, v.Errno, letters, tt.outcome, tt.errno, tt.taints, v)
+			}
+			for _, l := range tt.log {
+				if !slices.Contains(v.Log, l) {
+					t.Errorf("log %q lacks %q", v.Log, l)
+				}
+			}
+			if v.Outcome == kernelabi.Fails && (len(v.Reasons) == 0 || !v.Reasons[0].Fatal) {
+				t.Errorf("fails without a reason: %+v", v.Reasons)
+			}
+		})
+	}
+}
+
+// TestVerify signs with the library and verifies with our arithmetic, by keys found in certificates.
+func TestVerify(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, _ := shapes[0].raw()
+	certificate := func(serial int64, public, private any) {
+		c := x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "me"}}
+		der, err := x509.CreateCertificate(rand.Reader, &c, &c, public, private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kernel = append(kernel, der...)
+	}
+	certificate(0x1234567, &rsaKey.PublicKey, rsaKey)
+	certificate(0x7654321, &ecKey.PublicKey, ecKey)
+	im, err := kernelabi.FromImage("raw", kernel, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := own()
+	k.Keys, k.Enforce = im.Keys, kernelabi.Yes
+	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}
+	plain := m.Bytes()
+	sum := sha256.Sum256(plain)
+	rsaSig, err := rsa.SignPKCS1v15(rand.Reader, rsaKey, 5, sum[:]) // crypto.SHA256
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		ecSig, err := ecdsa.SignASN1(rand.Reader, ecKey, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []struct {
+			serial string
+			sig    []byte
+		}{{"01234567", rsaSig}, {"07654321", ecSig}} {
+			m.Signature = &kmodtest.Signature{Kind: kmodtest.PKCS7, Signer: "me", Sig: s.sig}
+			m.Signature.KeyID, _ = hex.DecodeString(s.serial)
+			image := m.Bytes()
+			if v := k.Check(kernelabi.ReadModule("m.ko", image), 0); v.Outcome != kernelabi.Loads {
+				t.Errorf("%s: %v %+v", s.serial, v.Outcome, v.Reasons)
+			}
+			image[9] ^= 1
+			if v := k.Check(kernelabi.ReadModule("m.ko", image), 0); v.Errno != syscall.EKEYREJECTED || len(v.Log) != 0 {
+				t.Errorf("%s, changed: %v %v", s.serial, v.Errno, v.Log)
+			}
+			m.Signature.Sig = bytes.Clone(s.sig)
+			m.Signature.Sig[len(s.sig)-1] ^= 1
+			if v := k.Check(kernelabi.ReadModule("m.ko", m.Bytes()), 0); v.Errno != syscall.EKEYREJECTED {
+				t.Errorf("%s, signature changed: %v", s.serial, v.Errno)
+			}
+		}
+	}
+	m.Signature.KeyID = []byte{9}
+	if v := k.Check(kernelabi.ReadModule("m.ko", m.Bytes()), 0); v.Errno != syscall.EKEYREJECTED || !slices.Contains(v.Log, "Loading of module with unavailable key is rejected") {
+		t.Errorf("unknown key: %v %q", v.Errno, v.Log)
+	}
+}
+
+func TestImageCache(t *testing.T) {
+	image, _ := shapes[0].raw()
+	im, err := kernelabi.FromImage("raw", image, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	im.Keys = []kernelabi.Key{{Serial: "01ab", Modulus: []byte{1, 2}}, {Serial: "02", Point: []byte{3}}}
+	im.Features = kernelabi.Features{ForceLoad: kernelabi.Yes, Strict: kernelabi.No}
+	data := im.Encode("label 1 2")
+	got, err := kernelabi.DecodeImage("label 1 2", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got.Keys { // nil and empty are the same
+		if len(got.Keys[i].Modulus) == 0 {
+			got.Keys[i].Modulus = nil
+		}
+		if len(got.Keys[i].Point) == 0 {
+			got.Keys[i].Point = nil
+		}
+	}
+	if !reflect.DeepEqual(got, im) {
+		t.Errorf("got %+v\nwant %+v", got, im)
+	}
+	if _, err := kernelabi.DecodeImage("label 1 3", data); err == nil {
+		t.Error("another label is accepted")
+	}
+	for cut := range len(data) {
+		if im, err := kernelabi.DecodeImage("label 1 2", data[:cut]); err == nil && len(im.Exports.Symbols()) == len(got.Exports.Symbols()) {
+			t.Fatalf("cut at %d of %d: accepted whole", cut, len(data))
+		}
+	}
+}
+
+func TestUnion(t *testing.T) {
+	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}, {Name: "other_sym", CRC: 7}}}
+	other := kmodtest.Module{Name: "other", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}, Exports: []kmodtest.Export{{Name: "other_sym", CRC: 7}}}
+	foreign := kmodtest.Module{Name: "foreign", Vermagic: "9" + magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{{Name: "plain", CRC: 99}, {Name: "alien", CRC: 1}}}
+	outside := kmodtest.Module{Name: "outside", Vermagic: magic, Imports: []kmodtest.Import{{Name: "wild", CRC: 99}}}
+	var modules []*kernelabi.Module
+	for _, x := range []kmodtest.Module{foreign, outside, m, other} {
+		modules = append(modules, kernelabi.ReadModule("x", x.Bytes()))
+	}
+	table := kernelabi.Union("modules", "6.1.0", slices.Values(modules))
+	var names []string
+	for _, s := range table.Symbols() {
+		names = append(names, s.Name)
+	}
+	if got := strings.Join(names, " "); got != "module_layout plain" {
+		t.Errorf("names %q", got)
+	}
+	if _, answer := table.Lookup("gone"); answer != kernelabi.Unknown {
+		t.Error("a union knows what is not exported")
+	}
+}
+
+func FuzzReadModule(f *testing.F) {
+	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}}, Exports: []kmodtest.Export{{Name: "x", CRC: 1, GPL: true}}}
+	f.Add(m.Bytes())
+	m.Signature = &kmodtest.Signature{Kind: kmodtest.PKCS7, Signer: "me", KeyID: []byte{1}, Sig: make([]byte, 64)}
+	f.Add(m.Bytes())
+	m.Class, m.Big = 32, true
+	f.Add(m.Bytes())
+	f.Fuzz(func(t *testing.T, image []byte) {
+		for _, size := range []kernelabi.Tri{kernelabi.Yes, kernelabi.No} {
+			for _, release := range []string{"5.10.0", "6.1.0", "6.12.0", "7.2.0"} {
+				k := own()
+				k.Release, k.Features.SizeCheck = release, size
+				v := k.Check(kernelabi.ReadModule("f", image), 0)
+				// A refusal has an errno and a reason, anything else has neither a fatal reason nor an errno.
+				fatal := slices.ContainsFunc(v.Reasons, func(r kernelabi.Reason) bool { return r.Fatal })
+				if failed := v.Outcome == kernelabi.Fails; failed != fatal || failed != (v.Errno != 0) {
+					t.Fatalf("%v, errno %v, reasons %+v", v.Outcome, v.Errno, v.Reasons)
+				}
+			}
+		}
+	})
+}
