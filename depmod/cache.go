@@ -6,7 +6,6 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -78,19 +77,6 @@ func (b *builder) fromCache() []*module {
 	}
 	c.read = len(todo)
 	return todo
-}
-
-// parallel calls do for 0 to n-1, several at a time.
-func (b *builder) parallel(n int, do func(i int)) {
-	var wg sync.WaitGroup
-	for w := range b.Workers {
-		wg.Go(func() {
-			for i := w; i < n && b.ctx.Err() == nil; i += b.Workers {
-				do(i)
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // toCache puts what has been read into the cache, except what may change yet without it showing.

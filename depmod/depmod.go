@@ -23,6 +23,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // Options says of what Build is to make tables. Only Release has to be set.
@@ -246,14 +248,13 @@ func inFS(name string) string {
 	return cmp.Or(name, ".")
 }
 
-// open returns a file next to the modules, such as modules.order, or reports that it is missing.
-func (b *builder) open(name, table string) (data []byte, ok bool) {
+// open returns a file next to the modules, such as modules.order, or the problem that it is missing.
+func (b *builder) open(name string) (data []byte, missing Problem) {
 	data, err := readSmall(b.FS, path.Join(b.dir, name))
 	if err != nil {
-		b.report(Problem{Kind: Missing, Path: b.Shown, Text: name, Table: table, Err: err})
-		return nil, false
+		missing = Problem{Kind: Missing, Path: b.Shown, Text: name, Err: err}
 	}
-	return data, true
+	return data, missing
 }
 
 // maxSmall is the size in bytes up to which files that are not modules are read.
@@ -284,3 +285,21 @@ var errNotRegular = errors.New("not a regular file")
 
 // join returns a path in a folder, both as shown.
 func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
+
+// parallel calls do for 0 to n-1, several at a time, until the context ends.
+func (b *builder) parallel(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(b.Workers, n) {
+		wg.Go(func() {
+			for b.ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -10,14 +10,18 @@ import (
 // sortModules puts the modules into the order of the tables: those that modules.order names first, in its order, then
 // the others in the order of kmod's hash table. The file has the names of the kernel's build, without compression.
 func (b *builder) sortModules() error {
+	for _, m := range b.modules {
+		m.bucket = hash(m.name) % moduleBuckets
+	}
 	slices.SortFunc(b.modules, func(x, y *module) int {
-		return cmp.Or(cmp.Compare(hash(x.name)%moduleBuckets, hash(y.name)%moduleBuckets), strings.Compare(x.name, y.name))
+		return cmp.Or(cmp.Compare(x.bucket, y.bucket), strings.Compare(x.name, y.name))
 	})
 	for i, m := range b.modules {
 		m.index = i
 	}
-	data, ok := b.open("modules.order", "")
-	if !ok {
+	data, missing := b.open("modules.order")
+	if missing.Err != nil {
+		b.report(missing)
 		return b.ctx.Err()
 	}
 	if n := bytes.Count(data, []byte{'\n'}); len(data) > 0 && data[len(data)-1] != '\n' {

@@ -18,11 +18,12 @@ type module struct {
 	file  string // as a name in FS
 	name  string
 
-	facts facts
-	key   key   // by which the cache knows the file
-	index int   // position in the tables, and priority in the binary ones
-	deps  []int // modules it needs directly, by index
-	rank  int   // position in the order from users to used
+	bucket uint32 // in kmod's hash table
+	facts  facts
+	key    key   // by which the cache knows the file
+	index  int   // position in the tables, and priority in the binary ones
+	deps   []int // modules it needs directly, by index
+	rank   int   // position in the order from users to used
 }
 
 // stem returns the path up to the end of the module's name.

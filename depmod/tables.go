@@ -6,67 +6,79 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/index"
 )
 
-// tables makes all tables, in the order in which kmod writes them.
+// maker makes one table: a text, or the entries of a binary one.
+type maker struct {
+	name string
+	text func(t *binTable) []byte
+	fill func(t *binTable)
+}
+
+// tables makes all tables, several at a time, and returns them in the order in which kmod writes them.
 func (b *builder) tables() ([]table, error) {
-	var files []table
-	add := func(name string, data []byte) { files = append(files, table{name, data}) }
-	bin := func(name string, fill func(*binTable)) error {
-		t := binTable{builder: b, name: name}
-		fill(&t)
-		data, err := t.Bytes()
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		t.reportAll()
-		add(name, data)
-		return nil
-	}
-	symbols := b.exportedSymbols()
-	dep, lines := b.depTable()
-	add("modules.dep", dep)
-	err := bin("modules.dep.bin", func(t *binTable) {
-		for _, m := range b.modules {
-			t.add(m.name, lines[m.index], m.index)
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	add("modules.alias", b.aliasTable())
-	err = bin("modules.alias.bin", func(t *binTable) {
-		for _, m := range b.modules {
-			for _, a := range m.facts.aliases {
-				t.addAlias(m.name, a, m.name, m.index)
+	dep := sync.OnceValues(b.depTable)
+	symbols := sync.OnceValue(b.exportedSymbols)
+	makers := []maker{
+		{name: "modules.dep", text: func(*binTable) []byte { data, _ := dep(); return data }},
+		{name: "modules.dep.bin", fill: func(t *binTable) {
+			_, lines := dep()
+			for _, m := range b.modules {
+				t.add(m.name, lines[m.index], m.index)
 			}
+		}},
+		{name: "modules.alias", text: b.aliasTable},
+		{name: "modules.alias.bin", fill: func(t *binTable) {
+			for _, m := range b.modules {
+				for _, a := range m.facts.aliases {
+					t.addAlias(m.name, a, m.name, m.index)
+				}
+			}
+		}},
+		{name: "modules.softdep", text: func(*binTable) []byte {
+			return b.dependencyTable("# Soft", "softdep", func(f *facts) []string { return f.softdeps })
+		}},
+		{name: "modules.weakdep", text: func(*binTable) []byte {
+			return b.dependencyTable("# Weak", "weakdep", func(f *facts) []string { return f.weakdeps })
+		}},
+		{name: "modules.symbols", text: func(*binTable) []byte { return b.symbolTable(symbols()) }},
+		{name: "modules.symbols.bin", fill: func(t *binTable) {
+			for _, name := range symbols() {
+				owner := b.symbols[name].owner
+				t.add("symbol:"+name, b.modules[owner].name, owner)
+			}
+		}},
+		{name: "modules.builtin.bin", fill: b.builtins},
+		{name: "modules.builtin.alias.bin", fill: b.builtinAliases},
+		{name: "modules.devname", text: b.devnameTable},
+	}
+	files := make([]table, len(makers))
+	made := make([]binTable, len(makers))
+	failed := make([]error, len(makers))
+	b.parallel(len(makers), func(i int) {
+		m, t := &makers[i], &made[i]
+		t.builder, t.name = b, m.name
+		files[i].name = m.name
+		if m.text != nil {
+			files[i].data = m.text(t)
+			return
 		}
+		m.fill(t)
+		files[i].data, failed[i] = t.Bytes()
+		t.noteDuplicates()
 	})
-	if err != nil {
-		return nil, err
-	}
-	add("modules.softdep", b.dependencyTable("# Soft", "softdep", func(f *facts) []string { return f.softdeps }))
-	add("modules.weakdep", b.dependencyTable("# Weak", "weakdep", func(f *facts) []string { return f.weakdeps }))
-	add("modules.symbols", b.symbolTable(symbols))
-	err = bin("modules.symbols.bin", func(t *binTable) {
-		for _, name := range symbols {
-			owner := b.symbols[name].owner
-			t.add("symbol:"+name, b.modules[owner].name, owner)
+	for i, err := range failed {
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", makers[i].name, err)
 		}
-	})
-	if err != nil {
-		return nil, err
+		for _, p := range made[i].problems {
+			b.report(p.Problem)
+		}
 	}
-	if err := bin("modules.builtin.bin", b.builtins); err != nil {
-		return nil, err
-	}
-	if err := bin("modules.builtin.alias.bin", b.builtinAliases); err != nil {
-		return nil, err
-	}
-	add("modules.devname", b.devnameTable())
 	return files, nil
 }
 
@@ -87,7 +99,7 @@ func (b *builder) depTable() (data []byte, lines []string) {
 }
 
 // aliasTable makes modules.alias.
-func (b *builder) aliasTable() []byte {
+func (b *builder) aliasTable(*binTable) []byte {
 	out := []byte("# Aliases extracted from modules themselves.\n")
 	for _, m := range b.modules {
 		for _, a := range m.facts.aliases {
@@ -143,14 +155,14 @@ func (b *builder) symbolTable(names []string) []byte {
 }
 
 // devnameTable makes modules.devname: the device nodes that systemd-tmpfiles makes so that opening them loads a module.
-func (b *builder) devnameTable() []byte {
+func (b *builder) devnameTable(t *binTable) []byte {
 	var out []byte
 	for _, m := range b.modules {
 		node, kind, numbers := deviceNode(m.facts.aliases)
 		switch {
 		case node == "":
 		case kind == "":
-			b.report(Problem{Kind: DevName, Module: m.name, Text: node, Table: "modules.devname"})
+			t.note(Problem{Kind: DevName, Module: m.name, Text: node})
 		default:
 			if out == nil {
 				out = []byte("# Device nodes to trigger on-demand module loading.\n")
@@ -206,7 +218,7 @@ func cutNumber(s string) (number, rest string, ok bool) {
 
 // builtins fills modules.builtin.bin from modules.builtin.
 func (b *builder) builtins(t *binTable) {
-	data, ok := b.open("modules.builtin", t.name)
+	data, ok := t.open("modules.builtin")
 	if !ok {
 		return
 	}
@@ -221,7 +233,7 @@ func (b *builder) builtins(t *binTable) {
 
 // builtinAliases fills modules.builtin.alias.bin from modules.builtin.modinfo.
 func (b *builder) builtinAliases(t *binTable) {
-	data, ok := b.open("modules.builtin.modinfo", t.name)
+	data, ok := t.open("modules.builtin.modinfo")
 	if !ok {
 		return
 	}
@@ -257,7 +269,7 @@ func appendWords(out []byte, x, y, z string) []byte {
 	return append(append(out, z...), '\n')
 }
 
-// binTable is a binary table that is being made.
+// binTable is a table that is being made, with its entries if it is a binary one.
 type binTable struct {
 	index.Builder
 	*builder
@@ -277,15 +289,22 @@ func (t *binTable) note(p Problem) {
 	t.problems = append(t.problems, numbered{p, t.Len()})
 }
 
-// reportAll reports the problems, and entries that are there twice, in the order in which they were met.
-func (t *binTable) reportAll() {
+// open returns a file that comes with the kernel, or notes that it is missing.
+func (t *binTable) open(name string) (data []byte, ok bool) {
+	data, problem := t.builder.open(name)
+	if problem.Err != nil {
+		t.note(problem)
+	}
+	return data, problem.Err == nil
+}
+
+// noteDuplicates notes entries that are there twice, each between what was noted before and after it was added.
+func (t *binTable) noteDuplicates() {
 	for _, d := range t.Duplicates() {
-		t.problems = append(t.problems, numbered{Problem{Kind: Duplicate, Symbol: d.Key, Text: d.Value, Table: t.name}, d.Number})
+		p := Problem{Kind: Duplicate, Symbol: d.Key, Text: d.Value, Table: t.name}
+		t.problems = append(t.problems, numbered{p, d.Number})
 	}
 	sort.SliceStable(t.problems, func(i, j int) bool { return t.problems[i].number < t.problems[j].number })
-	for _, p := range t.problems {
-		t.report(p.Problem)
-	}
 }
 
 // add adds an entry, or notes that it cannot be.
