@@ -52,7 +52,7 @@ func cutCompression(name string) (stem string, ok bool) {
 }
 
 // maxFolders bounds a search that links lead astray without leading it in a circle.
-const maxFolders = 1 << 17
+const maxFolders = 1 << 15
 
 // errManyFolders is the error of a tree of more than maxFolders.
 var errManyFolders = errors.New("too many folders")
@@ -126,6 +126,8 @@ type folder struct {
 	shown  string // as in problems
 	prefix string // what the paths of its modules begin with
 	up     *folder
+	linked bool        // it is below a link
+	info   fs.FileInfo // what the file system says of it, once asked
 }
 
 // folder searches a folder and those in it.
@@ -154,8 +156,8 @@ func (s *scanner) folder(f folder, entries []fs.DirEntry) error {
 		}
 		switch {
 		case mode.IsDir():
-			below := folder{file: file, shown: shown, prefix: f.prefix + name + "/", up: &f}
-			if info != nil && s.loops(&f, info) {
+			below := folder{file: file, shown: shown, prefix: f.prefix + name + "/", up: &f, linked: f.linked || info != nil, info: info}
+			if below.linked && s.loops(&below) {
 				s.report(Problem{Kind: Loop, Path: shown})
 				continue
 			}
@@ -178,12 +180,21 @@ func (s *scanner) folder(f folder, entries []fs.DirEntry) error {
 	return nil
 }
 
-// loops reports whether the folder that a link in f leads to is f or one that f is in.
-func (s *scanner) loops(f *folder, target fs.FileInfo) bool {
-	for ; f != nil; f = f.up {
-		if info, err := fs.Stat(s.FS, f.file); err == nil && os.SameFile(info, target) {
+// loops reports whether f is a folder that it is in: only below a link can that be.
+func (s *scanner) loops(f *folder) bool {
+	target := s.stat(f)
+	for up := f.up; up != nil && target != nil; up = up.up {
+		if info := s.stat(up); info != nil && os.SameFile(info, target) {
 			return true
 		}
 	}
 	return false
+}
+
+// stat returns what the file system says of a folder, or nil.
+func (s *scanner) stat(f *folder) fs.FileInfo {
+	if f.info == nil {
+		f.info, _ = fs.Stat(s.FS, f.file)
+	}
+	return f.info
 }
