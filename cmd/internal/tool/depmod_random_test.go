@@ -58,16 +58,16 @@ func TestDepmodRandom(t *testing.T) {
 }
 
 // limited is a buffer that takes no more than a few megabytes.
-type limited struct{ *bytes.Buffer }
+type limited struct{ buf *bytes.Buffer }
 
 var errLimit = errors.New("too much output")
 
 // Write appends to the buffer.
 func (l *limited) Write(data []byte) (int, error) {
-	if l.Len() > 8<<20 {
+	if l.buf.Len() > 8<<20 {
 		return 0, errLimit
 	}
-	return l.Buffer.Write(data)
+	return l.buf.Write(data)
 }
 
 // depmodTree is a tree of modules and a command line.
@@ -386,6 +386,10 @@ var statMessage = regexp.MustCompile(`(?m)^depmod: ERROR: (?:fstatat\(\d+, |coul
 
 func (c *depmodTree) compare(t *testing.T, got, want depmodResult) {
 	t.Helper()
+	if want.status < 0 || want.status > 1 || strings.Contains(want.stderr, "No memory to report cycles") {
+		t.Logf("kmod has crashed: %.200s", want.stderr)
+		return
+	}
 	for _, r := range []*depmodResult{&got, &want} {
 		r.stderr = statMessage.ReplaceAllString(r.stderr, "cannot stat $1")
 	}
@@ -394,10 +398,6 @@ func (c *depmodTree) compare(t *testing.T, got, want depmodResult) {
 			t.Logf("depmod %s", strings.Join(c.args, " "))
 		}
 	}()
-	if want.status < 0 || want.status > 1 {
-		t.Logf("kmod has crashed: %s", want.stderr)
-		return
-	}
 	cycle := regexp.MustCompile(`(?m)^depmod: ERROR: Cycle detected: .*\n`)
 	if cycle.MatchString(want.stderr) {
 		// There are many ways to name the circles; how many modules are in them is a fact.

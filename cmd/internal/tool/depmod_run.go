@@ -38,12 +38,15 @@ func (r *depmodRun) run(ctx context.Context) int {
 	if !r.folders(options) {
 		return 1
 	}
+	if r.quick && r.show {
+		return 0 // as kmod, which has nothing to show then
+	}
 	if r.quick {
 		outdated, err := depmod.Outdated(ctx, options)
 		if err != nil && errors.Is(err, fs.ErrNotExist) {
 			r.log.error("could not fstatat(%s, modules.dep): %s", r.dir, strerror(err))
 		}
-		if !outdated || r.show {
+		if !outdated {
 			return 0
 		}
 	}
