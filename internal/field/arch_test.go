@@ -48,7 +48,7 @@ func TestArchitectures(t *testing.T) {
 				}
 			}
 			image := filepath.Join(dir, "image")
-			build := exec.Command(host, "build", "-o", image, "--root", tree, "-k", release, "--tables=all",
+			build := exec.Command(host, "build", "-o", image, "--root", tree, "-k", release, "--tables=all", "--file", filepath.Join(tree, "boot/vmlinuz")+":/boot/vmlinuz-"+release,
 				"--program", filepath.Join(dir, "gomodprobe"), "--init", filepath.Join(dir, "init"),
 				"--add", "ext4", "--add", "loop", "--add", "squashfs")
 			build.Args[0] = "goinitramfs"
