@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/vmtest"
 )
 
@@ -49,6 +50,12 @@ func TestDebianGuest(t *testing.T) {
 	}
 	r.write(t, "srv/guest.sh", script, 0o755)
 	container(t, filepath.Join(r.upper, "srv/container"))
+	other, release := kmodtest.Corpus(t, "6.1-prev")
+	nbd, err := os.ReadFile(filepath.Join(other, "lib/modules", release, "kernel/drivers/block/nbd.ko"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write(t, "root/nbd.ko", nbd, 0o644)
 	V := r.release(t)
 	r.run(t, `mkdir -p /srv/container/proc /srv/container/sys
 systemctl enable -q field.service
@@ -78,7 +85,11 @@ update-initramfs -c -k `+V+` >/dev/null`)
 	if _, err := m.Boot(ctx); err != nil {
 		t.Errorf("%v\n%s", err, tail(console.String()))
 	}
-	checks(t, results.String(), console.String())
+	text := strings.ReplaceAll(results.String(), "\r\n", "\n")
+	before, after, _ := strings.Cut(text, "transcript: begin\n")
+	transcript, after, _ := strings.Cut(after, "transcript: end\n")
+	t.Log("on the live system:\n" + transcript)
+	checks(t, before+after, console.String())
 	proved(t, "a Debian 12 guest boots with our modprobe in its image; systemd, the kernel's own calls, and containers with nothing but the program get what they need")
 }
 

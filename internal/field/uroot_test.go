@@ -97,6 +97,7 @@ check 'modprobe -abq, aliases' 'modprobe -abq fs-squashfs && grep "^squashfs " /
 check 'modprobe -r' 'modprobe -rv squashfs ip_vs || exit 1; [ ! -d /sys/module/squashfs ] && [ ! -d /sys/module/ip_vs ]'
 check 'the kernel itself starts modprobe' '! grep "^squashfs " /proc/modules; mount -t squashfs /dev/loop0 /tmp; grep "^squashfs " /proc/modules'
 check 'modinfo, lsmod, rmmod, insmod' 'modinfo -F license squashfs | grep GPL && lsmod | grep squashfs && rmmod squashfs && insmod $(modinfo -n squashfs)'
+check 'a program of its own with package modprobe' '[ ! -d /sys/module/ip_vs ] && initmodules ip_vs && [ -d /sys/module/ip_vs ]'
 check 'modprobe --show-depends' 'modprobe -D ip_vs | grep nf_conntrack.ko'
 echo 'guest: done'
 shutdown
@@ -125,6 +126,7 @@ func TestUroot(t *testing.T) {
 		args = append(args, "-files", fmt.Sprintf("%s/%s/%s:%[2]s/%[3]s", tree, modules, file))
 	}
 	args = append(args, core("init", "gosh", "cat", "grep", "mount", "echo", "shutdown")...)
+	args = append(args, filepath.Join(u.self, "testdata/examples/initmodules"))
 	image := u.image(t, "test", append(args, u.ours()...)...)
 	var console bytes.Buffer
 	m := vmtest.Machine{Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Append: "loglevel=3", Console: &console}
@@ -135,7 +137,7 @@ func TestUroot(t *testing.T) {
 	}
 	text := strings.ReplaceAll(console.String(), "\r\n", "\n")
 	checks(t, text, text)
-	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel")
+	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel; testdata/examples/initmodules does it as a library")
 }
 
 // closure returns the files of modules and of what they need.
@@ -155,4 +157,34 @@ func closure(t *testing.T, dir string, names ...string) []string {
 		}
 	}
 	return files
+}
+
+// TestUrootSizes builds images with and without our commands and says what they add.
+func TestUrootSizes(t *testing.T) {
+	field(t, "xz")
+	u := newUroot(t)
+	size := func(name string, args []string) (plain, xz int64) {
+		image := u.image(t, name, append([]string{"-initcmd=init", "-defaultsh=gosh"}, args...)...)
+		out, err := exec.Command("sh", "-c", `xz -9 --check=crc32 -T1 -c "$1" | wc -c`, "sh", image).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(string(out), &xz); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%-40s %9d bytes, xz %9d", name, info.Size(), xz)
+		return info.Size(), xz
+	}
+	p0, x0 := size("init and gosh", core("init", "gosh"))
+	size("with u-root's insmod, lsmod, rmmod, modprobe", append(core("init", "gosh", "insmod", "lsmod", "rmmod"), "./u-root/cmds/exp/modprobe"))
+	p1, x1 := size("with ours", append(core("init", "gosh"), u.ours()...))
+	q0, y0 := size("all of core", core("*"))
+	q1, y1 := size("core, ours for insmod, lsmod, rmmod", append([]string{
+		"./u-root/cmds/core/*", "-./u-root/cmds/core/insmod", "-./u-root/cmds/core/lsmod", "-./u-root/cmds/core/rmmod",
+	}, u.ours()...))
+	proved(t, "our six commands add %d bytes to a small image (xz: %d), %d to core (xz: %d)", p1-p0, x1-x0, q1-q0, y1-y0)
 }
