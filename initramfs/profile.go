@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
+
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // Profile is what a machine needs modules for. It is made on the machine, and used there or elsewhere.
@@ -18,31 +19,11 @@ type Profile struct {
 	Modules []string
 }
 
-// modaliasDirs are the places of sysfs where modaliases are: in DIR/*/modalias, and for a DIR that ends in bus in
-// DIR/*/devices/*/modalias.
-var modaliasDirs = [...]string{"sys/bus", "sys/class/input", "sys/class/dmi", "sys/devices/system"}
-
 // ReadProfile describes the machine whose sysfs and procfs are in fsys.
 func ReadProfile(fsys fs.FS) (*Profile, error) {
 	p := new(Profile)
-	for _, dir := range modaliasDirs {
-		names, err := fs.ReadDir(fsys, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		for _, n := range names {
-			top := path.Join(dir, n.Name())
-			if dir != "sys/bus" {
-				p.device(fsys, top)
-				continue
-			}
-			devices, _ := fs.ReadDir(fsys, top+"/devices") // a bus may have none
-			for _, d := range devices {
-				p.device(fsys, top+"/devices/"+d.Name())
-			}
-		}
+	for _, d := range modprobe.Devices(fsys) {
+		p.Aliases = append(p.Aliases, d.Alias)
 	}
 	data, err := fs.ReadFile(fsys, "proc/modules")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -55,14 +36,6 @@ func ReadProfile(fsys fs.FS) (*Profile, error) {
 	}
 	p.sort()
 	return p, nil
-}
-
-// device adds the modalias of a device, if it has one.
-func (p *Profile) device(fsys fs.FS, dir string) {
-	data, err := fs.ReadFile(fsys, dir+"/modalias")
-	if text := strings.TrimSpace(string(data)); err == nil && text != "" {
-		p.Aliases = append(p.Aliases, text)
-	}
 }
 
 func (p *Profile) sort() {

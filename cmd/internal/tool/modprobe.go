@@ -27,6 +27,11 @@ const (
 	optImage
 	optSymvers
 	optAllKernels
+	optColdplug
+	optUntil
+	optTimeout
+	optSettle
+	optChart
 )
 
 // modprobeOptions are kmod 34.2's, in its order, which shows in its list of possibilities; the Exact ones are names
@@ -71,6 +76,12 @@ func modprobeOptions() []getopt.Option {
 		{Long: "image", Arg: getopt.Required, ID: optImage, Exact: true},
 		{Long: "symvers", Arg: getopt.Required, ID: optSymvers, Exact: true},
 		{Long: "all-kernels", ID: optAllKernels, Exact: true},
+		{Long: "coldplug", ID: optColdplug, Exact: true},
+		{Long: "until", Arg: getopt.Required, ID: optUntil, Exact: true},
+		{Long: "timeout", Arg: getopt.Required, ID: optTimeout, Exact: true},
+		{Long: "settle", Arg: getopt.Required, ID: optSettle, Exact: true},
+		{Long: "chart", Arg: getopt.Required, ID: optChart, Exact: true},
+		{Short: 'j', Arg: getopt.Required, ID: 'j'},
 	}
 }
 
@@ -81,6 +92,7 @@ const modprobeUsage = `Usage:
 	modprobe [options] -c
 	modprobe [options] --show-modversions FILE
 	modprobe --check [options] NAME|FILE...
+	modprobe --coldplug [options]
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
 
@@ -97,6 +109,7 @@ What to do:
 	    --show-exports          print the symbols a module exports, with their versions
 	    --check                 say what the kernel would say to the modules, without loading them;
 	                            exit status 0: they load, 1: one fails, 2: not known
+	    --coldplug              load the drivers of all devices that are there or appear
 	-n, --dry-run               do nothing; with -v print what would be done
 	    --show                  the same
 How to do it:
@@ -119,11 +132,18 @@ Where to look:
 	    --image=FILE            with --check: the boot image of the kernel
 	    --symvers=FILE          with --check: take what the kernel exports from this Module.symvers
 	    --all-kernels           with --check: compare with every installed kernel
+How long, with --coldplug:
+	    --until=DEVICE          until /dev/DEVICE is there, or with module:NAME until NAME is loaded;
+	                            can be given several times
+	    --settle=TIME           else until nothing has happened for TIME; default: 250ms
+	    --timeout=TIME          but not longer than TIME, such as 10s
+	-j NUMBER                   load at most NUMBER modules at a time
 What to say:
 	-v, --verbose               print what is done; twice: why, too
 	-q, --quiet                 print no messages
 	-s, --syslog                send messages to the system's log
-	    --json                  with -c, -D, -n, -R or --check: print JSON
+	    --json                  with -c, -D, -n, -R, --check or --coldplug: print JSON
+	    --chart=FILE            with --coldplug: draw what was loaded when into FILE, an SVG
 	-V, --version               print the version
 	-h, --help                  print this text
 `
@@ -152,6 +172,7 @@ type modprobeRun struct {
 	check      modprobe.CheckOptions
 	allKernels bool
 	forcer     *forcer  // made at the first module that is forced in
+	cold       coldArgs // --coldplug
 	environ    []string // what commands get in MODPROBE_OPTIONS
 }
 
@@ -163,7 +184,11 @@ func Modprobe(env *Env) int {
 	if done {
 		return status
 	}
-	if len(operands) == 0 && !r.config {
+	if r.cold.used && !r.cold.on {
+		r.error("--until, --timeout, --settle, -j and --chart go with --coldplug")
+		return 1
+	}
+	if len(operands) == 0 && !r.config && !r.cold.on {
 		r.error("missing parameters. See -h.")
 		return 1
 	}
@@ -171,7 +196,11 @@ func Modprobe(env *Env) int {
 		r.fail("", err)
 		return 1
 	}
-	status = r.do(operands)
+	if r.cold.on {
+		status = r.coldplug(operands)
+	} else {
+		status = r.do(operands)
+	}
 	if err := r.out.Flush(); err != nil && status == 0 {
 		r.error("could not write: %s", strerror(err))
 		status = 1
@@ -276,6 +305,8 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.check.Symvers = value
 	case optAllKernels:
 		r.allKernels = true
+	default:
+		return r.coldOption(id, value)
 	}
 	return true
 }

@@ -1,0 +1,224 @@
+package tool
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/jsonw"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// coldArgs are the options of modprobe --coldplug.
+type coldArgs struct {
+	on    bool
+	used  bool // one of the options that go with it
+	o     modprobe.ColdplugOptions
+	chart string
+}
+
+// coldOption applies an option of --coldplug; it reports false after an error message.
+func (r *modprobeRun) coldOption(id int, value string) bool {
+	var err error
+	r.cold.used = true
+	switch c := &r.cold; id {
+	case optColdplug:
+		c.on = true
+	case optUntil:
+		c.o.Until = append(c.o.Until, value)
+	case optTimeout:
+		c.o.Timeout, err = duration(value)
+	case optSettle:
+		c.o.Settle, err = duration(value)
+	case optChart:
+		c.chart = value
+	case 'j':
+		if c.o.Workers, err = strconv.Atoi(value); err != nil || c.o.Workers < 1 {
+			r.error("-j %s: it must be a number of modules, at least 1", value)
+			return false
+		}
+	}
+	if err != nil {
+		r.error("%v", err)
+		return false
+	}
+	return true
+}
+
+// duration reads a time such as 250ms, 10s or 10, which are seconds.
+func duration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		d, err = time.ParseDuration(text + "s")
+	}
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not a time such as 250ms or 10s", text)
+	}
+	return d, nil
+}
+
+// coldplug runs modprobe --coldplug. The status is 1 if what was waited for did not appear.
+func (r *modprobeRun) coldplug(operands []string) int {
+	if len(operands) > 0 {
+		r.error("--coldplug takes no operands, but there is %q", operands[0])
+		return 1
+	}
+	r.cold.o.DryRun = r.dryRun
+	report, err := r.p.Coldplug(context.Background(), &r.cold.o)
+	if err != nil {
+		r.error("%v", err)
+		return 1
+	}
+	switch {
+	case r.json:
+		coldJSON(r.out, report)
+	case r.dryRun:
+		for _, m := range report.Modules {
+			if m.Err == nil {
+				fmt.Fprintf(r.out, "insmod %s %s\n", m.Path, m.Params)
+			}
+		}
+	}
+	if r.cold.chart != "" {
+		if err := saveFile(r.env, r.cold.chart, coldChart(report)); err != nil {
+			r.error("%v", err)
+			return 1
+		}
+	}
+	return r.coldStatus(report)
+}
+
+// coldStatus says what went wrong. A driver that finds that a device is not its own is nothing of the kind, so failures
+// show only with -v or if something is missing in the end.
+func (r *modprobeRun) coldStatus(report *modprobe.ColdplugReport) int {
+	missing := len(report.Waiting) > 0 && !r.dryRun
+	if !missing && !report.TimedOut && r.verbose <= levelWarning {
+		return 0
+	}
+	for _, m := range report.Modules {
+		if m.Err != nil {
+			r.warning("%v", m.Err)
+		}
+	}
+	for _, d := range report.Deferred {
+		r.warning("the driver of %s waits for another device", d)
+	}
+	if !missing && !report.TimedOut {
+		return 0
+	}
+	for _, a := range report.Unmatched {
+		r.warning("no module for %s", a)
+	}
+	for _, w := range report.Waiting {
+		r.error("%s did not appear within %v", w, report.Took.Round(time.Millisecond))
+	}
+	if !missing {
+		r.error("not done within %v", report.Took.Round(time.Millisecond))
+	}
+	return 1
+}
+
+// coldJSON prints the report. Times are milliseconds since the beginning.
+func coldJSON(out io.Writer, report *modprobe.ColdplugReport) {
+	var w jsonw.Writer
+	list := func(key string, values []string) {
+		w.Key(key)
+		w.BeginArray()
+		for _, v := range values {
+			w.String(v)
+		}
+		w.EndArray()
+	}
+	ms := func(key string, d time.Duration) {
+		w.Key(key)
+		w.Int(d.Milliseconds())
+	}
+	w.BeginObject()
+	w.Key("devices")
+	w.Int(int64(report.Devices))
+	ms("took_ms", report.Took)
+	w.Key("timed_out")
+	w.Bool(report.TimedOut)
+	list("waiting", report.Waiting)
+	list("unmatched", report.Unmatched)
+	list("deferred", report.Deferred)
+	w.Key("modules")
+	w.BeginArray()
+	for _, m := range report.Modules {
+		w.BeginObject()
+		for _, f := range [...][2]string{
+			{"name", m.Name}, {"path", m.Path}, {"params", m.Params}, {"device", m.Device}, {"alias", m.Alias}, {"by", m.By},
+		} {
+			if f[1] != "" {
+				w.Key(f[0])
+				w.String(f[1])
+			}
+		}
+		ms("asked_ms", m.Asked)
+		ms("ready_ms", m.Ready)
+		ms("start_ms", m.Start)
+		ms("end_ms", m.End)
+		if m.Err != nil {
+			w.Key("error")
+			w.String(m.Err.Error())
+		}
+		w.EndObject()
+	}
+	w.EndArray()
+	w.EndObject()
+	w.Newline()
+	out.Write(w.Bytes())
+}
+
+// xmlText makes text fit for XML.
+func xmlText(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(strings.ToValidUTF8(s, "?"))
+}
+
+// coldChart draws a bar for each module, from when it was asked for: waiting for what it needs, waiting for a worker, in
+// the kernel.
+func coldChart(report *modprobe.ColdplugReport) []byte {
+	const left, width, row = 220, 900, 16
+	total := max(report.Took, time.Millisecond)
+	x := func(d time.Duration) float64 { return left + width*float64(d)/float64(total) }
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n",
+		left+width+20, row*(len(report.Modules)+3))
+	fmt.Fprintf(&b, `<text x="4" y="12">%d modules for %d devices in %d ms</text>`+"\n", len(report.Modules), report.Devices, total.Milliseconds())
+	for i, key := range [...][2]string{{"#ccd", "waits for what it needs"}, {"#fc6", "waits for its turn"}, {"#4a8", "in the kernel"}, {"#d44", "failed"}} {
+		fmt.Fprintf(&b, `<rect x="%d" y="2" width="12" height="12" fill="%s"/><text x="%d" y="12">%s</text>`+"\n",
+			left+170*i+60, key[0], left+170*i+76, key[1])
+	}
+	for i := range 11 {
+		d := total * time.Duration(i) / 10
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d" fill="#888">%d</text><path d="M%.1f %dV%d" stroke="#eee"/>`+"\n",
+			x(d), 2*row-4, d.Milliseconds(), x(d), 2*row, row*(len(report.Modules)+2))
+	}
+	for i, m := range report.Modules {
+		y := row * (i + 2)
+		fill := "#4a8"
+		why := "for " + m.Device + " (" + m.Alias + ")"
+		if m.By != "" {
+			why = "needed by " + m.By
+		}
+		if m.Err != nil {
+			fill, why = "#d44", why+": "+m.Err.Error()
+		}
+		fmt.Fprintf(&b, `<g><title>%s %s</title><text x="%d" y="%d" text-anchor="end">%s</text>`,
+			xmlText(m.Name), xmlText(why), left-6, y+12, xmlText(m.Name))
+		for _, bar := range [...]struct {
+			from, to time.Duration
+			fill     string
+		}{{m.Asked, m.Ready, "#ccd"}, {m.Ready, m.Start, "#fc6"}, {m.Start, m.End, fill}} {
+			if bar.to > bar.from {
+				fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`, x(bar.from), y+2, max(x(bar.to)-x(bar.from), 1), row-4, bar.fill)
+			}
+		}
+		b.WriteString("</g>\n")
+	}
+	b.WriteString("</svg>\n")
+	return []byte(b.String())
+}

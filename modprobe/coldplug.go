@@ -1,0 +1,357 @@
+package modprobe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+)
+
+// ColdplugOptions say how long to look for devices and how hard. The zero value loads the drivers of all devices and
+// ends when nothing new has appeared for a while.
+type ColdplugOptions struct {
+	// Until names what is waited for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there, nothing
+	// new is begun. Without it Coldplug ends when nothing has happened for Settle.
+	Until []string
+	// Settle is how long nothing must happen. Default: 250 ms.
+	Settle time.Duration
+	// Timeout ends everything; Report.TimedOut tells. Default: none with an empty Until, else 3 minutes.
+	Timeout time.Duration
+	// Workers is how many modules are loaded at a time. Default: twice the processors, at least 4. More of them
+	// wait for each other in the kernel.
+	Workers int
+	// DryRun loads nothing and only looks once: the report has the modules in an order in which they could be loaded.
+	DryRun bool
+	// Uevents tells of devices that appear. Default: the kernel, where it can; else what is there at the beginning and
+	// at the end of each quiet period is all that is seen.
+	Uevents Uevents
+}
+
+// Uevents is a source of news about devices. Package modprobe has one that listens to the kernel.
+type Uevents interface {
+	// Next waits for the next uevent. ErrUeventsLost means that some are lost and the next will come.
+	Next() (Uevent, error)
+	// Close ends a Next that waits.
+	Close() error
+}
+
+// ErrUeventsLost is that the kernel had more uevents than there was room for.
+var ErrUeventsLost = errors.New("uevents were lost")
+
+// Uevent is what the kernel says when a device appears or changes.
+type Uevent struct {
+	// Action is add, remove, change, bind, …
+	Action string
+	// Device is its path below /sys, with a leading slash.
+	Device string
+	// Alias is its modalias, empty if it has none.
+	Alias string
+}
+
+// ColdplugReport is what Coldplug did.
+type ColdplugReport struct {
+	// Modules in the order in which they were asked for.
+	Modules []ColdplugModule
+	// Unmatched are modaliases of devices that no module is for, sorted.
+	Unmatched []string
+	// Waiting is what of ColdplugOptions.Until did not appear.
+	Waiting []string
+	// Deferred are devices whose driver waits for another device, as the kernel tells at the end in debugfs; often
+	// empty because debugfs is not mounted.
+	Deferred []string
+	// Devices is how many devices with a modalias were seen.
+	Devices int
+	// Took is the time from the beginning to the end.
+	Took time.Duration
+	// TimedOut tells that it was ended by Timeout.
+	TimedOut bool
+}
+
+// ColdplugModule is one module in a ColdplugReport. Times are since the beginning of Coldplug.
+type ColdplugModule struct {
+	// Name of the module.
+	Name string
+	// Path of its file.
+	Path string
+	// Params it got.
+	Params string
+	// Device that asked for it, below /sys, and its Alias; empty for one that another module needs.
+	Device string
+	// Alias of the device.
+	Alias string
+	// By is the module that needs it; empty for one that a device asks for.
+	By string
+	// Asked is when it was asked for.
+	Asked time.Duration
+	// Ready is when all it needs was there.
+	Ready time.Duration
+	// Start and End are when it was handed to the kernel, and when the kernel was done with it.
+	Start, End time.Duration
+	// Err is why it was not loaded: nil, an *Error, or that of what it needs.
+	Err error
+}
+
+// Coldplug loads the drivers of all devices that are there or appear, several at a time, each module once, after what
+// it depends on and between its softdeps. Blacklist, forbid, parameters and install commands count as for an alias. A
+// module that fails is in the report and no error; the error is that of ctx or of the options.
+func (p *Prober) Coldplug(ctx context.Context, o *ColdplugOptions) (*ColdplugReport, error) {
+	if o == nil {
+		o = new(ColdplugOptions)
+	}
+	for _, u := range o.Until {
+		if name := strings.TrimPrefix(u, "module:"); name == "" || strings.Contains(name, "=") {
+			return nil, fmt.Errorf("cannot wait for %q: there are device names and module:NAME", u)
+		}
+	}
+	c := newColdplug(p, o)
+	defer c.close()
+	err := c.run(ctx)
+	c.finish()
+	return &c.report, err
+}
+
+// coldplug is one run. All but the workers is done by the goroutine that calls run.
+type coldplug struct {
+	p      *Prober
+	o      ColdplugOptions
+	begin  time.Time
+	search *search
+	seen   map[string]bool // aliases looked up
+	jobs   map[string]*job // by module
+	order  []*job
+	ready  []*job
+	active int           // jobs that workers have
+	work   chan *job     // to the workers
+	done   chan result   // from the workers
+	quit   chan struct{} // closed at the end
+	events chan Uevent
+	lost   chan struct{}
+	report ColdplugReport
+}
+
+func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
+	c := &coldplug{
+		p: p, o: *o, begin: time.Now(), search: newSearch(p),
+		seen: make(map[string]bool), jobs: make(map[string]*job),
+		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64), lost: make(chan struct{}, 1),
+	}
+	if c.o.Settle <= 0 {
+		c.o.Settle = 250 * time.Millisecond
+	}
+	if c.o.Timeout <= 0 && len(o.Until) > 0 {
+		c.o.Timeout = 3 * time.Minute
+	}
+	if c.o.Workers <= 0 {
+		c.o.Workers = max(4, 2*runtime.GOMAXPROCS(0))
+	}
+	c.work = make(chan *job, c.o.Workers)
+	return c
+}
+
+func (c *coldplug) since() time.Duration { return time.Since(c.begin) }
+
+// run looks for devices and loads modules until the end.
+func (c *coldplug) run(ctx context.Context) error {
+	if c.o.DryRun {
+		c.scan()
+		c.pretend()
+		return ctx.Err()
+	}
+	c.listen() // before the scan, so that nothing falls between
+	for range c.o.Workers {
+		go c.worker(ctx)
+	}
+	c.scan()
+	var deadline <-chan time.Time
+	if c.o.Timeout > 0 {
+		t := time.NewTimer(c.o.Timeout)
+		defer t.Stop()
+		deadline = t.C
+	}
+	quiet := time.NewTimer(c.o.Settle)
+	defer quiet.Stop()
+	for {
+		if len(c.o.Until) > 0 && len(c.waiting()) == 0 {
+			return c.drain(ctx)
+		}
+		for len(c.ready) > 0 && c.active < c.o.Workers {
+			j := c.ready[0]
+			c.ready = c.ready[1:]
+			c.active++
+			c.work <- j
+		}
+		select {
+		case r := <-c.done:
+			c.completed(r)
+			quiet.Reset(c.o.Settle)
+		case e := <-c.events:
+			if c.event(e) {
+				quiet.Reset(c.o.Settle)
+			}
+		case <-c.lost:
+			c.scan()
+			quiet.Reset(c.o.Settle)
+		case <-quiet.C:
+			quiet.Reset(c.o.Settle)
+			if c.active > 0 {
+				break
+			}
+			before := len(c.order)
+			c.scan() // what no uevent has told
+			if len(c.order) == before && len(c.o.Until) == 0 {
+				return nil
+			}
+		case <-deadline:
+			c.report.TimedOut = true
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// drain waits for what the workers have, so that no module is half loaded when Coldplug returns.
+func (c *coldplug) drain(ctx context.Context) error {
+	for c.active > 0 {
+		select {
+		case r := <-c.done:
+			c.completed(r)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// event handles one uevent; it reports whether it matters.
+func (c *coldplug) event(e Uevent) bool {
+	if e.Action != "add" && e.Action != "change" && e.Action != "bind" {
+		return false
+	}
+	if e.Alias != "" {
+		c.device(alias.Device{Path: "sys" + e.Device, Alias: e.Alias})
+	}
+	return true
+}
+
+// listen begins to pass on uevents.
+func (c *coldplug) listen() {
+	if c.o.Uevents == nil {
+		u, err := ListenUevents()
+		if err != nil {
+			c.p.report(fmt.Errorf("no news about devices, so they are looked for again and again: %w", err))
+			return
+		}
+		c.o.Uevents = u
+	}
+	go func(u Uevents) {
+		for {
+			e, err := u.Next()
+			switch {
+			case err == nil:
+				select {
+				case c.events <- e:
+				case <-c.quit:
+					return
+				}
+			case errors.Is(err, ErrUeventsLost):
+				select {
+				case c.lost <- struct{}{}:
+				default: // a scan is due already
+				}
+			default:
+				return
+			}
+		}
+	}(c.o.Uevents)
+}
+
+func (c *coldplug) close() {
+	close(c.quit)
+	if c.o.Uevents != nil {
+		c.o.Uevents.Close()
+	}
+}
+
+// scan looks at all devices there are.
+func (c *coldplug) scan() {
+	devices := Devices(c.p.fsys)
+	c.report.Devices = max(c.report.Devices, len(devices))
+	for _, d := range devices {
+		c.device(d)
+	}
+}
+
+// waiting returns what of Until is not there yet.
+func (c *coldplug) waiting() (missing []string) {
+	for _, u := range c.o.Until {
+		if name, ok := strings.CutPrefix(u, "module:"); ok {
+			if !c.p.state(alias.ModName(name)).inKernel() {
+				missing = append(missing, u)
+			}
+			continue
+		}
+		name := strings.TrimPrefix(u, "/dev/")
+		_, err := fs.Stat(c.p.fsys, path.Join("dev", name))
+		if err != nil {
+			_, err = fs.Stat(c.p.fsys, path.Join("sys/class/block", strings.ReplaceAll(name, "/", "!")))
+		}
+		if err != nil {
+			missing = append(missing, u)
+		}
+	}
+	return missing
+}
+
+// finish completes the report.
+func (c *coldplug) finish() {
+	r := &c.report
+	for _, j := range c.order {
+		r.Modules = append(r.Modules, j.ColdplugModule)
+	}
+	slices.Sort(r.Unmatched)
+	r.Waiting = c.waiting()
+	r.Took = c.since()
+	data, err := fs.ReadFile(c.p.fsys, "sys/kernel/debug/devices_deferred")
+	if err != nil {
+		return // debugfs is not mounted, or this kernel has no such list
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Fields(line); len(f) > 0 {
+			r.Deferred = append(r.Deferred, f[0])
+		}
+	}
+}
+
+// Devices returns the devices with a modalias of the machine whose /sys is in fsys. Unlike alias.Devices, which walks over
+// all of /sys/devices, it looks where devices that modules are for are listed: at the buses and some classes. That
+// takes a tenth of the time.
+func Devices(fsys fs.FS) (list []alias.Device) {
+	add := func(dir string) {
+		data, err := fs.ReadFile(fsys, dir+"/modalias")
+		if text := strings.TrimSpace(string(data)); err == nil && text != "" {
+			list = append(list, alias.Device{Path: dir, Alias: text})
+		}
+	}
+	each := func(dir string, visit func(string)) {
+		names, err := fs.ReadDir(fsys, dir)
+		if err != nil {
+			return // a kernel without such devices
+		}
+		for _, n := range names {
+			visit(dir + "/" + n.Name())
+		}
+	}
+	each("sys/bus", func(bus string) { each(bus+"/devices", add) })
+	each("sys/class/input", add)
+	each("sys/class/dmi", add)
+	add("sys/devices/system/cpu")
+	return list
+}

@@ -1,0 +1,194 @@
+package modprobe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+)
+
+// job is the loading of one module.
+type job struct {
+	ColdplugModule
+	step  Step
+	waits int    // jobs that have to end before
+	users []edge // jobs that wait for this one
+	after []*node
+	ended bool
+}
+
+// result is what a worker did for a job.
+type result struct {
+	j          *job
+	start, end time.Duration
+	err        error
+}
+
+// edge leads from a job to one that waits for it.
+type edge struct {
+	to   *job
+	hard bool // a failure is a failure of the other as well
+}
+
+// device asks for the modules of a device.
+func (c *coldplug) device(d alias.Device) {
+	if c.seen[d.Alias] {
+		return
+	}
+	c.seen[d.Alias] = true
+	nodes, err := c.search.find(d.Alias)
+	if err != nil {
+		c.report.Unmatched = append(c.report.Unmatched, d.Alias)
+		return
+	}
+	config := c.p.Config()
+	for _, n := range nodes {
+		if n.alias != "" && config.Blacklisted(n.name) {
+			c.p.report(&Error{Op: "insert", Module: n.name, Err: ErrBlacklisted})
+			continue
+		}
+		c.need(n, ColdplugModule{Device: d.Path, Alias: d.Alias})
+	}
+}
+
+// need returns the job for a module, a new one if nobody asked for it before, or nil if there is nothing to do.
+func (c *coldplug) need(n *node, why ColdplugModule) *job {
+	if j, ok := c.jobs[n.name]; ok {
+		return j
+	}
+	c.search.fill(n)
+	b := builder{search: c.search, o: new(PlanOptions)}
+	b.add(n, false)
+	if len(b.plan) == 0 || b.plan[0].Op == OpBuiltin {
+		c.jobs[n.name] = nil
+		return nil
+	}
+	j := &job{ColdplugModule: why, step: b.plan[0]}
+	j.step.Required = true
+	j.Name, j.Path, j.Params, j.Asked = n.name, n.path, j.step.Params, c.since()
+	c.jobs[n.name] = j
+	if rule := c.p.Config().Forbidden(n.name); rule != nil {
+		c.order = append(c.order, j)
+		c.end(j, &Error{Op: "insert", Module: n.name, Path: n.path, Err: ErrForbidden, Reason: rule.String()})
+		return j
+	}
+	by := ColdplugModule{By: n.name}
+	for _, d := range n.deps {
+		c.wait(j, c.need(d, by), true)
+	}
+	soft := c.p.Config().softdep(n.name)
+	for _, s := range c.search.softNodes(soft.Pre) {
+		c.wait(j, c.need(s, by), false)
+	}
+	j.after = c.search.softNodes(soft.Post)
+	c.order = append(c.order, j)
+	if j.waits == 0 && !j.ended {
+		c.start(j)
+	}
+	return j
+}
+
+// wait has j wait for another job, unless that would never end.
+func (c *coldplug) wait(j, other *job, hard bool) {
+	switch {
+	case other == nil || other == j || j.ended:
+	case other.ended:
+		if hard && other.Err != nil {
+			c.end(j, fmt.Errorf("it needs %s: %w", other.Name, other.Err))
+		}
+	case reaches(j, other, make(map[*job]bool)):
+		// A loop of softdeps, which kmod cuts as well. Hard dependencies have none.
+	default:
+		j.waits++
+		other.users = append(other.users, edge{j, hard})
+	}
+}
+
+// reaches reports whether to waits, perhaps by others, for from.
+func reaches(from, to *job, seen map[*job]bool) bool {
+	if from == to {
+		return true
+	}
+	if seen[from] {
+		return false
+	}
+	seen[from] = true
+	return slices.ContainsFunc(from.users, func(e edge) bool { return reaches(e.to, to, seen) })
+}
+
+// start puts a job in line for the workers.
+func (c *coldplug) start(j *job) {
+	j.Ready = c.since()
+	c.ready = append(c.ready, j)
+}
+
+// worker carries out jobs.
+func (c *coldplug) worker(ctx context.Context) {
+	for {
+		select {
+		case j := <-c.work:
+			r := result{j: j, start: c.since()}
+			r.err = c.p.Run(ctx, Plan{j.step})
+			r.end = c.since()
+			select {
+			case c.done <- r:
+			case <-c.quit:
+				return
+			}
+		case <-c.quit:
+			return
+		}
+	}
+}
+
+// completed takes a job back from a worker.
+func (c *coldplug) completed(r result) {
+	c.active--
+	j := r.j
+	j.Start, j.End = r.start, r.end
+	c.end(j, r.err)
+	if r.err != nil {
+		return
+	}
+	for _, n := range j.after {
+		c.need(n, ColdplugModule{By: j.Name})
+	}
+}
+
+// end marks a job as done and lets those go on that wait for it.
+func (c *coldplug) end(j *job, err error) {
+	if j.ended {
+		return
+	}
+	j.ended, j.Err = true, err
+	for _, e := range j.users {
+		if e.to.waits--; e.to.ended {
+			continue
+		}
+		if err != nil && e.hard {
+			c.end(e.to, fmt.Errorf("it needs %s: %w", j.Name, err))
+		} else if e.to.waits == 0 {
+			c.start(e.to)
+		}
+	}
+}
+
+// pretend ends all jobs as if the modules had been loaded, in an order in which they could be.
+func (c *coldplug) pretend() {
+	var order []*job
+	for len(c.ready) > 0 {
+		j := c.ready[0]
+		c.ready = c.ready[1:]
+		order = append(order, j)
+		c.active++
+		c.completed(result{j: j})
+	}
+	for _, j := range c.order {
+		if j.Err != nil {
+			order = append(order, j)
+		}
+	}
+	c.order = order
+}
