@@ -2,7 +2,7 @@
 # need.sh PROGRAM=PACKAGE...: makes sure that programs the tests use are here. As root on a machine with apt it
 # installs the packages of those that are not; otherwise it names them, and the tests that need them skip.
 set -eu
-missing= packages=
+missing='' packages=''
 for pair; do
 	command -v "${pair%%=*}" >/dev/null && continue
 	missing="$missing ${pair%%=*}"
