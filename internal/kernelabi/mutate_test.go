@@ -122,6 +122,11 @@ func (e *editor) section(b []byte, name string) []byte {
 	return nil
 }
 
+// name returns where the second letter of a section's name stands.
+func (e *editor) name(b []byte, name string) int {
+	return int(e.f.Section(".shstrtab").Offset) + int(binary.LittleEndian.Uint32(e.section(b, name))) + 1
+}
+
 func (e *editor) sections(key string) {
 	le := binary.LittleEndian
 	e.with("section 0 has a type", func(b []byte) { b[le.Uint64(b[40:])+4] = 1 })
@@ -140,7 +145,7 @@ func (e *editor) sections(key string) {
 	e.with(".symtab link outside", func(b []byte) { le.PutUint32(e.section(b, ".symtab")[40:], 999) })
 	for _, name := range []string{".modinfo", ".gnu.linkonce.this_module"} {
 		e.with(name+" not allocated", func(b []byte) { e.section(b, name)[8] &^= 2 })
-		e.with(name+" renamed", func(b []byte) { b[e.at(b, "\x00"+name+"\x00")+2] = 'x' })
+		e.with(name+" renamed", func(b []byte) { b[e.name(b, name)] = 'x' })
 	}
 	for _, d := range []int64{-64, 64} {
 		e.with(fmt.Sprintf("struct module %+d bytes", d), func(b []byte) {
@@ -205,7 +210,7 @@ func (e *editor) versions() {
 	}
 	e.with("__versions empty", func(b []byte) { binary.LittleEndian.PutUint64(e.section(b, "__versions")[32:], 0) })
 	e.with("__versions not allocated", func(b []byte) { e.section(b, "__versions")[8] &^= 2 })
-	e.with("__versions renamed", func(b []byte) { b[e.at(b, "\x00__versions\x00")+1] = 'x' })
+	e.with("__versions renamed", func(b []byte) { b[e.name(b, "__versions")] = 'x' })
 	e.with("all CRCs wrong", func(b []byte) {
 		for i := 0; i < len(data); i += 64 {
 			b[int(s.Offset)+i] ^= 1
