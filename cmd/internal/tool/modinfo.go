@@ -26,6 +26,8 @@ Options:
 	    --symbols               with --json, also exports, imports and versions
 	    --exports               show the symbols modules offer: CRC, name, GPL, namespace
 	    --imports               show the symbols modules need: CRC, name, who offers it, weak
+	    --diff                  compare two modules: version magic, versions, parameters, needs
+	    --dump-symvers          show what modules export as lines of a Module.symvers
 	-V, --version               show the version
 	-h, --help                  show this text
 `
@@ -36,6 +38,8 @@ const (
 	modinfoSymbols
 	modinfoExports
 	modinfoImports
+	modinfoDiff
+	modinfoSymvers
 )
 
 var modinfoOptions = []getopt.Option{
@@ -55,6 +59,8 @@ var modinfoOptions = []getopt.Option{
 	{Long: "symbols", ID: modinfoSymbols, Exact: true},
 	{Long: "exports", ID: modinfoExports, Exact: true},
 	{Long: "imports", ID: modinfoImports, Exact: true},
+	{Long: "diff", ID: modinfoDiff, Exact: true},
+	{Long: "dump-symvers", ID: modinfoSymvers, Exact: true},
 }
 
 // modinfoField is the field that has an option of its own.
@@ -99,6 +105,9 @@ func Modinfo(env *Env) int {
 		log.error("%v", err)
 		return 1
 	}
+	if args.view == modinfoDiff || args.view == modinfoSymvers {
+		return runModinfoFiles(env, log, args)
+	}
 	return runModinfo(env, log, args)
 }
 
@@ -128,9 +137,9 @@ func parseModinfo(env *Env) (args *modinfoArgs, status int, err error) {
 			args.release = value
 		case 'b':
 			args.basedir = value
-		case modinfoJSON, modinfoExports, modinfoImports:
+		case modinfoJSON, modinfoExports, modinfoImports, modinfoDiff, modinfoSymvers:
 			if args.view != 0 && args.view != o.ID {
-				return nil, 1, errors.New("only one of --json, --exports and --imports can be given (for both kinds of symbols: --json --symbols)")
+				return nil, 1, errors.New("only one of --json, --exports, --imports, --diff and --dump-symvers can be given (for both kinds of symbols: --json --symbols)")
 			}
 			args.view = o.ID
 		case modinfoSymbols:
@@ -153,7 +162,7 @@ func (a *modinfoArgs) check() error {
 	case len(a.operands) == 0:
 		return errors.New("missing module or filename.")
 	case a.view != 0 && a.oneField:
-		return errors.New("a single field cannot be combined with --json, --exports or --imports")
+		return errors.New("a single field cannot be combined with --json, --exports, --imports, --diff or --dump-symvers")
 	case a.symbols && a.view != modinfoJSON:
 		return errors.New("--symbols goes with --json")
 	}

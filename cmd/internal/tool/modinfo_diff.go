@@ -1,0 +1,215 @@
+package tool
+
+import (
+	"bufio"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+)
+
+// readModules reads the modules of all operands as the kernel sees them. Messages have been shown if ok is false.
+func (f *modinfoFinder) readModules(log *logger, operands []string) (list []*kernelabi.Module, ok bool) {
+	ok = true
+	for _, operand := range operands {
+		for _, t := range f.find(operand) {
+			switch {
+			case t.failure != "":
+				log.error("%s", t.failure)
+				ok = false
+				continue
+			case t.path == "":
+				log.error("%s is a part of the kernel: it has no file", t.name)
+				ok = false
+				continue
+			}
+			name, err := fsName(f.env.FS, t.path)
+			var image []byte
+			if err == nil {
+				image, _, err = compress.ReadFile(f.env.FS, name, nil, 0)
+			}
+			var m *kernelabi.Module
+			if err == nil {
+				m = kernelabi.ReadModule(path.Clean(t.path), image)
+				err = m.Err()
+			}
+			if err != nil {
+				log.error("could not read %s: %s", t.path, strerror(err))
+				ok = false
+				continue
+			}
+			list = append(list, m)
+		}
+	}
+	return list, ok
+}
+
+// runModinfoFiles is modinfo --diff and --dump-symvers.
+func runModinfoFiles(env *Env, log *logger, args *modinfoArgs) int {
+	finder, err := newModinfoFinder(env, args, func(err error) { log.hint("%v", err) })
+	if err != nil {
+		log.error("%v", err)
+		return 1
+	}
+	list, ok := finder.readModules(log, args.operands)
+	status := 0
+	if !ok {
+		status = 1
+	}
+	out := bufio.NewWriter(env.Stdout)
+	switch {
+	case args.view == modinfoSymvers:
+		for _, m := range list {
+			file := symversPath(m.Path, finder.prober.Dir())
+			kernelabi.WriteSymvers(out, m.Exports, func(string) string { return file }) // the error stays in out
+		}
+	case len(list) == 2:
+		d := differ{out: out, a: list[0], b: list[1]}
+		d.run()
+	case ok:
+		log.error("--diff compares two modules, not %d", len(list))
+		status = 1
+	}
+	if err := out.Flush(); err != nil {
+		log.error("could not write: %s", strerror(err))
+		return 1
+	}
+	return status
+}
+
+// symversPath is what Module.symvers has in its third column: the path in the kernel's sources for a module of the tree, else the
+// path of the file, without extension.
+func symversPath(file, dir string) string {
+	if i := strings.LastIndex(file, ".ko"); i > 0 {
+		file = file[:i]
+	}
+	if in, ok := strings.CutPrefix(file, dir+"/kernel/"); ok {
+		return in
+	}
+	return file
+}
+
+// A differ writes down what is different in two modules.
+type differ struct {
+	out  *bufio.Writer
+	a, b *kernelabi.Module
+}
+
+func (d *differ) run() {
+	fmt.Fprintf(d.out, "--- %s\n+++ %s\n", d.a.Path, d.b.Path)
+	magicA, _ := d.a.Field("vermagic")
+	magicB, _ := d.b.Field("vermagic")
+	fields := kernelabi.DiffVermagic(magicA, magicB)
+	for _, f := range fields {
+		d.changed("vermagic "+f.Field, f.Module, f.Kernel)
+	}
+	if len(fields) == 0 && magicA != magicB {
+		d.changed("vermagic", magicA, magicB)
+	}
+	for _, key := range []string{"name", "version", "srcversion", "license", "depends", "softdep", "weakdep", "import_ns", "firmware", "intree", "retpoline"} {
+		d.lists(key, d.a.Fields(key), d.b.Fields(key))
+	}
+	d.lists("parameter", params(d.a), params(d.b))
+	d.lists("alias", d.a.Fields("alias"), d.b.Fields("alias"))
+	if a, b := structText(d.a), structText(d.b); a != b {
+		d.changed("struct module", a, b)
+	}
+	d.tables("version of", versionTable(d.a), versionTable(d.b))
+	d.tables("export", exportTable(d.a), exportTable(d.b))
+	d.lists("import", importNames(d.a), importNames(d.b))
+}
+
+// changed writes one difference; an empty side is lacking.
+func (d *differ) changed(what, a, b string) {
+	if a != "" {
+		fmt.Fprintf(d.out, "-%s: %s\n", what, a)
+	}
+	if b != "" {
+		fmt.Fprintf(d.out, "+%s: %s\n", what, b)
+	}
+}
+
+// lists writes what only one of two lists has.
+func (d *differ) lists(what string, a, b []string) {
+	for _, s := range a {
+		if !slices.Contains(b, s) {
+			d.changed(what, s, "")
+		}
+	}
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			d.changed(what, "", s)
+		}
+	}
+}
+
+// tables writes what differs in two tables, by name.
+func (d *differ) tables(what string, a, b map[string]string) {
+	var names []string
+	for n := range a {
+		names = append(names, n)
+	}
+	for n := range b {
+		if _, both := a[n]; !both {
+			names = append(names, n)
+		}
+	}
+	slices.Sort(names)
+	for _, n := range names {
+		if a[n] != b[n] {
+			d.changed(what+" "+n, a[n], b[n])
+		}
+	}
+}
+
+// params lists parameters with their types.
+func params(m *kernelabi.Module) (list []string) {
+	for _, p := range m.Fields("parmtype") {
+		name, typ, _ := strings.Cut(p, ":")
+		list = append(list, name+" ("+typ+")")
+	}
+	return list
+}
+
+func structText(m *kernelabi.Module) string {
+	return fmt.Sprintf("%d bytes, init at %d, exit at %d", m.Size, m.Init, m.Exit)
+}
+
+func versionTable(m *kernelabi.Module) map[string]string {
+	table := map[string]string{}
+	for _, v := range m.Versions {
+		table[v.Name] = fmt.Sprintf("0x%08x", v.CRC)
+	}
+	return table
+}
+
+func exportTable(m *kernelabi.Module) map[string]string {
+	table := map[string]string{}
+	for _, e := range m.Exports {
+		text := fmt.Sprintf("0x%08x", e.CRC)
+		if e.GPL {
+			text += " GPL"
+		}
+		if e.Namespace != "" {
+			text += " " + e.Namespace
+		}
+		table[e.Name] = text
+	}
+	return table
+}
+
+// importNames lists imports; those with versions are compared by them as well.
+func importNames(m *kernelabi.Module) (list []string) {
+	for _, im := range m.Imports {
+		name := im.Name
+		if im.Weak {
+			name += " (weak)"
+		}
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
