@@ -215,6 +215,11 @@ func (c *Cache) Bytes() []byte {
 	}
 	out = binary.AppendUvarint(out, uint64(len(c.known)))
 	out = append(out, e.out...)
+	return sealed(out)
+}
+
+// sealed appends the check sum.
+func sealed(out []byte) []byte {
 	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out))
 }
 
