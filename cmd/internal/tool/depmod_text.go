@@ -55,7 +55,15 @@ func (r *depmodRun) message(p depmod.Problem) {
 	case depmod.OrderLine:
 		log.error("%s:%d corrupted line misses '\\n'", p.Path, p.Line)
 	case depmod.Unreadable:
-		log.error("failed to load symbols from %s: %s", p.Path, r.unreadable(p.Err))
+		reason, detail := unreadable(p.Err)
+		log.error("failed to load symbols from %s: %s", p.Path, reason)
+		level := levelError
+		if r.keepGoing {
+			level = levelNotice // it goes on as kmod does, in its words
+		}
+		if detail != nil {
+			log.log(level, "%s: %v", p.Path, detail)
+		}
 	case depmod.SymbolLine:
 		if p.Err != nil {
 			log.error("%s:%d Invalid symbol version %s: Invalid argument", p.Path, p.Line, p.Text)
@@ -115,25 +123,19 @@ func fileType(mode fs.FileMode) int {
 	return 0
 }
 
-// unreadable says why a module cannot be read: as kmod does, and, since that is the end of it, then what exactly. With
-// --keep-going it goes on as kmod does, in its words.
-func (r *depmodRun) unreadable(err error) string {
+// unreadable says why a module cannot be read, as kmod does, and what exactly is wrong and where, if that is known.
+func unreadable(err error) (reason string, detail error) {
 	var format *koelf.FormatError
 	var compressed *compress.Error
-	reason, detail := strerror(err), error(nil)
 	switch {
 	case errors.As(err, &compressed):
-		reason, detail = "Invalid argument", compressed
+		return "Invalid argument", compressed
+	case errors.Is(err, koelf.ErrNotELF):
+		return "Exec format error", nil
 	case errors.As(err, &format):
-		reason, detail = "Invalid argument", format
-		if errors.Is(err, koelf.ErrNotELF) {
-			reason = "Exec format error"
-		}
+		return "Invalid argument", format
 	}
-	if detail == nil || r.keepGoing {
-		return reason
-	}
-	return fmt.Sprintf("%s (%v)", reason, detail)
+	return strerror(err), nil
 }
 
 // failure says why there are no tables.
