@@ -1,0 +1,241 @@
+//go:build linux
+
+package modprobe_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// TestGuest loads modules into real kernels. The module dummy is there in every compression, in xz also with the checksum
+// that no kernel's own decompressor takes.
+func TestGuest(t *testing.T) {
+	for _, k := range []struct {
+		key  string
+		long bool
+	}{{"6.12", false}, {"6.1", true}, {"5.10", true}, {"7.2", true}} {
+		t.Run(k.key, func(t *testing.T) {
+			if k.long {
+				kmodtest.Long(t)
+			}
+			vmtest.Run(t, k.key, vmtest.Options{
+				Modules: []string{"ext4", "loop", "dummy", "brd", "nls_utf8"},
+				Files:   guestFiles(t, k.key),
+			})
+		})
+	}
+}
+
+// guestFiles are the files for guests.
+func guestFiles(t *testing.T, key string) map[string][]byte {
+	t.Helper()
+	dir, release := kmodtest.Corpus(t, key)
+	matches, _ := filepath.Glob(filepath.Join(dir, "lib/modules", release, "kernel/drivers/net/dummy.ko*"))
+	if len(matches) != 1 {
+		t.Fatalf("no module dummy in %s: %q", dir, matches)
+	}
+	image, _, err := compress.ReadFile(os.DirFS(filepath.Dir(matches[0])), filepath.Base(matches[0]), nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{
+		"etc/modprobe.d/test.conf": []byte("forbid nls_utf8 for the test\noptions dummy numdummies=2\n"),
+		"m/plain/dummy.ko":         image,
+		"m/broken/dummy.ko":        image[:len(image)/2],
+	}
+	for name, command := range map[string][]string{
+		"m/crc64/dummy.ko.xz": {"xz", "--check=crc64"},
+		"m/crc32/dummy.ko.xz": {"xz", "--check=crc32", "--lzma2=dict=1MiB"},
+		"m/gzip/dummy.ko.gz":  {"gzip", "-n"},
+		"m/zstd/dummy.ko.zst": {"zstd", "-q"},
+	} {
+		cmd := exec.Command(command[0], append(command[1:], "-c")...)
+		cmd.Stdin = bytes.NewReader(image)
+		packed, err := cmd.Output()
+		if err != nil {
+			kmodtest.Missing(t, "%s: %v", command[0], err)
+		}
+		files[name] = packed
+	}
+	return files
+}
+
+// unload removes modules, so that tests do not depend on each other.
+func unload(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if err := modprobe.Remove(context.Background(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestGuestLoad(t *testing.T) {
+	vmtest.InGuest(t)
+	ctx := context.Background()
+	if err := modprobe.Load(ctx, "ext4"); err != nil {
+		t.Fatal(err)
+	}
+	if err := modprobe.Load(ctx, "ext4"); err != nil {
+		t.Errorf("the second time: %v", err)
+	}
+	if err := modprobe.Remove(ctx, "jbd2"); !errors.Is(err, modprobe.ErrInUse) {
+		t.Errorf("Remove(jbd2) = %v; want ErrInUse", err)
+	}
+	if err := modprobe.Remove(ctx, "ext4"); err != nil {
+		t.Fatal(err)
+	}
+	p, err := modprobe.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := p.Loaded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range modules {
+		switch m.Name {
+		case "ext4", "jbd2", "mbcache", "crc16":
+			t.Errorf("%s is still loaded: %+v", m.Name, m)
+		}
+	}
+}
+
+// TestGuestCompressed gives the kernel dummy in every form. Where the kernel cannot expand it, we do.
+func TestGuestCompressed(t *testing.T) {
+	vmtest.InGuest(t)
+	p, err := modprobe.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob("/m/*/dummy.ko*")
+	for _, file := range files {
+		if strings.Contains(file, "broken") {
+			continue
+		}
+		for _, flags := range []int{0, modprobe.IgnoreModversions | modprobe.IgnoreVermagic} {
+			plan, err := p.Plan(file, &modprobe.PlanOptions{Flags: flags})
+			if err == nil {
+				err = p.Run(context.Background(), plan)
+			}
+			if err != nil {
+				t.Errorf("%s, flags %d: %v", file, flags, err)
+				continue
+			}
+			if got, err := os.ReadFile("/sys/module/dummy/parameters/numdummies"); err == nil && string(got) != "2\n" {
+				t.Errorf("%s: numdummies = %q; want 2", file, got)
+			}
+			unload(t, "dummy")
+		}
+	}
+	if len(files) != 6 {
+		t.Errorf("files: %q", files)
+	}
+}
+
+// TestGuestReason has the kernel's own words in the error.
+func TestGuestReason(t *testing.T) {
+	vmtest.InGuest(t)
+	ctx := context.Background()
+	var e *modprobe.Error
+	err := modprobe.Load(ctx, "loop", "max_loop=nonsense")
+	if !errors.As(err, &e) || !errors.Is(err, syscall.EINVAL) || !strings.Contains(e.Reason, "invalid for parameter") {
+		t.Errorf("a bad parameter: %v; want EINVAL and the kernel's words", err)
+	}
+	err = modprobe.Load(ctx, "/m/broken/dummy.ko")
+	if !errors.As(err, &e) {
+		t.Errorf("half a module: %v; want an *Error", err)
+	}
+	t.Logf("half a module: %v", err)
+	if err := modprobe.Load(ctx, "nls_utf8"); !errors.Is(err, modprobe.ErrForbidden) {
+		t.Errorf("a forbidden module: %v; want ErrForbidden", err)
+	}
+}
+
+// TestGuestMany loads and removes the same modules from 20 processes and 20 goroutines at the same time.
+func TestGuestMany(t *testing.T) {
+	vmtest.InGuest(t)
+	for range 3 {
+		var group sync.WaitGroup
+		for i := range 40 {
+			group.Add(1)
+			go func() {
+				defer group.Done()
+				if i%2 == 0 {
+					if out, err := exec.Command("/sbin/modprobe", "ext4").CombinedOutput(); err != nil || len(out) > 0 {
+						t.Errorf("modprobe ext4: %v %s", err, out)
+					}
+					return
+				}
+				if err := modprobe.Load(context.Background(), "ext4"); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		group.Wait()
+		unload(t, "ext4")
+	}
+}
+
+// TestGuestWait removes a module that is in use for a little while.
+func TestGuestWait(t *testing.T) {
+	vmtest.InGuest(t)
+	ctx := context.Background()
+	if err := modprobe.Load(ctx, "brd", "rd_nr=1", "rd_size=4096"); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("/sys/block/ram0/dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var major, minor int
+	for _, c := range strings.TrimSpace(string(data)) {
+		if c == ':' {
+			major, minor = minor, 0
+			continue
+		}
+		minor = 10*minor + int(c-'0')
+	}
+	if err := syscall.Mknod("/dev/ram-test", syscall.S_IFBLK|0o600, major<<8|minor); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open("/dev/ram-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := modprobe.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := func(wait time.Duration) error {
+		plan, err := p.PlanRemove("brd", &modprobe.RemoveOptions{Wait: wait})
+		if err == nil {
+			err = p.Run(ctx, plan)
+		}
+		return err
+	}
+	if err := remove(0); !errors.Is(err, modprobe.ErrInUse) {
+		t.Errorf("in use: %v; want ErrInUse", err)
+	}
+	if err := remove(50 * time.Millisecond); !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("in use for longer than the wait: %v; want EAGAIN", err)
+	}
+	time.AfterFunc(300*time.Millisecond, func() { f.Close() })
+	if err := remove(time.Minute); err != nil {
+		t.Errorf("in use for a while: %v; want nil", err)
+	}
+}
