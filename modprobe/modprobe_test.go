@@ -566,3 +566,18 @@ func TestKilledCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestUntrustedCommands is where we differ from kmod, which runs the commands of whoever can write a file.
+func TestUntrustedCommands(t *testing.T) {
+	w := newWorld(t, "etc/modprobe.d/mine.conf", "install pre1 mine\n", "etc/modprobe.d/all.conf", "blacklist x\ninstall post1 theirs\nremove post1 theirs\n")
+	if err := os.Chmod(filepath.Join(w.root, "etc/modprobe.d/all.conf"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := w.prober(t).Config()
+	if got, want := fmt.Sprint(c.Install, c.Remove, c.Blacklist), "[{pre1 mine}] [] [x]"; got != want {
+		t.Errorf("config = %s; want %s", got, want)
+	}
+	if len(w.logged) != 2 || !errors.Is(w.logged[0], modprobe.ErrUntrusted) {
+		t.Errorf("logged %v; want ErrUntrusted twice", w.logged)
+	}
+}

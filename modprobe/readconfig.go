@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
 // configDirs are the folders of modprobe.d(5), the strongest first.
@@ -42,7 +44,7 @@ func (p *Prober) readConfig() *Config {
 		}
 		for _, file := range files {
 			c.mark(file.Name)
-			c.parse(file, p.report)
+			c.parse(file, sync.OnceValue(func() bool { return p.trusts(file.Path) }), p.report)
 		}
 	}
 	c.mark("")
@@ -52,6 +54,16 @@ func (p *Prober) readConfig() *Config {
 		c.parseCmdline(string(data), p.report)
 	}
 	return c
+}
+
+// trusts reports whether the commands in a file may be run: whoever writes them becomes root.
+func (p *Prober) trusts(path string) bool {
+	name, err := sysroot.Name(p.fsys, path)
+	if err != nil {
+		return false
+	}
+	info, err := fs.Stat(p.fsys, name)
+	return err == nil && trusted(info)
 }
 
 // reportProblem reports a file that is not read. What cannot be opened is passed over in silence, as by kmod.
@@ -81,7 +93,7 @@ func (p *Prober) addTail(c *Config) {
 	for _, name := range []string{"modules.softdep", "modules.weakdep"} {
 		data, err := fs.ReadFile(p.fsys, p.name(name))
 		if err == nil {
-			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, p.report)
+			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
 		}
 	}
 	c.Softdeps = slices.Insert(c.Softdeps, c.softdepAt, extra.Softdeps...)

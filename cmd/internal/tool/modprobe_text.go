@@ -180,6 +180,8 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 		r.error("%s: command %s is deprecated and not parsed anymore", e.File, e.Text)
 	case errors.Is(e.Err, modprobe.ErrDirective):
 		r.error("%s line %d: ignoring bad line starting with '%s'", e.File, e.Line, e.Text)
+	case errors.Is(e.Err, modprobe.ErrUntrusted):
+		r.error("%s line %d: ignoring %s command: others than root can write this file", e.File, e.Line, e.Text)
 	case errors.Is(e.Err, confd.ErrDirectory):
 		r.error("Directories inside directories are not supported: %s", e.File)
 	case errors.Is(e.Err, fs.ErrNotExist), isPathError(e.Err):
