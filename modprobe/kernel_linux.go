@@ -34,12 +34,22 @@ func (running) FinitModule(f fs.File, params string, flags int) error {
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return unix.FinitModule(int(fd.Fd()), params, flags)
+	return again(func() error { return unix.FinitModule(int(fd.Fd()), params, flags) })
+}
+
+// again repeats a call that a signal has interrupted. While another process loads the same module the kernel waits, and
+// it can be woken by the signals that the Go runtime sends its own threads.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // InitModule calls init_module(2).
 func (running) InitModule(image []byte, params string) error {
-	return kmodule.Init(image, params)
+	return again(func() error { return kmodule.Init(image, params) })
 }
 
 // DeleteModule calls delete_module(2).
@@ -48,7 +58,7 @@ func (running) DeleteModule(name string, flags int) error {
 	if flags&RemoveForce != 0 {
 		how |= unix.O_TRUNC
 	}
-	return kmodule.Delete(name, how)
+	return again(func() error { return kmodule.Delete(name, how) })
 }
 
 // memfile returns a file in memory with a module in it, so that finit_module(2) can have it.
