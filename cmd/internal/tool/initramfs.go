@@ -45,6 +45,11 @@ Options of build:
 	    --base=ARCHIVE      put ARCHIVE in front, and fit in with its folders and links
 	-v, --verbose           say what is in the image
 
+Other options:
+	-l, --long              with ls: with modes, owners, sizes and times
+	-V, --version           print the version
+	-h, --help              print this text
+
 The variable SOURCE_DATE_EPOCH sets the time of all entries, which is 0 otherwise.
 `
 
