@@ -386,7 +386,12 @@ var statMessage = regexp.MustCompile(`(?m)^depmod: ERROR: (?:fstatat\(\d+, |coul
 
 func (c *depmodTree) compare(t *testing.T, got, want depmodResult) {
 	t.Helper()
-	if want.status < 0 || want.status > 1 || strings.Contains(want.stderr, "No memory to report cycles") {
+	// In some circles kmod eats all memory, and then says so or nothing.
+	gaveUp := want.status == 1 && strings.Contains(got.stderr, "Cycle detected") && !strings.Contains(want.stderr, "modules in dependency cycles!")
+	if want.status < 0 || want.status > 1 || gaveUp {
+		if got.status < 0 || got.status > 1 {
+			t.Errorf("status %d", got.status)
+		}
 		t.Logf("kmod has crashed: %.200s", want.stderr)
 		return
 	}
