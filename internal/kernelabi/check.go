@@ -93,7 +93,7 @@ func (l *loader) signature() bool {
 	case SigBroken:
 		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
 			"the signature does not fit the module: the file was changed after it was signed")
-		v.fail(syscall.EKEYREJECTED)
+		v.fail(eKeyRejected)
 		return false
 	case SigBadTrailer:
 		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
@@ -107,7 +107,7 @@ func (l *loader) signature() bool {
 	switch {
 	case k.Enforce == Yes:
 		l.signatureAdvice(what)
-		v.fail(syscall.EKEYREJECTED, "Loading of "+what+" is rejected")
+		v.fail(eKeyRejected, "Loading of "+what+" is rejected")
 		return false
 	case k.Lockdown:
 		l.signatureAdvice(what)
