@@ -76,8 +76,12 @@ type course struct {
 	counts map[string]int // by outcome
 }
 
-func newCourse(t testing.TB, key string) *course {
-	return &course{k: kernel(t, key), files: map[string][]byte{}, counts: map[string]int{}}
+// perBoot is how many modules one guest is offered: what drivers leave behind adds up.
+const perBoot = 1500
+
+func newCourse(k *kernelabi.Kernel) *course {
+	k.Tainted = ""
+	return &course{k: k, files: map[string][]byte{}, counts: map[string]int{}}
 }
 
 // add predicts what happens to a module and puts it on the list.
@@ -137,7 +141,8 @@ func TestTrials(t *testing.T) {
 			continue
 		}
 		t.Run(target, func(t *testing.T) {
-			c := newCourse(t, target)
+			k := kernel(t, target)
+			c := newCourse(k)
 			for _, m := range mutations(t, target) {
 				c.add(m.name, m.image, m.flags, m.keep)
 			}
@@ -151,6 +156,10 @@ func TestTrials(t *testing.T) {
 					files = files[:min(p.n, len(files))]
 				}
 				for _, f := range files {
+					if c.trials == perBoot {
+						c.run(t, target)
+						c = newCourse(k)
+					}
 					c.add(p.from+" "+filepath.Base(f), readModule(t, f), 0, false)
 				}
 			}
