@@ -24,6 +24,8 @@ type CheckOptions struct {
 	Flags int
 	// Quick leaves out what takes seconds where there is no boot image: reading all modules of the tree.
 	Quick bool
+	// Cached leaves boot images alone that the Cache does not have.
+	Cached bool
 	// Cache keeps what was read out of boot images, which takes time. Default: none.
 	Cache Cache
 }
@@ -140,6 +142,9 @@ func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
 	}
 	return worst, nil
 }
+
+// Source says where the kernel's exports were read from; it is empty if they are not known.
+func (c *Checker) Source() string { return c.source }
 
 // Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together with what
 // they need, and one may need another. A module that needs one that fails, fails too.

@@ -98,14 +98,14 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 		return c.symvers(o.Symvers, sample)
 	}
 	if o.Image != "" {
-		return c.image(o.Image, o.Cache, sample)
+		return c.image(o.Image, o, sample)
 	}
 	base := c.p.opts.Dir
 	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.release, base + "/boot/vmlinux-" + c.p.release, base + "/boot/Image-" + c.p.release,
 		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"), base + "/boot/vmlinuz"} {
-		if err := c.image(name, o.Cache, sample); err == nil {
+		if err := c.image(name, o, sample); err == nil {
 			return nil
-		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errOtherRelease) {
+		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errOtherRelease) && !errors.Is(err, errNotCached) {
 			c.notes = append(c.notes, "not used: "+err.Error())
 		}
 	}
@@ -129,10 +129,14 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 	return nil
 }
 
-var errOtherRelease = errors.New("the image of another kernel")
+var (
+	errOtherRelease = errors.New("the image of another kernel")
+	errNotCached    = errors.New("not in the cache")
+)
 
 // image reads a boot image, or what is kept of it.
-func (c *Checker) image(name string, cache Cache, sample *kernelabi.Module) error {
+func (c *Checker) image(name string, o *CheckOptions, sample *kernelabi.Module) error {
+	cache := o.Cache
 	file, err := sysroot.Name(c.p.fsys, name)
 	if err != nil {
 		return err
@@ -147,6 +151,9 @@ func (c *Checker) image(name string, cache Cache, sample *kernelabi.Module) erro
 		if data := cache.Get(name); data != nil {
 			im, _ = kernelabi.DecodeImage(label, data)
 		}
+	}
+	if im == nil && o.Cached {
+		return errNotCached
 	}
 	if im == nil {
 		data, err := fs.ReadFile(c.p.fsys, file)

@@ -168,7 +168,7 @@ func expand(name string, b []byte) ([]byte, error) {
 	case "lzma":
 		return expandLZMA(b, imageLimit)
 	case "bzip2":
-		return readLimited(bzip2.NewReader(bytes.NewReader(b)))
+		return readLimited(bzip2.NewReader(bytes.NewReader(b)), 0)
 	case "lzo":
 		return nil, errors.ErrUnsupported
 	}
@@ -176,12 +176,18 @@ func expand(name string, b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readLimited(r)
+	return readLimited(r, sizeHint(b))
+}
+
+// sizeHint is the size that stands behind the compressed kernel in many boot images, as far as the data can back it.
+func sizeHint(b []byte) int {
+	return int(min(uint64(binary.LittleEndian.Uint32(b[len(b)-4:])), 16*uint64(len(b)), imageLimit))
 }
 
 // readLimited reads all of r, at most imageLimit bytes. What it allocates is backed by data read.
-func readLimited(r io.Reader) ([]byte, error) {
+func readLimited(r io.Reader, hint int) ([]byte, error) {
 	var b bytes.Buffer
+	b.Grow(hint + bytes.MinRead)
 	if n, err := b.ReadFrom(io.LimitReader(r, imageLimit+1)); err != nil && !(errors.Is(err, bzip2.StructuralError("bad magic value in continuation file")) && n > 0) {
 		return nil, err
 	}

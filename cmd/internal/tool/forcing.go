@@ -1,7 +1,9 @@
 package tool
 
 import (
+	"errors"
 	"strings"
+	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -84,4 +86,36 @@ func (r *modprobeRun) mayForce(plan modprobe.Plan) bool {
 		}
 	}
 	return true
+}
+
+// because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is in the cache or in
+// a Module.symvers, and the rules come to the same errno.
+func (l *logger) because(p *modprobe.Prober, file string, flags int, err error) {
+	var errno syscall.Errno
+	if file == "" || l.level < levelError || !errors.As(err, &errno) {
+		return
+	}
+	switch errno {
+	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, syscall.EKEYREJECTED:
+	default:
+		return
+	}
+	checker, err := p.Checker(&modprobe.CheckOptions{Flags: flags, Quick: true, Cached: true, Cache: cacheDir(l.env)})
+	if err != nil || checker.Source() == "" {
+		return
+	}
+	all, err := checker.Check(file)
+	if err != nil || all[0].Outcome != modprobe.Fails || all[0].Errno != errno {
+		return
+	}
+	for i, finding := range all[0].Findings {
+		if !finding.Fatal || i == 3 {
+			break
+		}
+		text := finding.Text
+		if finding.Advice != "" {
+			text += "; " + finding.Advice
+		}
+		l.hint("%s", text)
+	}
 }

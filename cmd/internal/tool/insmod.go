@@ -128,6 +128,9 @@ func (l *logger) insmod(operand, params string, flags int) int {
 		if errors.As(err, &e) && e.Reason != "" {
 			l.hint("%s", e.Reason)
 		}
+		if p != nil {
+			l.because(p, abs, flags, err)
+		}
 		return 1
 	}
 	return 0

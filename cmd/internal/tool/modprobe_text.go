@@ -64,6 +64,9 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	if reason != "" {
 		r.hint("%s", reason)
 	}
+	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
+		r.because(r.p, e.Path, r.load.Flags, e.Err)
+	}
 }
 
 // insertText is what kmod says about an error of finit_module.
