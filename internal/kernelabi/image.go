@@ -55,19 +55,23 @@ type Image struct {
 
 // FromImage reads a boot image in any wrapping. knownLayout is the CRC of module_layout as a module of that kernel has it, to
 // confirm what is found by searching; 0 if not known.
-func FromImage(source string, data []byte, knownLayout uint32) (*Image, error) {
-	kernel, way, err := Unwrap(data)
+func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) {
+	kernel, way, err := Unwrap(image)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	im := &Image{Way: way}
-	im.Banner = banner(kernel)
-	im.Release = bannerRelease(im.Banner)
-	im.Vermagic = vermagic(kernel, im.Release)
+	words, data := kernel, kernel // where the loader's sentences are, and the certificates
 	var symbols []Symbol
 	f, elfErr := koelf.Parse(kernel)
 	if elfErr == nil {
 		im.Machine, im.Class = f.Machine(), f.Class()
+		words, data = sectionOr(f, ".rodata", kernel), sectionOr(f, ".init.data", kernel)
+	}
+	im.Banner = banner(words)
+	im.Release = bannerRelease(im.Banner)
+	im.Vermagic = vermagic(words, im.Release)
+	if elfErr == nil {
 		symbols, err = elfExports(f, relativeCRCs(im.Release, f.Machine()))
 	}
 	if elfErr != nil || err == ErrNoExports {
@@ -80,9 +84,19 @@ func FromImage(source string, data []byte, knownLayout uint32) (*Image, error) {
 		return nil, fmt.Errorf("%s: %s: %w", source, way, err)
 	}
 	im.Exports = NewTable(source, symbols)
-	im.Keys = keys(kernel)
-	im.Features = features(kernel, im.Banner, im.Release)
+	im.Keys = keys(data)
+	im.Features = features(words, im.Banner, im.Release)
 	return im, nil
+}
+
+// sectionOr returns the content of a section, or all of the file if it has none of that name.
+func sectionOr(f *koelf.File, name string, all []byte) []byte {
+	if s, ok := f.Section(name); ok {
+		if b, err := f.Data(s); err == nil && len(b) > 0 {
+			return b
+		}
+	}
+	return all
 }
 
 // banner returns the first line of the kernel's "Linux version …" string.
@@ -176,9 +190,6 @@ func relativeCRCs(release string, machine uint16) bool {
 
 // features probes for the sentences that the loader is built with. What a probe cannot show stays Maybe.
 func features(kernel []byte, banner, release string) Features {
-	if i := bytes.LastIndex(kernel, []byte("\x00"+LayoutSymbol+"\x00")); i > 0 {
-		kernel = kernel[:i] // the sentences lie in .rodata, before the export tables
-	}
 	has := func(s string) bool { return bytes.Contains(kernel, []byte(s)) }
 	var f Features
 	if !has("version magic '%s' should be") {

@@ -313,3 +313,22 @@ func FuzzFromImage(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkFromImage reads boot images packed in each way.
+func BenchmarkFromImage(b *testing.B) {
+	for _, key := range []string{"6.12", "6.1", "6.1-cloud"} {
+		b.Run(key, func(b *testing.B) {
+			dir, _ := kmodtest.Corpus(b, key)
+			data, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := kernelabi.FromImage("vmlinuz", data, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
