@@ -108,15 +108,17 @@ func (m *Module) read(f *koelf.File) error {
 	}
 	m.info = info
 	if sig != nil {
-		own := *sig
-		own.Signer, own.KeyID, own.Data = bytes.Clone(sig.Signer), bytes.Clone(sig.KeyID), bytes.Clone(sig.Data)
-		m.sig = &own
+		m.sig = sig.Clone()
 	}
 	return nil
 }
 
-// images holds buffers for expanded files.
-var images = sync.Pool{New: func() any { return new([]byte) }}
+// images holds buffers for expanded files, arenas memory for parts of plain
+// ones.
+var (
+	images = sync.Pool{New: func() any { return new([]byte) }}
+	arenas = sync.Pool{New: func() any { return new(koelf.Arena) }}
+)
 
 // withELF calls do with the module's file; do must not keep parts of it.
 func (m *Module) withELF(do func(*koelf.File) error) error {
@@ -132,7 +134,9 @@ func (m *Module) withELF(do func(*koelf.File) error) error {
 	}
 	defer file.Close()
 	if r, ok := file.(io.ReaderAt); ok {
-		switch f, err := openPlain(file, r); {
+		arena := arenas.Get().(*koelf.Arena)
+		defer arenas.Put(arena)
+		switch f, err := openPlain(file, r, arena); {
 		case err != nil:
 			return wrap(m.Path, err)
 		case f != nil:
@@ -162,9 +166,9 @@ func (m *Module) setCompression(format compress.Format) {
 	}
 }
 
-// openPlain prepares to read a few parts of a file that is not compressed. It
-// returns nil for any other file.
-func openPlain(file fs.File, r io.ReaderAt) (*koelf.File, error) {
+// openPlain prepares to read a few parts of a file that is not compressed, into
+// memory from the arena. It returns nil for any other file.
+func openPlain(file fs.File, r io.ReaderAt, arena *koelf.Arena) (*koelf.File, error) {
 	fi, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -184,7 +188,7 @@ func openPlain(file fs.File, r io.ReaderAt) (*koelf.File, error) {
 	if fi.Size() > MaxSize {
 		return nil, compress.ErrTooLarge
 	}
-	return koelf.Open(&head, fi.Size())
+	return arena.Open(&head, fi.Size())
 }
 
 // A headReader is a file whose first bytes have been read.

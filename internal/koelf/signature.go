@@ -1,6 +1,9 @@
 package koelf
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // sigMark ends a file with an appended signature.
 const sigMark = "~Module signature appended~\n"
@@ -25,6 +28,17 @@ type Signature struct {
 	Signer []byte // name of the signer; empty with PKCS#7
 	KeyID  []byte // identifier of the key; empty with PKCS#7
 	Data   []byte // the signature: with PKCS#7 a DER-encoded message
+}
+
+// Clone returns a copy with slices of its own.
+func (s *Signature) Clone() *Signature {
+	own := *s
+	b := slices.Concat(s.Signer, s.KeyID, s.Data)
+	for _, part := range []*[]byte{&own.Signer, &own.KeyID, &own.Data} {
+		n := len(*part)
+		*part, b = b[:n:n], b[n:]
+	}
+	return &own
 }
 
 // SplitSignature separates the signed part of a module file from the

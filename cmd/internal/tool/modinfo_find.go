@@ -64,7 +64,7 @@ func (f *modinfoFinder) targets(operands []string) func(yield func(*modinfoTarge
 func (f *modinfoFinder) find(operand string) []*modinfoTarget {
 	if f.names {
 		if m, ok := f.prober.Module(operand); ok {
-			return []*modinfoTarget{newTarget(m)}
+			return newTargets([]modprobe.Module{m})
 		}
 		return []*modinfoTarget{{failure: "Module name " + operand + " not found."}}
 	}
@@ -89,11 +89,15 @@ func (f *modinfoFinder) resolve(name string) []*modinfoTarget {
 	if err != nil {
 		return nil
 	}
-	list := make([]*modinfoTarget, len(modules))
+	list := newTargets(modules)
 	for i, m := range modules {
-		list[i] = newTarget(m)
-		if m.Path == "" && !m.Builtin {
-			// kmod takes it for builtin.
+		if m.Path != "" || m.Builtin {
+			continue
+		}
+		// kmod takes it for builtin. That is right for what can only be built
+		// in, which modules.builtin does not list.
+		list[i].builtin = true
+		if !f.recorded(list[i]) {
 			list[i].failure = "Module " + name + " not found."
 			list[i].hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes the tables anew",
 				name, m.Name, f.prober.Dir())
@@ -102,8 +106,24 @@ func (f *modinfoFinder) resolve(name string) []*modinfoTarget {
 	return list
 }
 
-func newTarget(m modprobe.Module) *modinfoTarget {
-	return &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin}
+// recorded reports whether the kernel's build recorded something about a
+// builtin module.
+func (f *modinfoFinder) recorded(t *modinfoTarget) bool {
+	m, err := f.open(t)
+	if err != nil {
+		return false
+	}
+	for range m.Fields() {
+		return true
+	}
+	return false
+}
+
+func newTargets(modules []modprobe.Module) (list []*modinfoTarget) {
+	for _, m := range modules {
+		list = append(list, &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin})
+	}
+	return list
 }
 
 // file returns the module in the file an operand names; nil if it is not a

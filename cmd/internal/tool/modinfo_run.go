@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
@@ -52,7 +54,7 @@ func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 	}
 	status := 0
 	out := bufio.NewWriterSize(env.Stdout, 1<<16)
-	view := newModinfoView(finder, args)
+	view := &modinfoView{args: args, finder: finder}
 	shown := false
 	show := func(r *modinfoResult) {
 		if len(r.out) > 0 {
@@ -75,6 +77,10 @@ func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 		if r.failed {
 			status = 1
 		}
+		view.pool.Put(r)
+	}
+	if len(args.operands) > 1 {
+		defer limitMemory(modinfoMemory)()
 	}
 	inOrder(finder.targets(args.operands), view.show, show)
 	out.WriteString(view.end(shown))
@@ -83,6 +89,21 @@ func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 		return 1
 	}
 	return status
+}
+
+// modinfoMemory is the memory from which on garbage is collected at once: the
+// buffers for large modules are most of it.
+const modinfoMemory = 40 << 20
+
+// limitMemory makes the collector work harder once this many bytes are in use,
+// unless the environment has set a limit. It returns a function that undoes it.
+func limitMemory(bytes int64) (undo func()) {
+	before := debug.SetMemoryLimit(-1)
+	if before != math.MaxInt64 {
+		return func() {}
+	}
+	debug.SetMemoryLimit(bytes)
+	return func() { debug.SetMemoryLimit(before) }
 }
 
 // inOrder applies do to every value of in, on all processors, and done to the

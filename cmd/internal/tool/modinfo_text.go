@@ -2,6 +2,7 @@ package tool
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/modinfo"
@@ -19,14 +20,13 @@ func appendPadded(out []byte, key, value, end string) []byte {
 	return append(append(out, value...), end...)
 }
 
-// modinfoText shows a module as kmod does: everything, or one field.
-func (v *modinfoView) text(t *modinfoTarget) *modinfoResult {
-	r := new(modinfoResult)
+// text shows a module as kmod does: everything, or one field.
+func (v *modinfoView) text(r *modinfoResult, t *modinfoTarget) {
 	if v.args.oneField {
 		switch {
 		case v.args.field == "filename":
 			r.out = append(append(r.out, t.shownPath()...), v.args.end...)
-			return r
+			return
 		case t.builtin && v.args.field == "name":
 			r.out = append(append(r.out, t.name...), v.args.end...)
 		}
@@ -39,7 +39,7 @@ func (v *modinfoView) text(t *modinfoTarget) *modinfoResult {
 	m, err := v.finder.open(t)
 	if err != nil {
 		r.failRead(t, err)
-		return r
+		return
 	}
 	if v.args.oneField {
 		v.oneField(r, m)
@@ -49,7 +49,6 @@ func (v *modinfoView) text(t *modinfoTarget) *modinfoResult {
 			r.hint(fmt.Sprintf("%s has a signature that is not shown, since it cannot be understood: %v", t.path, s.Err))
 		}
 	}
-	return r
 }
 
 // shownPath is the file name that is shown for a module.
@@ -154,6 +153,7 @@ func modinfoPairs(m *modinfo.Module, field string) func(yield func(key, value st
 func appendHex(out, b []byte) []byte {
 	const hex = "0123456789ABCDEF"
 	const perLine = 20
+	out = slices.Grow(out, len(b)*3+len(b)/perLine*3)
 	for i, c := range b {
 		if i > 0 {
 			out = append(out, ':')

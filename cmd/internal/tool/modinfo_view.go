@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modinfo"
@@ -14,10 +15,16 @@ import (
 type modinfoView struct {
 	args   *modinfoArgs
 	finder *modinfoFinder
+	pool   sync.Pool // results that have been printed
 }
 
-func newModinfoView(finder *modinfoFinder, args *modinfoArgs) *modinfoView {
-	return &modinfoView{args, finder}
+// result returns an empty result, with the memory of one that was printed.
+func (v *modinfoView) result() *modinfoResult {
+	if r, _ := v.pool.Get().(*modinfoResult); r != nil {
+		*r = modinfoResult{out: r.out[:0], messages: r.messages[:0]}
+		return r
+	}
+	return &modinfoResult{out: make([]byte, 0, 4<<10)}
 }
 
 // before returns what comes before a module, and end what comes behind the
@@ -44,14 +51,15 @@ func (v *modinfoView) end(any bool) string {
 
 // show returns what to print about one module.
 func (v *modinfoView) show(t *modinfoTarget) *modinfoResult {
-	r := new(modinfoResult)
+	r := v.result()
 	switch {
 	case t.failure != "":
 		r.fail(t.failure)
 		r.hint(t.hint)
 		return r
 	case v.args.view == 0:
-		return v.text(t)
+		v.text(r, t)
+		return r
 	}
 	m, err := v.finder.open(t)
 	if err == nil {
@@ -65,7 +73,7 @@ func (v *modinfoView) show(t *modinfoTarget) *modinfoResult {
 		}
 	}
 	if err != nil {
-		r.out = nil
+		r.out = r.out[:0]
 		r.failRead(t, err)
 	}
 	return r
