@@ -147,10 +147,15 @@ func (l list) Lookup(key string) (string, bool) {
 	return "", false
 }
 
-// Search appends the values whose keys match.
+// Search appends the values whose keys match. As in the .bin tables a key is plain text up to its first '*', '?' or '['.
 func (l list) Search(dst []index.Value, name string) []index.Value {
 	for i, e := range l {
-		if e.key == name || strings.ContainsAny(e.key, `*?[\`) && glob.Match(e.key, name) {
+		plain := strings.IndexAny(e.key, "*?[")
+		match := e.key == name
+		if plain >= 0 {
+			match = strings.HasPrefix(name, e.key[:plain]) && glob.Match(e.key[plain:], name[plain:])
+		}
+		if match {
 			dst = append(dst, index.Value{Priority: uint32(i), Value: e.value})
 		}
 	}

@@ -1,0 +1,73 @@
+package modprobe_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/index"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
+)
+
+// FuzzTables looks a name up by modules.alias as text and by the same as a trie: both must find the same modules, and
+// whatever stands in modules.dep, a plan can be made or there is an error.
+func FuzzTables(f *testing.F) {
+	f.Add("alias pci:v*d1* a\nalias pci:v* b\nalias x-[0-9]? c\n", "kernel/a.ko: kernel/b.ko\nb.ko.xz:\n:\n: :\n/c.ko: c.ko a.ko", "pci:v9d12")
+	f.Add("alias x-[0-9]? c\nalias * d", "c.ko: c.ko", "x-1c")
+	f.Fuzz(func(t *testing.T, aliases, dep, name string) {
+		if strings.Contains(aliases, "\x00") {
+			return // ends a text in the trie
+		}
+		if strings.ContainsAny(name, "*?[") {
+			return // found twice in a trie, as a pattern that matches and as the key itself
+		}
+		b := index.NewBuilder()
+		for i, line := range strings.Split(aliases, "\n") {
+			words := strings.Fields(line)
+			if len(words) != 3 || words[0] != "alias" {
+				continue
+			}
+			key, err := alias.Normalize(words[1])
+			if err != nil {
+				continue
+			}
+			if b.Add(key, words[2], uint32(i)) != nil {
+				return // not ASCII: not in the trie
+			}
+		}
+		trie, err := b.Bytes()
+		if err != nil {
+			return
+		}
+		find := func(files fstest.MapFS) string {
+			files["lib/modules/6.1.0/modules.dep"] = &fstest.MapFile{Data: []byte(dep)}
+			p, err := modprobe.New(&modprobe.Options{FS: files, Kernel: new(modprobetest.Kernel)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := p.Plan(name, &modprobe.PlanOptions{ShowAll: true})
+			if plan != nil && err != nil {
+				t.Fatalf("a plan and an error: %v, %v", plan, err)
+			}
+			modules, err := p.Resolve(name)
+			if (modules == nil) != (err != nil) {
+				t.Fatalf("modules %v and error %v", modules, err)
+			}
+			var found []string
+			for _, m := range modules {
+				found = append(found, fmt.Sprintf("%+v", m))
+			}
+			slices.Sort(found)
+			return strings.Join(found, "\n")
+		}
+		text := find(fstest.MapFS{"lib/modules/6.1.0/modules.alias": {Data: []byte(aliases)}})
+		bin := find(fstest.MapFS{"lib/modules/6.1.0/modules.alias.bin": {Data: trie}})
+		if text != bin {
+			t.Fatalf("%q: text finds\n%s\nand the trie\n%s", name, text, bin)
+		}
+	})
+}
