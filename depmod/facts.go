@@ -5,6 +5,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,7 +62,7 @@ func (n *names) forget() { n.known = nil }
 
 // readModules reads all modules, several at a time, and reports those that cannot be read.
 func (b *builder) readModules() error {
-	todo := b.fromCache()
+	todo := b.largestFirst(b.fromCache())
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	for range min(b.Workers, len(todo)) {
@@ -86,6 +88,29 @@ func (b *builder) readModules() error {
 		}
 	}
 	return nil
+}
+
+// largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for what
+// comes after. Of others only small parts are read.
+func (b *builder) largestFirst(list []*module) []*module {
+	sizes := make(map[*module]int64)
+	var mu sync.Mutex
+	b.parallel(len(list), func(i int) {
+		if _, compressed := cutCompression(list[i].path); !compressed {
+			return
+		}
+		if info, err := fs.Stat(b.FS, list[i].file); err == nil {
+			mu.Lock()
+			sizes[list[i]] = info.Size()
+			mu.Unlock()
+		}
+	})
+	if len(sizes) == 0 {
+		return list
+	}
+	list = slices.Clone(list)
+	sort.SliceStable(list, func(i, j int) bool { return sizes[list[i]] > sizes[list[j]] })
+	return list
 }
 
 // reader reads modules one after the other, and is the koelf.Linker of the one it reads.
@@ -145,13 +170,19 @@ func (r *reader) open(m *module) error {
 	if err != nil {
 		return err
 	}
-	r.image = image
+	if r.image = image; cap(image) > maxKept {
+		r.image = nil
+	}
 	elf, err := koelf.Parse(image)
 	if err != nil {
 		return err
 	}
 	return r.take(elf)
 }
+
+// maxKept is the size in bytes up to which a buffer is kept for the next module. The few larger modules come first, and
+// their buffers are not held until the end.
+const maxKept = 4 << 20
 
 // isCompressed reports whether a file begins as a compressed one does.
 func isCompressed(f io.ReaderAt) bool {
