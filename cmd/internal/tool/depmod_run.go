@@ -1,3 +1,5 @@
+//go:build !kmod_boot
+
 package tool
 
 import (

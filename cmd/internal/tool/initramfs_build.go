@@ -1,3 +1,5 @@
+//go:build !kmod_boot
+
 package tool
 
 import (
@@ -6,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -406,32 +406,4 @@ func summary(w io.Writer, sel *initramfs.Selection) {
 		firmware += len(f.Files)
 	}
 	fmt.Fprintf(w, "kernel %s: %d modules, %d more are part of the kernel; %d files of firmware\n", sel.Release, files, builtin, firmware)
-}
-
-// writeAtomically writes a file under another name and renames it when it is complete and on the disk, so that there is
-// always either the old one or the new one.
-func writeAtomically(name string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

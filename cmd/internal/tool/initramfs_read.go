@@ -1,3 +1,5 @@
+//go:build !kmod_boot
+
 package tool
 
 import (
@@ -415,16 +417,4 @@ func initramfsProfile(env *Env, log *logger, args []string) int {
 		return 1
 	}
 	return 0
-}
-
-// saveFile writes a file named on the command line.
-func saveFile(env *Env, name string, data []byte) error {
-	abs, err := absolute(env, name)
-	if err != nil {
-		return err
-	}
-	return writeAtomically(abs, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
 }
