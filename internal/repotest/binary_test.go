@@ -3,23 +3,43 @@ package repotest_test
 import (
 	"debug/elf"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
-// maxBinary is the size in bytes that the stripped binary may have.
-const maxBinary = 3_500_000
+// The sizes in bytes that the stripped binaries may have: with everything, and as for boot images.
+const (
+	maxBinary = 4_950_000
+	maxBoot   = 3_500_000
+)
 
 func TestBinary(t *testing.T) {
-	name := kmodtest.Build(t)
+	checkBinary(t, kmodtest.Build(t), maxBinary)
+}
+
+func TestBootBinary(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "gomodprobe-boot")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-tags=kmod_boot", "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	checkBinary(t, name, maxBoot)
+}
+
+// checkBinary fails if the binary is larger than max or not static.
+func checkBinary(t *testing.T, name string, max int64) {
+	t.Helper()
 	info, err := os.Stat(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d bytes", info.Size())
-	if info.Size() > maxBinary {
-		t.Errorf("the binary has %d bytes, more than %d", info.Size(), maxBinary)
+	if info.Size() > max {
+		t.Errorf("the binary has %d bytes, more than %d", info.Size(), max)
 	}
 	f, err := elf.Open(name)
 	if err != nil {
