@@ -108,6 +108,8 @@ func report(t *testing.T, status int, err error, results, console []byte) {
 	case status == StatusPass && len(list) == 0:
 		t.Errorf("no test ran in the guest\nresults:\n%s", rest)
 	case status == StatusPass || status == StatusFail && failed:
+	case status == 0 && len(list) > 0 && mute(console) && strings.HasSuffix(strings.TrimSpace(rest), "PASS"):
+		// Debian's cloud kernels have no /dev/port: the results have come to their end, that must do.
 	default:
 		t.Errorf("qemu ended with status %d, want %d\nconsole:\n%s\nresults:\n%s", status, StatusPass, console, rest)
 	}
@@ -115,6 +117,9 @@ func report(t *testing.T, status int, err error, results, console []byte) {
 		t.Logf("console:\n%s\nrest of the results:\n%s", console, rest)
 	}
 }
+
+// mute tells whether the guest had no way to give qemu an exit status.
+func mute(console []byte) bool { return bytes.Contains(console, []byte("the machine cannot tell its result")) }
 
 // result is what one top-level test in the guest came to.
 type result struct {
