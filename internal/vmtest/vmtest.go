@@ -119,7 +119,9 @@ func report(t *testing.T, status int, err error, results, console []byte) {
 }
 
 // mute tells whether the guest had no way to give qemu an exit status.
-func mute(console []byte) bool { return bytes.Contains(console, []byte("the machine cannot tell its result")) }
+func mute(console []byte) bool {
+	return bytes.Contains(console, []byte("the machine cannot tell its result"))
+}
 
 // result is what one top-level test in the guest came to.
 type result struct {
