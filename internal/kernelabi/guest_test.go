@@ -140,6 +140,34 @@ func TestGuestTrials(t *testing.T) {
 	}
 }
 
+// TestGuestKcore compares what the running kernel's memory says it exports with its boot image.
+func TestGuestKcore(t *testing.T) {
+	vmtest.InGuest(t)
+	kallsyms, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kcore, err := os.Open("/proc/kcore")
+	if os.IsNotExist(err) {
+		t.Skip("a kernel without /proc/kcore")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kcore.Close()
+	table, err := kernelabi.FromKcore(string(kallsyms), kcore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := kernelabi.WriteSymvers(&got, table.Symbols(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if want, err := os.ReadFile("/trials/exports"); err != nil || !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%d bytes of symbols, want %d; %v", got.Len(), len(want), err)
+	}
+}
+
 // load loads a module. If the kernel never comes back from it, the test says so and switches the machine off: a thread that hangs in
 // the kernel cannot be ended.
 func load(t *testing.T, name, file string, flags int) syscall.Errno {

@@ -3,6 +3,7 @@
 package kernelabi_test
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -106,12 +107,17 @@ func (c *course) add(name string, image []byte, flags int, keep bool) *kernelabi
 func (c *course) run(t *testing.T, key string) {
 	t.Helper()
 	c.files["trials/list"] = []byte(c.list.String())
+	var exports bytes.Buffer
+	if err := kernelabi.WriteSymvers(&exports, c.k.Core.Symbols(), nil); err != nil {
+		t.Fatal(err)
+	}
+	c.files["trials/exports"] = exports.Bytes()
 	size := 0
 	for _, f := range c.files {
 		size += len(f)
 	}
 	t.Logf("%d trials on %s: %v", c.trials, c.k.Release, c.counts)
-	vmtest.Run(t, key, vmtest.Options{Tests: "^TestGuestTrials$", Files: c.files, Memory: 768 + 3*size>>20})
+	vmtest.Run(t, key, vmtest.Options{Tests: "^TestGuest(Trials|Kcore)$", Files: c.files, Memory: 768 + 3*size>>20})
 }
 
 // TestTrials lets real kernels judge Check. The default is some modules and every mutation on one kernel; with

@@ -1,0 +1,92 @@
+package kernelabi_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+)
+
+// coreOf makes /proc/kcore and /proc/kallsyms of a kernel with these symbols, sorted, the plain ones first.
+func coreOf(s shape, symbols []kernelabi.Symbol) (kallsyms string, core []byte) {
+	const base = 0xffffffff81000000
+	var order binary.ByteOrder = binary.LittleEndian
+	record := s.word * s.fields
+	tables := make([]byte, len(symbols)*record)
+	crcs := make([]byte, 4*len(symbols))
+	var names []byte
+	at := func(n string) uint64 {
+		names = append(append(names, n...), 0)
+		return base + uint64(len(tables)+len(crcs)+len(names)-len(n)-1)
+	}
+	plain := 0
+	for i, y := range symbols {
+		if !y.GPL {
+			plain++
+		}
+		for f, target := range []uint64{base, at(y.Name), at(y.Namespace)}[:s.fields] {
+			field := i*record + f*s.word
+			if s.relative {
+				order.PutUint32(tables[field:], uint32(target-base-uint64(field)))
+			} else {
+				order.PutUint64(tables[field:], target)
+			}
+		}
+		order.PutUint32(crcs[4*i:], y.CRC)
+	}
+	names = append(names, make([]byte, 4096)...)
+	bound := func(name string, off int) string { return fmt.Sprintf("%016x R %s\n", base+uint64(off), name) }
+	kallsyms = "ffffffff80000000 T _text\n" +
+		bound("__start___ksymtab", 0) + bound("__stop___ksymtab", plain*record) +
+		bound("__start___ksymtab_gpl", plain*record) + bound("__stop___ksymtab_gpl", len(tables)) +
+		bound("__start___kcrctab", len(tables)) + bound("__start___kcrctab_gpl", len(tables)+4*plain)
+	head := make([]byte, 64+2*56)
+	copy(head, "\x7fELF\x02\x01\x01")
+	order.PutUint64(head[32:], 64)
+	order.PutUint16(head[56:], 2)
+	all := slices.Concat(tables, crcs, names)
+	for i, seg := range [][3]uint64{{0, 0xffff800000000000, 16}, {uint64(len(head)) + 100, base, uint64(len(all))}} {
+		p := head[64+56*i:]
+		order.PutUint64(p[8:], seg[0])
+		order.PutUint64(p[16:], seg[1])
+		order.PutUint64(p[32:], seg[2])
+	}
+	return kallsyms, slices.Concat(head, make([]byte, 100), all)
+}
+
+func TestFromKcore(t *testing.T) {
+	for _, s := range []shape{shapes[0], {"absolute", false, 8, 3, false, 4, 0}} {
+		_, symbols := shapes[0].raw()
+		slices.SortStableFunc(symbols, func(a, b kernelabi.Symbol) int {
+			switch {
+			case a.GPL == b.GPL:
+				return 0
+			case a.GPL:
+				return 1
+			}
+			return -1
+		})
+		kallsyms, core := coreOf(s, symbols)
+		table, err := kernelabi.FromKcore(kallsyms, bytes.NewReader(core))
+		if err != nil {
+			t.Fatal(s.name, err)
+		}
+		want := kernelabi.NewTable("", symbols).Symbols()
+		if !slices.Equal(table.Symbols(), want) {
+			t.Errorf("%s: %s", s.name, firstDiff(table.Symbols(), want))
+		}
+		zeros := strings.NewReplacer("ffffffff81", "0000000000").Replace(kallsyms)
+		for name, in := range map[string]struct {
+			kallsyms string
+			core     []byte
+		}{"not root": {zeros, core}, "nothing": {"", core}, "cut": {kallsyms, core[:400]}, "empty": {kallsyms, nil}, "no ELF": {kallsyms, make([]byte, 200)}} {
+			if _, err := kernelabi.FromKcore(in.kallsyms, bytes.NewReader(in.core)); err == nil {
+				t.Errorf("%s, %s: no error", s.name, name)
+			}
+		}
+	}
+}
