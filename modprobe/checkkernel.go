@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
@@ -78,13 +80,33 @@ func (c *Checker) learn() (sample *kernelabi.Module) {
 // tree reads the modules of the tree that belong to the kernel itself.
 func (c *Checker) tree() iter.Seq[*kernelabi.Module] {
 	return func(yield func(*kernelabi.Module) bool) {
-		for _, value := range c.p.dep().All() {
-			file, _, _ := strings.Cut(value.Value, ":")
+		for file := range c.p.moduleFiles() {
 			if !strings.HasPrefix(file, "kernel/") {
 				continue
 			}
 			m, err := c.read(c.p.path(file))
 			if err == nil && !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// moduleFiles yields the files of all modules, in the module directory.
+func (p *Prober) moduleFiles() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		dep := p.dep()
+		if t, ok := dep.(*tree); ok { // without tables
+			for _, file := range slices.Sorted(maps.Values(t.files)) {
+				if !yield(file) {
+					return
+				}
+			}
+			return
+		}
+		for _, value := range dep.All() {
+			file, _, _ := strings.Cut(value.Value, ":")
+			if !yield(file) {
 				return
 			}
 		}

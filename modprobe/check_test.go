@@ -1,0 +1,130 @@
+package modprobe_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// memory is a cache that counts.
+type memory struct {
+	data       map[string][]byte
+	gets, puts int
+}
+
+func (m *memory) Get(key string) []byte { m.gets++; return m.data[key] }
+
+func (m *memory) Put(key string, data []byte) { m.puts++; m.data[key] = data }
+
+func checker(t *testing.T, o modprobe.Options, c *modprobe.CheckOptions) *modprobe.Checker {
+	t.Helper()
+	p, err := modprobe.New(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := p.Checker(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func verdict(t *testing.T, c *modprobe.Checker, name string) *modprobe.Verdict {
+	t.Helper()
+	all, err := c.Check(name)
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	return all[0]
+}
+
+// TestCheckSources judges the same modules by everything that tells what a real kernel exports.
+func TestCheckSources(t *testing.T) {
+	dir, release := kmodtest.Corpus(t, "6.1")
+	other, otherRelease := kmodtest.Corpus(t, "6.1-cloud")
+	foreign := filepath.Join(other, "lib/modules", otherRelease, "kernel/fs/fat/vfat.ko")
+	if _, err := os.Stat(foreign); err != nil {
+		t.Fatal(err)
+	}
+	o := modprobe.Options{Dir: dir, Release: release, NoConfig: true}
+	cache := &memory{data: map[string][]byte{}}
+	for range 2 {
+		c := checker(t, o, &modprobe.CheckOptions{Cache: cache})
+		v := verdict(t, c, "vfat")
+		if v.Outcome != modprobe.Loads || strings.Join(v.Needs, " ") != "fat" || !strings.Contains(v.Source, "boot/vmlinuz (bzImage, xz)") {
+			t.Errorf("%+v", v)
+		}
+	}
+	if cache.gets != 2 || cache.puts != 1 {
+		t.Errorf("the cache was asked %d times and told %d times; want 2 and 1", cache.gets, cache.puts)
+	}
+	// Without a boot image only the versions of the other modules are left: some imports are not known, none is wrong.
+	bare := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(bare, "lib/modules"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "lib/modules", release), filepath.Join(bare, "lib/modules", release)); err != nil {
+		t.Fatal(err)
+	}
+	o.Dir = bare
+	c := checker(t, o, nil)
+	if !strings.Contains(c.Source(), "modules were built with") {
+		t.Errorf("source %q", c.Source())
+	}
+	if v := verdict(t, c, "vfat"); v.Outcome != modprobe.Unknown && v.Outcome != modprobe.Loads || len(v.Findings) > 0 {
+		t.Errorf("own module by the versions of others: %+v", v)
+	}
+	if v := verdict(t, c, foreign); v.Outcome == modprobe.Loads {
+		t.Errorf("cloud's module by the versions of others: %+v", v)
+	}
+	// Quick does not read all modules.
+	if c := checker(t, o, &modprobe.CheckOptions{Quick: true}); c.Source() != "" {
+		t.Errorf("quick: source %q", c.Source())
+	}
+}
+
+func TestCheckErrors(t *testing.T) {
+	root := kmodtest.Tree(t, "6.1.0", kmodtest.Module{Name: "a"})
+	p, err := modprobe.New(&modprobe.Options{Dir: root, Release: "6.1.0", NoConfig: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Check(context.Background(), "nothing"); !errors.Is(err, modprobe.ErrNotFound) {
+		t.Errorf("a name that is none: %v", err)
+	}
+	if _, err := p.Check(context.Background(), "/nothing.ko"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is none: %v", err)
+	}
+	if _, err := p.Checker(&modprobe.CheckOptions{Image: "/etc/passwd"}); err == nil {
+		t.Error("a boot image that is none is accepted")
+	}
+	text := filepath.Join(root, "text.ko")
+	if err := os.WriteFile(text, []byte(strings.Repeat("no module\n", 100)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	v, err := p.Check(context.Background(), text)
+	if err != nil || v.Outcome != modprobe.Fails || v.Errno != syscall.ENOEXEC || v.Log[0] != `Invalid ELF header magic: != \x7fELF` {
+		t.Errorf("text: %+v, %v", v, err)
+	}
+	q, err := modprobe.New(&modprobe.Options{Dir: root, Release: "9.9.9", NoConfig: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Checker(nil); !errors.Is(err, modprobe.ErrNoTables) {
+		t.Errorf("a kernel that is not there: %v", err)
+	}
+	if list, err := modprobe.Releases(os.DirFS("/"), root); err == nil && (len(list) != 1 || list[0] != "6.1.0") {
+		t.Errorf("Releases: %q", list)
+	}
+	if _, err := modprobe.Releases(os.DirFS("/"), root+"/nowhere"); !errors.Is(err, modprobe.ErrNoTables) {
+		t.Errorf("Releases of nothing: %v", err)
+	}
+}
