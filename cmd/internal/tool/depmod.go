@@ -100,8 +100,8 @@ func Depmod(env *Env) int {
 		return 1
 	}
 	if env.Getenv("GOGC") == "" {
-		// Half the garbage for no measurable time: what lives is a small part of what passes through.
-		defer debug.SetGCPercent(debug.SetGCPercent(50))
+		// A little less garbage for little time: most of what passes through does not live.
+		defer debug.SetGCPercent(debug.SetGCPercent(75))
 	}
 	run := depmodRun{env: env, log: log, depmodArgs: args}
 	return run.run(context.Background())
