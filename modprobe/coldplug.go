@@ -34,6 +34,9 @@ type ColdplugOptions struct {
 	Uevents Uevents
 }
 
+// errNotDone is the error of a module that was asked for, and was not loaded when Coldplug ended.
+var errNotDone = errors.New("not loaded yet when cold-plug ended")
+
 // Uevents is a source of news about devices. Package modprobe has one that listens to the kernel.
 type Uevents interface {
 	// Next waits for the next uevent. ErrUeventsLost means that some are lost and the next will come.
@@ -94,7 +97,7 @@ type ColdplugModule struct {
 	Ready time.Duration
 	// Start and End are when it was handed to the kernel, and when the kernel was done with it.
 	Start, End time.Duration
-	// Err is why it was not loaded: nil, an *Error, or that of what it needs.
+	// Err is why it was not loaded: nil, an *Error, that of what it needs, or that Coldplug ended before.
 	Err error
 }
 
@@ -314,6 +317,9 @@ func (c *coldplug) waiting() (missing []string) {
 func (c *coldplug) finish() {
 	r := &c.report
 	for _, j := range c.order {
+		if !j.ended {
+			j.Err = errNotDone
+		}
 		r.Modules = append(r.Modules, j.ColdplugModule)
 	}
 	slices.Sort(r.Unmatched)
