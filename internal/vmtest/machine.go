@@ -38,7 +38,9 @@ type Machine struct {
 	Args    []string  // more arguments for qemu, such as disks
 	Console io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
 	Results io.Writer // gets what comes out of the second serial port; nil: nothing does
-	Waiting func()    // called if another guest runs, before waiting for its end; may be nil
+	// Timeout ends the guest. It does not count while another guest runs. 0: none.
+	Timeout time.Duration
+	Waiting func() // called if another guest runs, before waiting for its end; may be nil
 }
 
 // Boot runs the guest to its end and returns qemu's exit status: StatusPass, StatusFail, or another one
@@ -49,6 +51,11 @@ func (m *Machine) Boot(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer unlock()
+	if m.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, m.Timeout, errors.New("it took longer than "+m.Timeout.String()))
+		defer cancel()
+	}
 	results, in, err := os.Pipe()
 	if err != nil {
 		return 0, err

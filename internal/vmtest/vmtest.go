@@ -5,7 +5,6 @@ package vmtest
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -75,13 +74,11 @@ func Run(t *testing.T, key string, o Options) {
 	}
 	var console, results bytes.Buffer
 	m := Machine{
-		Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Memory: o.Memory, Args: o.Args,
+		Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout,
 		Append:  "quiet guest.run=/guest.test guest.args=" + strings.Join(args, ",") + " " + o.Append,
 		Console: &console, Results: &results,
 	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), o.Timeout, errors.New("it took longer than "+o.Timeout.String()))
-	defer cancel()
-	status, err := m.Boot(ctx)
+	status, err := m.Boot(t.Context())
 	report(t, status, err, results.Bytes(), console.Bytes())
 }
 
