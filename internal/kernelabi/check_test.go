@@ -1,3 +1,5 @@
+//go:build linux
+
 package kernelabi_test
 
 import (

@@ -133,12 +133,12 @@ func TestTrials(t *testing.T) {
 	courses := map[string][]pair{"6.12": {{"6.12-cloud", 60}, {"6.12", 40}, {"6.1", 20}}}
 	if os.Getenv("GOMODPROBE_LONG") != "" {
 		courses = map[string][]pair{
-			"6.1":        {{"6.1-prev", 0}, {"6.1-cloud", 0}, {"6.1", 300}},
-			"6.1-cloud":  {{"6.1", 0}},
-			"6.12":       {{"6.12-cloud", 0}, {"6.1", 500}, {"6.12", 300}},
-			"6.12-cloud": {{"6.12", 0}},
-			"7.2":        {{"6.12", 500}, {"7.2", 300}},
-			"5.10":       {{"6.1", 100}, {"5.10", 300}},
+			"6.1":       {{"6.1-prev", 0}, {"6.1-cloud", 0}, {"6.1", 300}},
+			"6.1-cloud": {{"6.1", 0}},
+			"6.12":      {{"6.12-cloud", 0}, {"6.1", 500}, {"6.12", 300}},
+			// Not 6.12-cloud: qemu's emulation ends it, now and then, before a module is loaded.
+			"7.2":  {{"6.12", 500}, {"7.2", 300}},
+			"5.10": {{"6.1", 100}, {"5.10", 300}},
 		}
 	}
 	only := os.Getenv("GOMODPROBE_TRIALS")
