@@ -114,6 +114,14 @@ func TestCheckErrors(t *testing.T) {
 	if err != nil || v.Outcome != modprobe.Fails || v.Errno != syscall.ENOEXEC || v.Log[0] != `Invalid ELF header magic: != \x7fELF` {
 		t.Errorf("text: %+v, %v", v, err)
 	}
+	// Without tables nobody knows what the tree's modules export; a module loaded from elsewhere may export anything.
+	needy := filepath.Join(root, "needy.ko")
+	if err := os.WriteFile(needy, kmodtest.Module{Name: "needy", Vermagic: "6.1.0 SMP mod_unload modversions ", Imports: []kmodtest.Import{{Name: "gone", CRC: 1}}}.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := p.Check(context.Background(), needy); err != nil || v.Outcome != modprobe.Unknown {
+		t.Errorf("without tables: %+v, %v", v, err)
+	}
 	q, err := modprobe.New(&modprobe.Options{Dir: root, Release: "9.9.9", NoConfig: true})
 	if err != nil {
 		t.Fatal(err)

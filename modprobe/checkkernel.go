@@ -25,6 +25,9 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	c := &Checker{p: p, flags: o.Flags, byName: map[string]*kernelabi.Module{}}
 	c.k.Release = p.release
 	c.k.Modules = c.provide
+	if l, ok := p.symbols().(list); ok && len(l) == 0 {
+		c.k.Open = true // depmod has not been here
+	}
 	sample := c.learn()
 	if err := c.exports(o, sample); err != nil {
 		return nil, err
@@ -289,4 +292,13 @@ func (c *Checker) state() {
 	}
 	c.k.Tainted = kernelabi.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.loaded = func(name string) bool { return c.p.state(name).inKernel() }
+	list, err := c.p.Loaded()
+	if err != nil {
+		return
+	}
+	for _, l := range list {
+		if _, ok := c.p.dep().Lookup(l.Name); !ok {
+			c.k.Open = true // loaded from elsewhere: it may export anything
+		}
+	}
 }

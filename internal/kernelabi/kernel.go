@@ -17,6 +17,9 @@ type Kernel struct {
 	// loaded. Nil: there are none.
 	Modules func(symbol string) (Symbol, bool)
 
+	// Open says that other modules may be loaded whose exports are not known: then nothing is certainly missing.
+	Open bool
+
 	// Provider names the module that exports a symbol, though it will not be in the kernel; for advice. May be nil.
 	Provider func(symbol string) string
 
@@ -103,6 +106,9 @@ func (k *Kernel) lookup(name string) (Symbol, Answer) {
 		if s, ok := k.Modules(name); ok {
 			return s, Found
 		}
+	}
+	if k.Open && answer == Absent {
+		answer = Unknown
 	}
 	return s, answer
 }
