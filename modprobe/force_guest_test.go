@@ -21,7 +21,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// TestForce forces a module of one build of Debian's 6.1 into another one, on a real kernel: see TestGuestForce.
+// TestForce forces a module of one build of Debian's 6.1 into another one, on a real kernel: see TestInGuestForce.
 func TestForce(t *testing.T) {
 	if os.Getenv(vmtest.GuestEnv) != "" {
 		t.Skip("in a guest")
@@ -49,12 +49,12 @@ func TestForce(t *testing.T) {
 			}
 		}
 	}
-	vmtest.Run(t, "6.1", vmtest.Options{Tests: "^TestGuestForce$", Files: files})
+	vmtest.Run(t, "6.1", vmtest.Options{Tests: "^TestInGuestForce$", Files: files})
 }
 
-// TestGuestForce loads the module in every form, with each flag, over finit_module and over init_module, with the kernel's
+// TestInGuestForce loads the module in every form, with each flag, over finit_module and over init_module, with the kernel's
 // decompressor and without.
-func TestGuestForce(t *testing.T) {
+func TestInGuestForce(t *testing.T) {
 	vmtest.InGuest(t)
 	files, err := filepath.Glob("/force/*")
 	if err != nil || len(files) != 10 {
