@@ -34,7 +34,7 @@ const maxLinks = 40
 var errLoop = errors.New("too many levels of symbolic links")
 
 // resolve follows all symbolic links of a path inside fsys: a link to an absolute path starts again at the root of
-// fsys, and ".." stops there. What does not exist stays as it is.
+// fsys, and ".." stops there. What does not exist stays as it is, but has no "..".
 func resolve(fsys fs.FS, name string) (string, error) {
 	done := "."
 	todo := strings.Split(name, "/")
@@ -45,6 +45,12 @@ func resolve(fsys fs.FS, name string) (string, error) {
 		case "", ".":
 			continue
 		case "..":
+			// The parent of what is not there, or is a file, is not there either.
+			if info, err := fs.Stat(fsys, done); err != nil {
+				return "", err
+			} else if !info.IsDir() {
+				return "", &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+			}
 			done = path.Dir(done)
 			continue
 		}
