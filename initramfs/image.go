@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"path"
 	"strings"
 
@@ -267,42 +266,5 @@ func (b *Base) Read(image []byte) error {
 			return err
 		}
 		b.Add(f.Path, f.Mode, f.Target)
-	}
-}
-
-// Load reads an image into entries, those that the kernel would leave: of two entries for one path the last counts.
-// The contents are kept in memory; more than limit bytes of them in all are an error.
-func Load(r io.Reader, limit int64) ([]Entry, error) {
-	if limit <= 0 {
-		limit = math.MaxInt64
-	}
-	var list []Entry
-	at := make(map[string]int)
-	in := NewReader(r)
-	for {
-		f, err := in.Next()
-		if err == io.EOF {
-			return list, nil
-		} else if err != nil {
-			return nil, err
-		}
-		e := f.Entry
-		if e.Mode.IsRegular() && e.Size > 0 {
-			if limit -= e.Size; limit < 0 {
-				return nil, fmt.Errorf("%s: %w", e.Path, compress.ErrTooLarge)
-			}
-			var data bytes.Buffer
-			if _, err := io.Copy(&data, in); err != nil {
-				return nil, err
-			}
-			e = Content(e.Path, e.Mode, data.Bytes())
-			e.Mode = f.Mode
-		}
-		if i, ok := at[e.Path]; ok {
-			list[i] = e
-			continue
-		}
-		at[e.Path] = len(list)
-		list = append(list, e)
 	}
 }

@@ -147,9 +147,9 @@ func (r *depmodRun) failure(err error) {
 	case errors.As(err, &cycle):
 		r.log.error("Found %d modules in dependency cycles!", cycle.Modules)
 	case errors.Is(err, depmod.ErrUnreadable):
-		r.log.error("the tables in %s are left as they are; --keep-going makes tables without what cannot be read", r.out)
+		r.log.error("the tables in %s are left as they are; --keep-going makes tables all the same, with nothing known of what cannot be read", r.out)
 	case errors.Is(err, depmod.ErrBadKey):
-		r.log.error("the tables in %s are left as they are; --keep-going makes tables without it", r.out)
+		r.log.error("the tables in %s are left as they are; --keep-going makes tables without this alias", r.out)
 	default:
 		r.log.fatal("could not search modules: %s", strerror(err))
 	}
