@@ -51,6 +51,9 @@ func Run(t *testing.T, key string, o Options) {
 	if os.Getenv(GuestEnv) != "" {
 		t.Skip("already in a guest")
 	}
+	if testing.Short() {
+		t.Skip("-short: no guests")
+	}
 	if _, err := exec.LookPath(Qemu); err != nil {
 		kmodtest.Missing(t, "%s is not installed; apt-get install qemu-system-x86", Qemu)
 	}
@@ -66,9 +69,6 @@ func Run(t *testing.T, key string, o Options) {
 		t.Fatal(err)
 	}
 	args := []string{"-test.v", "-test.run=" + o.Tests, "-test.timeout=0"}
-	if testing.Short() {
-		args = append(args, "-test.short")
-	}
 	for i, a := range args {
 		args[i] = url.QueryEscape(a)
 	}
