@@ -22,7 +22,7 @@ import (
 // guestConfig is /etc/modprobe.d/test.conf of the guests.
 const guestConfig = `options loop max_part=3
 softdep tun pre: ppp_generic post: brd
-blacklist cramfs
+blacklist hpfs
 alias my-name dummy
 `
 
@@ -43,7 +43,7 @@ func TestGuest(t *testing.T) {
 				kmodtest.Long(t)
 			}
 			vmtest.Run(t, k.key, vmtest.Options{
-				Modules:     []string{"ext4", "loop", "tun", "ppp_generic", "brd", "minix", "cramfs", "romfs", "dummy", "nls_utf8"},
+				Modules:     []string{"ext4", "loop", "tun", "ppp_generic", "brd", "minix", "hpfs", "romfs", "dummy", "nls_utf8"},
 				Files:       map[string][]byte{"etc/modprobe.d/test.conf": []byte(guestConfig)},
 				Compression: k.compression,
 			})
@@ -137,8 +137,8 @@ func TestGuestRequestModule(t *testing.T) {
 		t.Errorf("mount -t minix: %v", err)
 	}
 	wantIn(t, true, "minix")
-	if err := mount("cramfs"); !errors.Is(err, syscall.ENODEV) || inKernel("cramfs") {
-		t.Errorf("mount -t cramfs, which is blacklisted: %v, loaded: %t", err, inKernel("cramfs"))
+	if err := mount("hpfs"); !errors.Is(err, syscall.ENODEV) || inKernel("hpfs") {
+		t.Errorf("mount -t hpfs, which is blacklisted: %v, loaded: %t", err, inKernel("hpfs"))
 	}
 	if err := mount("nosuchfs"); !errors.Is(err, syscall.ENODEV) {
 		t.Errorf("mount -t nosuchfs: %v, want ENODEV", err)
