@@ -44,6 +44,7 @@ mirror() {
 	cat "$cache/apt/mirror"
 }
 
+# Lists past their date are taken: a mirror may stand still, and what is fetched is never installed.
 # suite SUITE ARCH sets up private package lists and points APT_CONFIG at them; 'suite SUITE ARCH again' renews them.
 suite() {
 	d=$cache/apt/$1-$2
@@ -61,6 +62,7 @@ suite() {
 		APT::Sandbox::User "root";
 		Acquire::Languages "none";
 		Acquire::Retries "3";
+		Acquire::Check-Valid-Until "false";
 	CONF
 	export APT_CONFIG="$d/apt.conf"
 	if [ ! -e "$d/updated" ] || [ "${3-}" = again ]; then
