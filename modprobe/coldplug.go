@@ -20,9 +20,11 @@ type ColdplugOptions struct {
 	// Until names what is waited for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there, nothing
 	// new is begun. Without it Coldplug ends when nothing has happened for Settle.
 	Until []string
+	// Enough, if it is not nil, is one more thing that is waited for: it is closed when the caller has what it wants.
+	Enough <-chan struct{}
 	// Settle is how long nothing must happen. Default: 250 ms.
 	Settle time.Duration
-	// Timeout ends everything; Report.TimedOut tells. Default: none with an empty Until, else 3 minutes.
+	// Timeout ends everything; Report.TimedOut tells. Default: none if nothing is waited for, else 3 minutes.
 	Timeout time.Duration
 	// Workers is how many modules are loaded at a time. Default: twice the processors, at least 4. More of them
 	// wait for each other in the kernel.
@@ -136,6 +138,7 @@ type coldplug struct {
 	quit   chan struct{} // closed at the end
 	events chan Uevent
 	lost   chan struct{}
+	waits  bool // for something; else the end is when nothing happens any more
 	report ColdplugReport
 }
 
@@ -145,10 +148,11 @@ func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
 		seen: make(map[string]bool), jobs: make(map[string]*job),
 		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64), lost: make(chan struct{}, 1),
 	}
+	c.waits = len(o.Until) > 0 || o.Enough != nil
 	if c.o.Settle <= 0 {
 		c.o.Settle = 250 * time.Millisecond
 	}
-	if c.o.Timeout <= 0 && len(o.Until) > 0 {
+	if c.o.Timeout <= 0 && c.waits {
 		c.o.Timeout = 3 * time.Minute
 	}
 	if c.o.Workers <= 0 {
@@ -156,6 +160,16 @@ func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
 	}
 	c.work = make(chan *job, c.o.Workers)
 	return c
+}
+
+// enough reports whether the caller has what it wants, as far as Enough says.
+func (c *coldplug) enough() bool {
+	select {
+	case <-c.o.Enough:
+		return true
+	default:
+		return c.o.Enough == nil
+	}
 }
 
 func (c *coldplug) since() time.Duration { return time.Since(c.begin) }
@@ -181,7 +195,7 @@ func (c *coldplug) run(ctx context.Context) error {
 	quiet := time.NewTimer(c.o.Settle)
 	defer quiet.Stop()
 	for {
-		if len(c.o.Until) > 0 && len(c.waiting()) == 0 {
+		if c.waits && c.enough() && len(c.waiting()) == 0 {
 			return c.drain(ctx)
 		}
 		for len(c.ready) > 0 && c.active < c.o.Workers {
@@ -201,6 +215,8 @@ func (c *coldplug) run(ctx context.Context) error {
 		case <-c.lost:
 			c.scan()
 			quiet.Reset(c.o.Settle)
+		case <-c.o.Enough:
+			c.o.Enough = nil
 		case <-quiet.C:
 			quiet.Reset(c.o.Settle)
 			if c.active > 0 {
@@ -208,7 +224,7 @@ func (c *coldplug) run(ctx context.Context) error {
 			}
 			before := len(c.order)
 			c.scan() // what no uevent has told
-			if len(c.order) == before && len(c.o.Until) == 0 {
+			if len(c.order) == before && !c.waits {
 				return nil
 			}
 		case <-deadline:

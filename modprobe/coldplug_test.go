@@ -266,3 +266,31 @@ func TestColdplugCancelled(t *testing.T) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
 }
+
+// TestColdplugEnough: the caller says when there is enough. Nothing happens for many times Settle, and yet the device
+// that appears then gets its driver.
+func TestColdplugEnough(t *testing.T) {
+	root, k, p := coldMachine(t, "", "pci:v00003333d1")
+	news, enough := newNews(), make(chan struct{})
+	done := make(chan *modprobe.ColdplugReport)
+	go func() {
+		r, err := p.Coldplug(t.Context(), &modprobe.ColdplugOptions{Enough: enough, Settle: time.Millisecond, Uevents: news})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- r
+	}()
+	select {
+	case <-done:
+		t.Fatal("it ended before there was enough")
+	case <-time.After(50 * time.Millisecond):
+	}
+	addDevice(t, root, 7, "usb:v1p2")
+	for !slices.Contains(loads(k), "late") {
+		time.Sleep(time.Millisecond) // the test's timeout is the limit
+	}
+	close(enough)
+	if r := <-done; r.TimedOut || len(r.Waiting) > 0 || len(r.Modules) != 2 {
+		t.Errorf("report: %+v", r)
+	}
+}
