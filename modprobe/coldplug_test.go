@@ -229,6 +229,7 @@ func TestColdplugUntilDevice(t *testing.T) {
 	if err != nil || r.TimedOut || len(r.Waiting) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
+	_, _, p = coldMachine(t, "") // nothing to load: what is loading at the timeout would outlive the test
 	r, err = p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Uevents: newNews(), Until: []string{"sdb"}, Timeout: 30 * time.Millisecond,
 		Settle: time.Millisecond})
 	if err != nil || !r.TimedOut || !cmp.Equal(r.Waiting, []string{"sdb"}) {
