@@ -1,7 +1,7 @@
 # make            what there is
 # make demo       boot a real kernel and load modules in it (KERNEL=5.10|6.1|6.12|7.2)
 # make test       all tests
-# make install    PREFIX=/usr/local DESTDIR=
+# make install    programs, man pages and completions: PREFIX=/usr/local DESTDIR=
 # make release    archives for ten architectures, checksums, bills of materials and a container image in dist/
 # make deb        a Debian package in dist/
 # make test-field in Debian, containers and u-root, with the programs that call the tools there (root rights)
@@ -10,6 +10,7 @@ GO       ?= go
 PREFIX   ?= /usr/local
 FUZZTIME ?= 5s
 BENCH    ?= .
+BIN      ?= bin
 TOOLS    := modprobe depmod modinfo insmod rmmod lsmod kmod goinitramfs
 # The binaries may not grow beyond so many bytes: all tools, and those that a boot image needs.
 MAXSIZE  := 4950000
@@ -24,18 +25,18 @@ help:
 	@echo "more: build test-long lint fuzz bench clean"
 
 build:
-	@echo "building bin/gomodprobe and, for boot images, bin/gomodprobe-boot (static, stripped)"
-	@mkdir -p bin
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o bin/gomodprobe ./cmd/gomodprobe
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -tags kmod_boot -o bin/gomodprobe-boot ./cmd/gomodprobe
-	@for t in $(TOOLS); do ln -sfn gomodprobe bin/$$t; done
+	@echo "building $(BIN)/gomodprobe and, for boot images, $(BIN)/gomodprobe-boot (static, stripped)"
+	@mkdir -p '$(BIN)'
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -o '$(BIN)/gomodprobe' ./cmd/gomodprobe
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags='$(LDFLAGS)' -tags kmod_boot -o '$(BIN)/gomodprobe-boot' ./cmd/gomodprobe
+	@for t in $(TOOLS); do ln -sfn gomodprobe '$(BIN)'/$$t; done
 	@for b in gomodprobe:$(MAXSIZE) gomodprobe-boot:$(MAXBOOT); do \
-		f=bin/$${b%:*}; max=$${b#*:}; size=$$(wc -c <$$f); \
-		if ldd $$f >/dev/null 2>&1; then echo "$$f is not static"; exit 1; fi; \
+		f='$(BIN)'/$${b%:*}; max=$${b#*:}; size=$$(wc -c <"$$f"); \
+		if ldd "$$f" >/dev/null 2>&1; then echo "$$f is not static"; exit 1; fi; \
 		echo "$$f has $$size bytes (at most $$max)"; \
 		[ "$$size" -le "$$max" ] || exit 1; \
 	done
-	@echo "beside bin/gomodprobe: $(TOOLS)"
+	@echo "beside $(BIN)/gomodprobe: $(TOOLS)"
 
 need:
 	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd cpio=cpio \
@@ -77,10 +78,20 @@ bench: need
 
 install: build
 	@echo "installing below $(DESTDIR)$(PREFIX)"
-	@install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man5' '$(DESTDIR)$(PREFIX)/share/man/man8'
-	@install -m 755 bin/gomodprobe '$(DESTDIR)$(PREFIX)/bin/gomodprobe'
-	@for t in $(TOOLS); do ln -sfn gomodprobe '$(DESTDIR)$(PREFIX)/bin/'$$t; done
-	@for s in 5 8; do install -m 644 docs/man/*.$$s '$(DESTDIR)$(PREFIX)/share/man/man'$$s; done
+	@set -e; to='$(DESTDIR)$(PREFIX)'; share="$$to/share"; fish="$$share/fish/vendor_completions.d"; \
+	bash="$$share/bash-completion/completions"; zsh="$$share/zsh/site-functions"; \
+	install -d "$$to/bin" "$$to/libexec" "$$share/man/man5" "$$share/man/man8" "$$bash" "$$fish" "$$zsh"; \
+	install -m 755 '$(BIN)/gomodprobe' "$$to/bin/gomodprobe"; \
+	install -m 755 '$(BIN)/gomodprobe-boot' "$$to/libexec/gomodprobe-boot"; \
+	for s in 5 8; do install -m 644 docs/man/*.$$s "$$share/man/man$$s"; done; \
+	install -m 644 docs/completions/gomodprobe.bash "$$bash/gomodprobe"; \
+	install -m 644 docs/completions/gomodprobe.fish "$$fish/gomodprobe.fish"; \
+	install -m 644 docs/completions/_gomodprobe "$$zsh/_gomodprobe"; \
+	for t in $(TOOLS); do \
+		ln -sfn gomodprobe "$$to/bin/$$t"; \
+		ln -sfn gomodprobe "$$bash/$$t"; \
+		ln -sfn gomodprobe.fish "$$fish/$$t.fish"; \
+	done
 
 release:
 	$(GO) run ./internal/release -o dist archives oci

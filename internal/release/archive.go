@@ -47,6 +47,9 @@ func archiveTree(r *release, name string, b binary) (tree, error) {
 	if err := files.add(path.Join(name, "gomodprobe"), b.path, 0o755); err != nil {
 		return nil, err
 	}
+	if err := files.add(path.Join(name, "gomodprobe-boot"), b.boot, 0o755); err != nil {
+		return nil, err
+	}
 	for _, doc := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
 		if err := files.add(path.Join(name, doc), filepath.Join(r.root, doc), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

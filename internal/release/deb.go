@@ -59,6 +59,9 @@ func debTree(r *release, b binary) (tree, error) {
 	if err := files.add(program, b.path, 0o755); err != nil {
 		return nil, err
 	}
+	if err := files.add("usr/libexec/gomodprobe-boot", b.boot, 0o755); err != nil {
+		return nil, err
+	}
 	for _, name := range goNames()[1:] {
 		files["usr/sbin/"+name] = entry{link: "gomodprobe"}
 	}

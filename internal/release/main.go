@@ -51,7 +51,8 @@ type release struct {
 // A binary is gomodprobe built for one target.
 type binary struct {
 	target target
-	path   string
+	path   string // everything
+	boot   string // the smaller one for boot images
 }
 
 // product returns what makes a product, nil if there is none of this name.
@@ -90,11 +91,14 @@ func run(ctx context.Context, out, arch string, names []string) error {
 	}
 	defer os.RemoveAll(build)
 	for _, t := range chosen {
-		path := filepath.Join(build, t.name, "gomodprobe")
-		if err := t.build(ctx, r.root, path); err != nil {
+		b := binary{t, filepath.Join(build, t.name, "gomodprobe"), filepath.Join(build, t.name, "gomodprobe-boot")}
+		if err := t.build(ctx, r.root, b.path, ""); err != nil {
 			return err
 		}
-		r.binaries = append(r.binaries, binary{t, path})
+		if err := t.build(ctx, r.root, b.boot, "kmod_boot"); err != nil {
+			return err
+		}
+		r.binaries = append(r.binaries, b)
 	}
 	if r.thanks, err = licences(ctx, r.root, r.binaries[0].path); err != nil {
 		return err

@@ -32,7 +32,7 @@ func sample(t *testing.T) *release {
 	}
 	return &release{
 		out: t.TempDir(), root: root, version: "1.2", time: time.Unix(1700000000, 0).UTC(),
-		binaries: []binary{{targets[0], self}}, thanks: []byte("thanks\n"),
+		binaries: []binary{{targets[0], self, self}}, thanks: []byte("thanks\n"),
 	}
 }
 
@@ -142,7 +142,7 @@ func TestImage(t *testing.T) {
 func TestBillOfMaterials(t *testing.T) {
 	r := sample(t)
 	r.binaries[0].path = filepath.Join(t.TempDir(), "gomodprobe")
-	if err := targets[0].build(t.Context(), r.root, r.binaries[0].path); err != nil {
+	if err := targets[0].build(t.Context(), r.root, r.binaries[0].path, ""); err != nil {
 		t.Fatal(err)
 	}
 	text, err := billOfMaterials(t.Context(), r, r.binaries[0])
@@ -183,7 +183,7 @@ func TestDeb(t *testing.T) {
 	if err := os.WriteFile(small, []byte("program"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.binaries[0].path = small
+	r.binaries[0].path, r.binaries[0].boot = small, small
 	var images [2][]byte
 	for i := range images {
 		if err := writeDebs(t.Context(), r); err != nil {

@@ -57,10 +57,10 @@ func (env *Env) Getenv(name string) string {
 }
 
 // Main runs the tool whose name is the base name of argv[0], a leading "go" dropped: gomodprobe is modprobe,
-// godepmod is depmod.
+// godepmod is depmod. The small build is called gomodprobe-boot where both are.
 func Main(env *Env) int {
 	switch name := program(env); strings.TrimPrefix(name, "go") {
-	case "modprobe":
+	case "modprobe", "modprobe-boot":
 		return Modprobe(env)
 	case "depmod":
 		return Depmod(env)
