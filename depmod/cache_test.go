@@ -33,8 +33,24 @@ func newCacheTree(t testing.TB) *cacheTree {
 	spec := kmodtest.Spec{Release: "6.1.0", Modules: mods, Order: []string{}, Builtins: []kmodtest.Builtin{}}
 	c := &cacheTree{TB: t, root: spec.Tree(t), cache: &Cache{settle: time.Nanosecond}}
 	c.dir = filepath.Join(c.root, "lib/modules/6.1.0")
-	time.Sleep(20 * time.Millisecond) // one tick of the file system's clock, so that the files count as settled
+	c.tick() // so that the files count as settled
 	return c
+}
+
+// tick waits until the file system's clock has moved on, so that what is written from now on has another time than what
+// was written before.
+func (c *cacheTree) tick() {
+	c.Helper()
+	name := filepath.Join(c.root, "tick")
+	stamp := func() time.Time {
+		if err := os.WriteFile(name, []byte("x"), 0o644); err != nil {
+			c.Fatal(err)
+		}
+		return mustStat(c, name).ModTime()
+	}
+	for first := stamp(); !stamp().After(first); {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // build makes the tables with the cache, as a new process finds it, and without. They are the same; so many modules had to
@@ -97,7 +113,7 @@ func TestCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond)
+	c.tick()
 	if err := os.WriteFile(file, bytes.ReplaceAll(image, []byte("alias2"), []byte("alias7")), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +146,7 @@ func TestCache(t *testing.T) {
 	if err := os.Chtimes(file, past, past); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond)
+	c.tick()
 	c.build("a file from the past", 1, Options{})
 	c.build("still from the past", 0, Options{})
 

@@ -274,7 +274,7 @@ func (s *Sandbox) run(t testing.TB, sbin, program string, args []string, run Run
 	if err := os.Symlink("/"+programs+"/"+sbin, link); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Args = args
@@ -288,7 +288,7 @@ func (s *Sandbox) run(t testing.TB, sbin, program string, args []string, run Run
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	calls, err := s.rec.run(cmd)
 	if ctx.Err() != nil {
-		t.Fatalf("%v takes more than a minute", run.Args)
+		t.Fatalf("%v takes more than five minutes", run.Args)
 	}
 	if err != nil {
 		if _, ok := err.(*exec.ExitError); !ok {
