@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"syscall"
 	"testing/fstest"
+	"time"
 
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
@@ -15,11 +18,12 @@ import (
 func image() fstest.MapFS {
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	return fstest.MapFS{
-		"lib/modules/6.1.0/modules.dep":       file("kernel/fs/ext4.ko: kernel/lib/crc16.ko\nkernel/lib/crc16.ko:\n"),
-		"lib/modules/6.1.0/modules.alias":     file("alias fs-ext4 ext4\n"),
-		"lib/modules/6.1.0/modules.symbols":   file(""),
-		"lib/modules/6.1.0/kernel/fs/ext4.ko": file("not really a module"),
-		"etc/modprobe.d/local.conf":           file("options ext4 a=1\nforbid crc32 has a bug\n"),
+		"lib/modules/6.1.0/modules.dep":         file("kernel/fs/ext4.ko: kernel/lib/crc16.ko\nkernel/lib/crc16.ko:\n"),
+		"lib/modules/6.1.0/modules.alias":       file("alias fs-ext4 ext4\n"),
+		"lib/modules/6.1.0/modules.symbols":     file(""),
+		"lib/modules/6.1.0/kernel/fs/ext4.ko":   {Data: kmodtest.Module{Name: "ext4"}.Bytes()},
+		"lib/modules/6.1.0/kernel/lib/crc16.ko": {Data: kmodtest.Module{Name: "crc16"}.Bytes()},
+		"etc/modprobe.d/local.conf":             file("options ext4 a=1\nforbid crc32 has a bug\n"),
 	}
 }
 
@@ -31,6 +35,106 @@ func Example() {
 	case err != nil:
 		log.Fatal(err)
 	}
+}
+
+// The same with a kernel that only remembers what it was asked for: a test of a program that loads modules needs neither
+// root rights nor a machine.
+func ExampleProber_Load() {
+	kernel := new(modprobetest.Kernel)
+	p, err := modprobe.New(&modprobe.Options{FS: image(), Kernel: kernel})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := p.Load(context.Background(), "fs-ext4", "b=2"); err != nil {
+		log.Fatal(err)
+	}
+	for _, call := range kernel.Calls() {
+		fmt.Println(call)
+	}
+	// Output:
+	// finit_module crc16 "" 0
+	// finit_module ext4 "a=1 b=2" 0
+}
+
+// An error has the errno and, in words, the reason; here both are those of a made-up kernel.
+func ExampleError() {
+	kernel := &modprobetest.Kernel{
+		Fail: map[string]error{"ext4": syscall.EINVAL},
+		Says: map[string][]string{"ext4": {"ext4: `2' invalid for parameter `b'"}},
+	}
+	p, err := modprobe.New(&modprobe.Options{FS: image(), Kernel: kernel})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = p.Load(context.Background(), "ext4", "b=2")
+	var e *modprobe.Error
+	if errors.As(err, &e) {
+		fmt.Println(e.Module, errors.Is(err, syscall.EINVAL))
+		fmt.Println(e.Reason)
+	}
+	// Output:
+	// ext4 true
+	// ext4: `2' invalid for parameter `b'
+}
+
+// What will the kernel say to a module? Nothing is loaded to find out, and the kernel need not be the running one.
+func ExampleProber_Check() {
+	module := func(crc uint32) *fstest.MapFile {
+		m := kmodtest.Module{
+			Name: "card", Vermagic: "6.1.0 SMP mod_unload modversions ", Info: []string{"intree=Y"},
+			Imports: []kmodtest.Import{{Name: "bus_register", CRC: crc}},
+		}
+		return &fstest.MapFile{Data: m.Bytes()}
+	}
+	const dir = "lib/modules/6.1.0/"
+	fsys := fstest.MapFS{
+		dir + "kernel/card.ko":       module(0x1111),
+		dir + "modules.dep":          {Data: []byte("kernel/card.ko:\n")},
+		dir + "build/Module.symvers": {Data: []byte("0x1111\tbus_register\tvmlinux\tEXPORT_SYMBOL_GPL\n")},
+		"srv/card.ko":                module(0x2222),
+	}
+	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: "6.1.0", NoConfig: true, Kernel: new(modprobetest.Kernel)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range []string{"card", "/srv/card.ko"} {
+		v, err := p.Check(context.Background(), name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(name, v.Outcome)
+		for _, f := range v.Findings {
+			fmt.Println(" ", f.Text)
+		}
+	}
+	// Output:
+	// card LOADS
+	// /srv/card.ko FAILS
+	//   bus_register: CRC 0x00002222 in the module, 0x00001111 in this kernel
+}
+
+// The drivers of all devices of a machine: here one that is only a map, with a kernel that only remembers.
+func ExampleProber_Coldplug() {
+	machine := image()
+	machine["lib/modules/6.1.0/modules.alias"] = &fstest.MapFile{Data: []byte("alias pci:v00001AF4d00001001sv* ext4\n")}
+	machine["sys/bus/pci/devices/0000:00:03.0/modalias"] = &fstest.MapFile{Data: []byte("pci:v00001AF4d00001001sv0sd0bc01sc00i00\n")}
+	kernel := new(modprobetest.Kernel)
+	p, err := modprobe.New(&modprobe.Options{FS: machine, Kernel: kernel})
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Settle: time.Millisecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range report.Modules {
+		fmt.Println(m.Name, m.Device+m.By)
+	}
+	fmt.Println(kernel.Loaded())
+	// Output:
+	// crc16 ext4
+	// ext4 sys/bus/pci/devices/0000:00:03.0
+	// [crc16 ext4]
 }
 
 func ExampleProber_Plan() {

@@ -57,7 +57,7 @@ func TestArchitectures(t *testing.T) {
 			}
 			args := append(a.args, "-smp", "1", "-m", "1024", "-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
 				"-kernel", filepath.Join(tree, "boot/vmlinuz"), "-initrd", image, "-append", "console="+a.console+" panic=-1 quiet")
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Minute, errors.New("it took longer than 10 minutes"))
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Minute, errors.New("it took longer than 30 minutes"))
 			defer cancel()
 			var console bytes.Buffer
 			qemu := exec.CommandContext(ctx, a.qemu, args...)

@@ -6,7 +6,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -78,11 +77,9 @@ update-initramfs -c -k `+V+` >/dev/null`)
 		Kernel: boot("vmlinuz"), Initrd: boot("initrd.img"), Memory: 1024,
 		Append:  "root=/dev/vda rw systemd.show_status=0 quiet",
 		Args:    []string{"-drive", "file=" + disk + ",format=raw,if=none,id=disk", "-device", "virtio-blk-pci,drive=disk"},
-		Console: &console, Results: &results,
+		Console: &console, Results: &results, Timeout: 40 * time.Minute,
 	}
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 15*time.Minute, errors.New("it took longer than 15 minutes"))
-	defer cancel()
-	if _, err := m.Boot(ctx); err != nil {
+	if _, err := m.Boot(t.Context()); err != nil {
 		t.Errorf("%v\n%s", err, tail(console.String()))
 	}
 	text := strings.ReplaceAll(results.String(), "\r\n", "\n")
