@@ -19,7 +19,7 @@ MAXBOOT  := 3500000
 LDFLAGS  := -s -w -funcalign=16
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build demo test test-long test-field need lint fuzz bench install release deb clean
+.PHONY: help build demo test test-long test-field need fetch lint fuzz bench install release deb clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -41,7 +41,13 @@ build:
 
 need:
 	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd cpio=cpio \
-		bsdtar=libarchive-tools dpkg-deb=dpkg flock=util-linux mandoc=mandoc zsh=zsh fish=fish
+		bsdtar=libarchive-tools dpkg-deb=dpkg flock=util-linux mandoc=mandoc zsh=zsh fish=fish \
+		shellcheck=shellcheck
+
+fetch: need
+	@echo "fetching Go modules"
+	@$(GO) list -deps -test ./... >/dev/null
+	@$(GO) run $(STATICCHECK) -version
 
 demo:
 	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 || echo "going on without"

@@ -24,6 +24,15 @@ cache=${GOMODPROBE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gomodprobe}
 say() { echo "fetch: $*" >&2; }
 cannot() { say "$*"; exit 3; }
 
+# again COMMAND... runs what needs the network, up to three times.
+again() {
+	"$@" && return
+	sleep 5
+	"$@" && return
+	sleep 30
+	"$@"
+}
+
 # mirror prints the base address of the Debian archive this machine is configured for.
 mirror() {
 	if [ ! -s "$cache/apt/mirror" ]; then
@@ -32,7 +41,7 @@ mirror() {
 		uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
 			awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
 		if [ -z "$uri" ] && [ "$(id -u)" = 0 ]; then
-			apt-get -qq update >&2 || cannot "apt-get update failed"
+			again apt-get -qq update >&2 || cannot "apt-get update failed"
 			# shellcheck disable=SC2016
 			uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
 				awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
@@ -61,13 +70,13 @@ suite() {
 		APT::Architectures { "$2"; };
 		APT::Sandbox::User "root";
 		Acquire::Languages "none";
-		Acquire::Retries "3";
+		Acquire::Retries "5";
 		Acquire::Check-Valid-Until "false";
 	CONF
 	export APT_CONFIG="$d/apt.conf"
 	if [ ! -e "$d/updated" ] || [ "${3-}" = again ]; then
 		say "package lists of $1 ($2)"
-		apt-get -qq update >&2 || cannot "the package lists of $1 cannot be fetched"
+		again apt-get -qq update >&2 || cannot "the package lists of $1 cannot be fetched"
 		touch "$d/updated"
 	fi
 }
@@ -81,7 +90,7 @@ unpack() {
 	for p; do say "$p ($s, $a)"; done
 	(cd "$debs" && apt-get -qq download "$@" >&2) || {
 		suite "$s" "$a" again # the archive has moved on since the lists were read
-		(cd "$debs" && apt-get -qq download "$@" >&2) || {
+		(cd "$debs" && again apt-get -qq download "$@" >&2) || {
 			rm -rf "$debs"
 			cannot "cannot download $*"
 		}

@@ -16,6 +16,6 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 fi
 echo "installing for the tests:$packages" >&2
 export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update >&2
+apt-get -qq -o Acquire::Retries=5 update >&2
 # shellcheck disable=SC2086 # a list of packages
-apt-get -qq install -y --no-install-recommends $packages </dev/null >&2
+apt-get -qq -o Acquire::Retries=5 install -y --no-install-recommends $packages </dev/null >&2
