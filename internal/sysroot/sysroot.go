@@ -20,7 +20,10 @@ func Name(fsys fs.FS, abs string) (string, error) {
 
 // clean makes a path without ".." valid for an fs.FS.
 func clean(abs string) string {
-	name := strings.TrimPrefix(path.Clean("/"+abs), "/")
+	if !strings.HasPrefix(abs, "/") {
+		abs = "/" + abs
+	}
+	name := path.Clean(abs)[1:]
 	if name == "" {
 		return "."
 	}

@@ -4,6 +4,7 @@ package tool
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -16,35 +17,35 @@ import (
 // readModules reads the modules of all operands as the kernel sees them. Messages have been shown if ok is false.
 func (f *modinfoFinder) readModules(log *logger, operands []string) (list []*kernelabi.Module, ok bool) {
 	ok = true
-	for _, operand := range operands {
-		for _, t := range f.find(operand) {
-			switch {
-			case t.failure != "":
-				log.error("%s", t.failure)
-				ok = false
-				continue
-			case t.path == "":
-				log.error("%s is a part of the kernel: it has no file", t.name)
-				ok = false
-				continue
-			}
-			name, err := fsName(f.env.FS, t.path)
-			var image []byte
-			if err == nil {
-				image, _, err = compress.ReadFile(f.env.FS, name, nil, 0)
-			}
-			var m *kernelabi.Module
-			if err == nil {
-				m = kernelabi.ReadModule(path.Clean(t.path), image)
-				err = m.Err()
-			}
-			if err != nil {
-				log.error("could not read %s: %s", t.path, strerror(err))
-				ok = false
-				continue
-			}
-			list = append(list, m)
+	read := func(t *modinfoTarget) error {
+		switch {
+		case t.failure != "":
+			return errors.New(t.failure)
+		case t.path == "":
+			return fmt.Errorf("%s is a part of the kernel: it has no file", t.name)
 		}
+		name, err := fsName(f.env.FS, t.path)
+		var image []byte
+		if err == nil {
+			image, _, err = compress.ReadFile(f.env.FS, name, nil, 0)
+		}
+		if err == nil {
+			m := kernelabi.ReadModule(path.Clean(t.path), image)
+			list = append(list, m)
+			err = m.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("could not read %s: %s", t.path, strerror(err))
+		}
+		return nil
+	}
+	for _, operand := range operands {
+		f.find(operand, func(t *modinfoTarget) {
+			if err := read(t); err != nil {
+				log.error("%v", err)
+				ok = false
+			}
+		})
 	}
 	return list, ok
 }

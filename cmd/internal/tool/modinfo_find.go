@@ -14,8 +14,9 @@ import (
 
 // A modinfoTarget is one module to show.
 type modinfoTarget struct {
-	name    string // of the module
+	name    string // of the module; "" stands for the one that the path tells
 	path    string // of the file, as it is shown
+	file    string // the same as a name in the file system, if that is known
 	builtin bool
 	failure string // if the operand led nowhere: what to say
 	hint    string // and why
@@ -47,41 +48,35 @@ func newModinfoFinder(env *Env, args *modinfoArgs, report func(error)) (*modinfo
 	return f, err
 }
 
-// targets yields the modules of all operands.
-func (f *modinfoFinder) targets(operands []string) func(yield func(*modinfoTarget) bool) {
-	return func(yield func(*modinfoTarget) bool) {
-		for _, operand := range operands {
-			for _, t := range f.find(operand) {
-				if !yield(t) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// find returns the modules an operand stands for, or one with a failure.
-func (f *modinfoFinder) find(operand string) []*modinfoTarget {
+// find calls found for the modules an operand stands for, or for one with a failure.
+func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 	if f.names {
 		if m, ok := f.prober.Module(operand); ok {
-			return newTargets([]modprobe.Module{m})
+			found(newTarget(m))
+			return
 		}
-		return []*modinfoTarget{{failure: "Module name " + operand + " not found."}}
+		found(&modinfoTarget{failure: "Module name " + operand + " not found."})
+		return
 	}
 	if t := f.file(operand); t != nil {
-		return []*modinfoTarget{t}
+		found(t)
+		return
 	}
 	if _, err := alias.Normalize(operand); err != nil {
-		return []*modinfoTarget{{failure: "Module alias " + operand + " not found."}}
+		found(&modinfoTarget{failure: "Module alias " + operand + " not found."})
+		return
 	}
-	if list := f.resolve(operand); list != nil {
-		return list
+	list := f.resolve(operand)
+	for _, t := range list {
+		found(t)
 	}
-	return []*modinfoTarget{{failure: "Module " + operand + " not found."}}
+	if list == nil {
+		found(&modinfoTarget{failure: "Module " + operand + " not found."})
+	}
 }
 
 // resolve returns the modules that a name stands for.
-func (f *modinfoFinder) resolve(name string) []*modinfoTarget {
+func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget) {
 	if strings.HasPrefix(name, "/") {
 		return nil // a path would be taken for a file, whatever its extension
 	}
@@ -89,17 +84,18 @@ func (f *modinfoFinder) resolve(name string) []*modinfoTarget {
 	if err != nil {
 		return nil
 	}
-	list := newTargets(modules)
-	for i, m := range modules {
+	for _, m := range modules {
+		t := newTarget(m)
+		list = append(list, t)
 		if m.Path != "" || m.Builtin {
 			continue
 		}
 		// kmod takes it for builtin. That is right for what can only be built
 		// in, which modules.builtin does not list.
-		list[i].builtin = true
-		if !f.recorded(list[i]) {
-			list[i].failure = "Module " + name + " not found."
-			list[i].hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes the tables anew",
+		t.builtin = true
+		if !f.recorded(t) {
+			t.failure = "Module " + name + " not found."
+			t.hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes the tables anew",
 				name, m.Name, f.prober.Dir())
 		}
 	}
@@ -119,11 +115,8 @@ func (f *modinfoFinder) recorded(t *modinfoTarget) bool {
 	return false
 }
 
-func newTargets(modules []modprobe.Module) (list []*modinfoTarget) {
-	for _, m := range modules {
-		list = append(list, &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin})
-	}
-	return list
+func newTarget(m modprobe.Module) *modinfoTarget {
+	return &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin}
 }
 
 // file returns the module in the file an operand names; nil if it is not a
@@ -143,7 +136,15 @@ func (f *modinfoFinder) file(operand string) *modinfoTarget {
 	if fi, err := fs.Stat(f.env.FS, name); err != nil || !fi.Mode().IsRegular() {
 		return nil
 	}
-	return &modinfoTarget{name: alias.FromPath(abs), path: abs}
+	return &modinfoTarget{path: abs, file: name}
+}
+
+// moduleName is the name for messages.
+func (t *modinfoTarget) moduleName() string {
+	if t.name == "" {
+		return alias.FromPath(t.path)
+	}
+	return t.name
 }
 
 // isModuleFile reports whether a name ends as those of module files do.
@@ -169,9 +170,12 @@ func (f *modinfoFinder) open(t *modinfoTarget) (*modinfo.Module, error) {
 		}
 		return m, err
 	}
-	name, err := fsName(f.env.FS, t.path)
-	if err != nil {
-		return nil, err
+	name := t.file
+	if name == "" {
+		var err error
+		if name, err = fsName(f.env.FS, t.path); err != nil {
+			return nil, err
+		}
 	}
 	if !f.whole {
 		return modinfo.Open(f.env.FS, name)

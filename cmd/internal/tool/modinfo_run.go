@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"runtime/debug"
 	"sync"
 
@@ -13,11 +12,17 @@ import (
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
 
-// A modinfoResult is what is to be printed about one module.
+// A modinfoResult is what is to be printed about some modules, one after the other.
 type modinfoResult struct {
-	out      []byte
-	messages []modinfoMessage
-	failed   bool
+	out   []byte        // of all of them
+	parts []modinfoPart // one for each
+}
+
+// A modinfoPart is what is to be printed about one module, and said about it behind that.
+type modinfoPart struct {
+	start, end int // in modinfoResult.out
+	messages   []modinfoMessage
+	failed     bool
 }
 
 // A modinfoMessage is kmod's error, or a hint of ours behind it.
@@ -26,21 +31,33 @@ type modinfoMessage struct {
 	text string
 }
 
+// part is that of the module at hand.
+func (r *modinfoResult) part() *modinfoPart { return &r.parts[len(r.parts)-1] }
+
+// message notes an error.
+func (r *modinfoResult) message(text string) {
+	p := r.part()
+	p.messages = append(p.messages, modinfoMessage{text: text})
+}
+
 // fail notes an error that makes the exit status 1.
 func (r *modinfoResult) fail(text string) {
-	r.messages = append(r.messages, modinfoMessage{text: text})
-	r.failed = true
+	r.message(text)
+	r.part().failed = true
 }
 
 // hint notes what helps with the error before it, if there is something.
 func (r *modinfoResult) hint(text string) {
 	if text != "" {
-		r.messages = append(r.messages, modinfoMessage{true, text})
+		p := r.part()
+		p.messages = append(p.messages, modinfoMessage{true, text})
 	}
 }
 
-// runModinfo shows the modules of all operands: read in parallel, printed in
-// order.
+// modinfoBatch is how many operands a processor deals with before it hands over what to print.
+const modinfoBatch = 16
+
+// runModinfo shows the modules of all operands: read in parallel, printed in order.
 func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 	var mu sync.Mutex
 	finder, err := newModinfoFinder(env, args, func(err error) {
@@ -52,112 +69,92 @@ func runModinfo(env *Env, log *logger, args *modinfoArgs) int {
 		log.error("%v", err)
 		return 1
 	}
-	status := 0
-	out := bufio.NewWriterSize(env.Stdout, 1<<16)
-	view := &modinfoView{args: args, finder: finder}
-	shown := false
-	show := func(r *modinfoResult) {
-		if len(r.out) > 0 {
-			out.WriteString(view.before(shown))
-			out.Write(r.out)
-			shown = true
-		}
-		if len(r.messages) > 0 {
-			out.Flush()
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, m := range r.messages {
-			if m.hint {
-				log.hint("%s", m.text)
-			} else {
-				log.error("%s", m.text)
-			}
-		}
-		if r.failed {
-			status = 1
-		}
-		view.pool.Put(r)
+	size := modinfoBatch
+	if args.view != 0 {
+		size = 1 // there is much to show about each
 	}
 	if len(args.operands) > 1 {
-		defer limitMemory(modinfoMemory)()
+		defer limitMemory()()
 	}
-	inOrder(finder.targets(args.operands), view.show, show)
-	out.WriteString(view.end(shown))
-	if err := out.Flush(); err != nil {
-		log.error("could not write: %s", strerror(err))
-		return 1
-	}
-	return status
+	view := &modinfoView{args: args, finder: finder}
+	p := modinfoPrinter{log: log, mu: &mu, view: view, out: bufio.NewWriterSize(env.Stdout, 1<<16)}
+	inOrder(len(args.operands), size, view.showAll, p.print)
+	return p.close()
 }
 
-// modinfoMemory is the memory from which on garbage is collected at once: the
-// buffers for large modules are most of it.
-const modinfoMemory = 40 << 20
+// A modinfoPrinter prints results.
+type modinfoPrinter struct {
+	view   *modinfoView
+	out    *bufio.Writer
+	log    *logger
+	mu     *sync.Mutex // for log
+	shown  bool        // something has been printed
+	failed bool        // something was wrong with an operand
+}
 
-// limitMemory makes the collector work harder once this many bytes are in use,
-// unless the environment has set a limit. It returns a function that undoes it.
-func limitMemory(bytes int64) (undo func()) {
+// print prints what was found out about some modules.
+func (p *modinfoPrinter) print(r *modinfoResult) *modinfoResult {
+	for _, part := range r.parts {
+		if part.end > part.start {
+			p.out.WriteString(p.view.before(p.shown))
+			p.out.Write(r.out[part.start:part.end])
+			p.shown = true
+		}
+		if len(part.messages) > 0 {
+			p.out.Flush()
+			p.say(part.messages)
+		}
+		p.failed = p.failed || part.failed
+	}
+	return r
+}
+
+// say shows messages.
+func (p *modinfoPrinter) say(list []modinfoMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range list {
+		if m.hint {
+			p.log.hint("%s", m.text)
+		} else {
+			p.log.error("%s", m.text)
+		}
+	}
+}
+
+// close prints what remains and returns the exit status.
+func (p *modinfoPrinter) close() int {
+	p.out.WriteString(p.view.end(p.shown))
+	if err := p.out.Flush(); err != nil {
+		p.log.error("could not write: %s", strerror(err))
+		return 1
+	}
+	if p.failed {
+		return 1
+	}
+	return 0
+}
+
+// limitMemory sets how much memory is used before garbage is collected, unless the environment does: as much as costs
+// nobody anything, but not in proportion to the buffers for large modules, which are most of it. It returns a function
+// that undoes it.
+func limitMemory() (undo func()) {
+	const (
+		percent = 400
+		limit   = 40 << 20
+	)
 	before := debug.SetMemoryLimit(-1)
 	if before != math.MaxInt64 {
 		return func() {}
 	}
-	debug.SetMemoryLimit(bytes)
-	return func() { debug.SetMemoryLimit(before) }
-}
-
-// inOrder applies do to every value of in, on all processors, and done to the
-// results, one after another and in order. Only a few more results than
-// processors are kept at a time.
-func inOrder[T, R any](in func(yield func(T) bool), do func(T) R, done func(R)) {
-	type job struct {
-		value  T
-		result chan R
+	debug.SetMemoryLimit(limit)
+	old := debug.SetGCPercent(percent)
+	if old != 100 {
+		debug.SetGCPercent(old) // the environment's
 	}
-	var jobs chan job // to the workers
-	var wait chan job // the same, in order; its room limits how far the workers are ahead
-	finished := make(chan struct{})
-	var held *T
-	start := func() {
-		n := runtime.GOMAXPROCS(0)
-		jobs, wait = make(chan job, n), make(chan job, 2*n)
-		for range n {
-			go func() {
-				for j := range jobs {
-					j.result <- do(j.value)
-				}
-			}()
-		}
-		go func() {
-			defer close(finished)
-			for j := range wait {
-				done(<-j.result)
-			}
-		}()
-	}
-	send := func(v T) {
-		j := job{v, make(chan R, 1)}
-		wait <- j
-		jobs <- j
-	}
-	in(func(v T) bool {
-		if jobs == nil && held == nil {
-			held = &v // it may remain the only one
-			return true
-		}
-		if jobs == nil {
-			start()
-			send(*held)
-		}
-		send(v)
-		return true
-	})
-	if jobs != nil {
-		close(jobs)
-		close(wait)
-		<-finished
-	} else if held != nil {
-		done(do(*held))
+	return func() {
+		debug.SetMemoryLimit(before)
+		debug.SetGCPercent(old)
 	}
 }
 
@@ -181,6 +178,6 @@ func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
 	default:
 		reason = strerror(err)
 	}
-	r.fail(fmt.Sprintf("could not get modinfo from '%s': %s", t.name, reason))
+	r.fail(fmt.Sprintf("could not get modinfo from '%s': %s", t.moduleName(), reason))
 	r.hint(hint)
 }

@@ -2,7 +2,6 @@ package tool
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/modinfo"
@@ -11,13 +10,16 @@ import (
 // modinfoWidth is the column in which values begin, unless the key is longer.
 const modinfoWidth = 16
 
+// appendKey appends "key:   ", behind which the value follows.
+func appendKey(out []byte, key string) []byte {
+	const spaces = "                "
+	out = append(append(out, key...), ':')
+	return append(out, spaces[min(len(key)+1, modinfoWidth):]...)
+}
+
 // appendPadded appends a line "key:   value".
 func appendPadded(out []byte, key, value, end string) []byte {
-	out = append(append(out, key...), ':')
-	for n := len(key) + 1; n < modinfoWidth; n++ {
-		out = append(out, ' ')
-	}
-	return append(append(out, value...), end...)
+	return append(append(appendKey(out, key), value...), end...)
 }
 
 // text shows a module as kmod does: everything, or one field.
@@ -43,11 +45,12 @@ func (v *modinfoView) text(r *modinfoResult, t *modinfoTarget) {
 	}
 	if v.args.oneField {
 		v.oneField(r, m)
-	} else {
-		v.allFields(r, m)
-		if s := m.Signature(); s != nil && s.Err != nil {
-			r.hint(fmt.Sprintf("%s has a signature that is not shown, since it cannot be understood: %v", t.path, s.Err))
-		}
+		return
+	}
+	s := m.Signature()
+	v.allFields(r, m, s)
+	if s != nil && s.Err != nil {
+		r.hint(fmt.Sprintf("%s has a signature that is not shown, since it cannot be understood: %v", t.path, s.Err))
 	}
 }
 
@@ -72,34 +75,51 @@ func (v *modinfoView) oneField(r *modinfoResult, m *modinfo.Module) {
 		})
 		return
 	}
-	for key, value := range modinfoPairs(m, field) {
+	for key, value := range m.Fields() {
 		if key == field {
 			r.out = append(append(r.out, value...), end...)
 		}
 	}
-}
-
-// allFields shows all fields, the parameters behind the others.
-func (v *modinfoView) allFields(r *modinfoResult, m *modinfo.Module) {
-	end := v.args.end
-	for key, value := range modinfoPairs(m, "") {
-		switch {
-		case key == "parm" || key == "parmtype":
-		case end == "\n":
-			r.out = appendPadded(r.out, key, value, end)
-		default:
-			r.out = append(append(append(append(r.out, key...), '='), value...), end...)
+	switch field {
+	case "build-id":
+		if id, err := m.BuildID(); err == nil && len(id) > 0 {
+			r.out = append(appendHex(r.out, id), end...)
+		}
+	case "sig_id", "signer", "sig_key", "sig_hashalgo", "signature":
+		for _, p := range signaturePairs(m.Signature()) {
+			if p.key == field {
+				r.out = append(p.append(r.out), end...)
+			}
 		}
 	}
+}
+
+// allFields shows all fields, then those made from the signature, then the parameters.
+func (v *modinfoView) allFields(r *modinfoResult, m *modinfo.Module, s *modinfo.Signature) {
+	end := v.args.end
+	appendName := appendKey
+	if end != "\n" {
+		appendName = func(out []byte, key string) []byte { return append(append(out, key...), '=') }
+	}
+	for key, value := range m.Fields() {
+		if key != "parm" && key != "parmtype" {
+			r.out = append(append(appendName(r.out, key), value...), end...)
+		}
+	}
+	for _, p := range signaturePairs(s) {
+		r.out = append(p.append(appendName(r.out, p.key)), end...)
+	}
 	v.params(r, m, func(p *modinfo.Param) {
+		r.out = append(append(appendKey(r.out, "parm"), p.Name...), ':')
 		switch {
 		case p.HasType && p.HasDesc:
-			r.out = appendPadded(r.out, "parm", p.Name+":"+p.Desc+" ("+p.Type+")", end)
+			r.out = append(append(append(append(r.out, p.Desc...), " ("...), p.Type...), ')')
 		case p.HasType:
-			r.out = appendPadded(r.out, "parm", p.Name+":"+p.Type, end)
+			r.out = append(r.out, p.Type...)
 		default:
-			r.out = appendPadded(r.out, "parm", p.Name+":"+p.Desc, end)
+			r.out = append(r.out, p.Desc...)
 		}
+		r.out = append(r.out, end...)
 	})
 }
 
@@ -112,8 +132,7 @@ func (v *modinfoView) params(r *modinfoResult, m *modinfo.Module, show func(*mod
 		// exit status does not tell.
 		for key, value := range m.Fields() {
 			if (key == "parm" || key == "parmtype") && !strings.Contains(value, ":") {
-				text := fmt.Sprintf("Found invalid \"%s=%s\": missing ':'", key, value)
-				r.messages = append(r.messages, modinfoMessage{text: text})
+				r.message(fmt.Sprintf("Found invalid \"%s=%s\": missing ':'", key, value))
 			}
 		}
 	}
@@ -122,30 +141,27 @@ func (v *modinfoView) params(r *modinfoResult, m *modinfo.Module, show func(*mod
 	}
 }
 
-// modinfoPairs yields a module's fields and then those that are made from its
-// signature and, if it is the field asked for, its build-id.
-func modinfoPairs(m *modinfo.Module, field string) func(yield func(key, value string) bool) {
-	return func(yield func(key, value string) bool) {
-		for key, value := range m.Fields() {
-			if !yield(key, value) {
-				return
-			}
-		}
-		if field == "build-id" {
-			if id, err := m.BuildID(); err == nil && len(id) > 0 {
-				yield(field, string(appendHex(nil, id)))
-			}
-			return
-		}
-		s := m.Signature()
-		if s == nil || s.Err != nil {
-			return // as kmod: a signature that is not understood is not shown
-		}
-		_ = yield("sig_id", s.ID) &&
-			yield("signer", s.Signer) &&
-			yield("sig_key", string(appendHex(nil, s.Key))) &&
-			yield("sig_hashalgo", s.Hash) &&
-			yield("signature", string(appendHex(nil, s.Value)))
+// A signaturePair is a field that is made from the signature: text, or bytes.
+type signaturePair struct {
+	key, text string
+	bytes     []byte
+}
+
+// append appends the value.
+func (p *signaturePair) append(out []byte) []byte { return appendHex(append(out, p.text...), p.bytes) }
+
+// signaturePairs returns the fields made from a signature; none if there is none or, as with kmod, it is not
+// understood.
+func signaturePairs(s *modinfo.Signature) []signaturePair {
+	if s == nil || s.Err != nil {
+		return nil
+	}
+	return []signaturePair{
+		{key: "sig_id", text: s.ID},
+		{key: "signer", text: s.Signer},
+		{key: "sig_key", bytes: s.Key},
+		{key: "sig_hashalgo", text: s.Hash},
+		{key: "signature", bytes: s.Value},
 	}
 }
 
@@ -153,15 +169,18 @@ func modinfoPairs(m *modinfo.Module, field string) func(yield func(key, value st
 func appendHex(out, b []byte) []byte {
 	const hex = "0123456789ABCDEF"
 	const perLine = 20
-	out = slices.Grow(out, len(b)*3+len(b)/perLine*3)
-	for i, c := range b {
-		if i > 0 {
-			out = append(out, ':')
-			if i%perLine == 0 {
-				out = append(out, "\n\t\t"...)
-			}
+	for len(b) > 0 {
+		line := b[:min(perLine, len(b))]
+		b = b[len(line):]
+		n := len(out)
+		out = append(out, "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:\n\t\t"...)
+		to := out[n:]
+		for i, c := range line {
+			to[3*i], to[3*i+1] = hex[c>>4], hex[c&15]
 		}
-		out = append(out, hex[c>>4], hex[c&15])
+		if len(b) == 0 {
+			out = out[:n+3*len(line)-1]
+		}
 	}
 	return out
 }

@@ -4,27 +4,32 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
 
-// A modinfoView shows modules in one of the ways modinfo has. Its method show
-// is called by several goroutines at a time.
+// A modinfoView shows modules in one of the ways modinfo has. Its methods are called by several goroutines at a time.
 type modinfoView struct {
 	args   *modinfoArgs
 	finder *modinfoFinder
-	pool   sync.Pool // results that have been printed
 }
 
-// result returns an empty result, with the memory of one that was printed.
-func (v *modinfoView) result() *modinfoResult {
-	if r, _ := v.pool.Get().(*modinfoResult); r != nil {
-		*r = modinfoResult{out: r.out[:0], messages: r.messages[:0]}
-		return r
+// showAll returns what to print about the modules of some operands. It takes the memory of a result that is not needed
+// any more.
+func (v *modinfoView) showAll(r *modinfoResult, from, to int) *modinfoResult {
+	if r == nil {
+		r = new(modinfoResult)
 	}
-	return &modinfoResult{out: make([]byte, 0, 4<<10)}
+	r.out, r.parts = r.out[:0], r.parts[:0]
+	for _, operand := range v.args.operands[from:to] {
+		v.finder.find(operand, func(t *modinfoTarget) {
+			r.parts = append(r.parts, modinfoPart{start: len(r.out)})
+			v.show(r, t)
+			r.part().end = len(r.out)
+		})
+	}
+	return r
 }
 
 // before returns what comes before a module, and end what comes behind the
@@ -49,17 +54,16 @@ func (v *modinfoView) end(any bool) string {
 	return "[]\n"
 }
 
-// show returns what to print about one module.
-func (v *modinfoView) show(t *modinfoTarget) *modinfoResult {
-	r := v.result()
+// show adds what to print about one module.
+func (v *modinfoView) show(r *modinfoResult, t *modinfoTarget) {
 	switch {
 	case t.failure != "":
 		r.fail(t.failure)
 		r.hint(t.hint)
-		return r
+		return
 	case v.args.view == 0:
 		v.text(r, t)
-		return r
+		return
 	}
 	m, err := v.finder.open(t)
 	if err == nil {
@@ -73,10 +77,9 @@ func (v *modinfoView) show(t *modinfoTarget) *modinfoResult {
 		}
 	}
 	if err != nil {
-		r.out = r.out[:0]
+		r.out = r.out[:r.part().start]
 		r.failRead(t, err)
 	}
-	return r
 }
 
 // exports shows the symbols a module offers: CRC, name, licence, namespace.
@@ -154,7 +157,7 @@ func (v *modinfoView) json(r *modinfoResult, t *modinfoTarget, m *modinfo.Module
 		}
 	}
 	w.EndObject()
-	r.out = w.Bytes()
+	r.out = append(r.out, w.Bytes()...)
 	return nil
 }
 

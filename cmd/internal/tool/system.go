@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
@@ -20,12 +21,12 @@ func System() *Env {
 		Stdout:       os.Stdout,
 		Stderr:       os.Stderr,
 		StderrClosed: stderrClosed,
-		FS:           os.DirFS("/"),
+		FS:           newHostFS("/"),
 		WriteFile:    writeFile,
-		Cwd:          os.Getwd,
+		Cwd:          sync.OnceValues(os.Getwd), // no tool changes it
 		Kernel:       modprobe.Running(),
 		Shell:        shell,
-		Sub:          func(dir string) (fs.FS, error) { return sysroot.New(os.DirFS(dir)), nil },
+		Sub:          func(dir string) (fs.FS, error) { return sysroot.New(newHostFS(dir)), nil },
 		Syslog:       syslog,
 		Now:          time.Now,
 	}
