@@ -48,6 +48,7 @@ func TestDebianGuest(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.write(t, "srv/guest.sh", script, 0o755)
+	r.write(t, "srv/examples.sh", []byte(exampleScript(t)), 0o755)
 	container(t, filepath.Join(r.upper, "srv/container"))
 	other, release := kmodtest.Corpus(t, "6.1-prev")
 	nbd, err := os.ReadFile(filepath.Join(other, "lib/modules", release, "kernel/drivers/block/nbd.ko"))
@@ -83,10 +84,10 @@ update-initramfs -c -k `+V+` >/dev/null`)
 		t.Errorf("%v\n%s", err, tail(console.String()))
 	}
 	text := strings.ReplaceAll(results.String(), "\r\n", "\n")
-	before, after, _ := strings.Cut(text, "transcript: begin\n")
-	transcript, after, _ := strings.Cut(after, "transcript: end\n")
-	t.Log("on the live system:\n" + transcript)
+	before, after, _ := strings.Cut(text, "examples: begin\n")
+	printed, after, _ := strings.Cut(after, "examples: end\n")
 	checks(t, before+after, console.String())
+	checkExamples(t, printed)
 	proved(t, "a Debian 12 guest boots with our modprobe in its image; systemd, the kernel's own calls, and containers with nothing but the program get what they need")
 }
 
