@@ -40,7 +40,7 @@ func TestArchitectures(t *testing.T) {
 			}
 			tree, release := kmodtest.Corpus(t, "6.1:"+a.debian)
 			dir := t.TempDir()
-			for name, pkg := range map[string]string{"gomodprobe": "../../cmd/gomodprobe", "init": "./init"} {
+			for name, pkg := range map[string]string{"gomodprobe": "../../cmd/gomodprobe", "init": "./guest"} {
 				cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, name), pkg)
 				cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), a.env...)
 				if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command init is /init of the guests of other architectures: it loads and removes modules with the gomodprobe beside
+// Command guest is /init of the guests of other architectures: it loads and removes modules with the gomodprobe beside
 // it, prints "ok NAME" or "not ok NAME | why" for each check, and powers the machine off.
 package main
 
@@ -13,21 +13,18 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gomodprobe/gomodprobe/internal/vmtest"
 )
 
 func main() {
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "init: this is /init of a test machine; it does nothing elsewhere")
+		fmt.Fprintln(os.Stderr, "guest: this is /init of a test machine; it does nothing elsewhere")
 		os.Exit(1)
 	}
 	defer unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
-	for _, m := range []struct{ fs, dir string }{
-		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/mnt"},
-	} {
-		os.MkdirAll(m.dir, 0o755)
-		if err := unix.Mount(m.fs, m.dir, m.fs, 0, ""); err != nil {
-			fmt.Printf("not ok mount %s | %v\n", m.dir, err)
-		}
+	if err := vmtest.Mount(); err != nil {
+		fmt.Println("not ok mount |", err)
 	}
 	fmt.Println() // what the firmware has written may end in mid-line
 	var uts unix.Utsname
@@ -47,7 +44,7 @@ func main() {
 	run("modinfo", 0, `(?m)^vermagic: +`+regexp.QuoteMeta(release)+" ", "modinfo", "loop")
 	run("rmmod", 0, "", "rmmod", "loop")
 	check("squashfs is not there", !loaded("squashfs"))
-	unix.Mount("/dev/zero", "/mnt", "squashfs", 0, "") // fails, but not before the kernel has asked for its module
+	unix.Mount("/dev/zero", "/tmp", "squashfs", 0, "") // fails, but not before the kernel has asked for its module
 	check("the kernel's own request", loaded("squashfs"))
 	run("insmod without what it needs", 1, "Unknown symbol in module", "insmod", "/lib/modules/"+release+"/kernel/fs/ext4/ext4.ko")
 	run("depmod", 0, "^$", "depmod", "-a")
