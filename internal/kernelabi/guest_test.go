@@ -5,6 +5,7 @@ package kernelabi_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 
 // A trial is one module offered to a guest's kernel, and what Check says beforehand.
 type trial struct {
+	from    string // the kernel that the module was built for, or "mutation"
 	name    string // of the trial, for people
 	file    string // in the guest
 	module  string // to be removed afterwards
@@ -32,7 +34,7 @@ type trial struct {
 // text is how a trial is handed to the guest.
 func (tr *trial) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "trial %s\nfile %s\nmodule %s\nflags %d\n", tr.name, tr.file, tr.module, tr.flags)
+	fmt.Fprintf(&b, "kind %s %s\ntrial %s\nfile %s\nmodule %s\nflags %d\n", tr.from, tr.verdict.Outcome, tr.name, tr.file, tr.module, tr.flags)
 	switch {
 	case tr.verdict.Outcome == kernelabi.Fails:
 		fmt.Fprintf(&b, "errno %d\n", int(tr.verdict.Errno))
@@ -76,7 +78,8 @@ func TestGuestTrials(t *testing.T) {
 		t.Fatal(err)
 	}
 	unix.Seek(kmsg, 0, unix.SEEK_END)
-	var counts struct{ trials, loaded, initFailed, stuck, misses int }
+	counts := map[string]*tally{}
+	var kind string
 	var want, maybe []string
 	var name, file, module, errno string
 	var flags int
@@ -85,6 +88,8 @@ func TestGuestTrials(t *testing.T) {
 		line = strings.TrimSuffix(line, "\n")
 		key, value, _ := strings.Cut(line, " ")
 		switch key {
+		case "kind":
+			kind = value
 		case "trial":
 			name, want, maybe, keep = value, nil, nil, false
 		case "file":
@@ -102,20 +107,24 @@ func TestGuestTrials(t *testing.T) {
 		case "keep":
 			keep = true
 		case "end":
-			counts.trials++
+			if counts[kind] == nil {
+				counts[kind] = new(tally)
+			}
+			n := counts[kind]
+			n.trials++
 			got := load(t, name, file, flags)
 			log := loaderLines(kmsg, module)
 			initFailed := errno == "0" && got != 0 && got != syscall.ENOEXEC && len(missing(want, log)) == 0
 			switch {
 			case got == 0:
-				counts.loaded++
+				n.loaded++
 			case initFailed:
-				counts.initFailed++
+				n.initFailed++
 			}
 			slices.Sort(want)
 			extra := missing(log, append(want, maybe...))
 			if lacking := missing(want, log); len(lacking) > 0 || len(extra) > 0 || errno != "any" && !initFailed && errno != strconv.Itoa(int(got)) {
-				counts.misses++
+				n.misses++
 				t.Errorf("%s: errno %d (%v), predicted %s\n  not printed: %q\n  not predicted: %q", name, int(got), got, errno, lacking, extra)
 			}
 			if got == 0 && !keep {
@@ -125,20 +134,22 @@ func TestGuestTrials(t *testing.T) {
 					err = unix.DeleteModule(module, unix.O_NONBLOCK)
 				}
 				if err != nil {
-					counts.stuck++
+					n.stuck++
 					fmt.Printf("stuck %s %v\n", module, err)
 				}
 			}
 		}
 	}
-	fmt.Printf("counts: %+v\n", counts)
-	if counts.trials == 0 {
+	if len(counts) == 0 {
 		t.Error("no trials")
 	}
-	if os.Getenv("GOMODPROBE_COUNTS") != "" || counts.misses > 0 {
-		t.Logf("%+v", counts)
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		t.Logf("%s: %+v", kind, *counts[kind])
 	}
 }
+
+// A tally is what became of the trials of one kind.
+type tally struct{ trials, loaded, initFailed, stuck, misses int }
 
 // TestGuestKcore compares what the running kernel's memory says it exports with its boot image.
 func TestGuestKcore(t *testing.T) {

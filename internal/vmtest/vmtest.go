@@ -91,6 +91,7 @@ func report(t *testing.T, status int, err error, results, console []byte) {
 		t.Run(r.name, func(t *testing.T) {
 			switch r.verdict {
 			case "PASS":
+				t.Log(r.log)
 			case "SKIP":
 				t.Skip(r.log)
 			default:
