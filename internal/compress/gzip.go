@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
-	"io"
 	"sync"
 )
 
@@ -35,12 +34,12 @@ func expandGzip(dst, src []byte, limit int64) ([]byte, int64, error) {
 	return out, consumed(), err
 }
 
-// streamGzip reads the first member.
-func streamGzip(src []byte) (io.Reader, error) {
+// firstGzip decodes the member at the start of src.
+func firstGzip(src []byte, hint int, limit int64) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(src))
 	if err != nil {
-		return nil, &Error{Gzip, 0, err}
+		return nil, err
 	}
 	z.Multistream(false)
-	return z, nil
+	return readAll(grow(nil, hint+1), z, limit)
 }

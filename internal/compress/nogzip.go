@@ -2,17 +2,12 @@
 
 package compress
 
-import (
-	"errors"
-	"io"
-)
+import "errors"
 
 // expandGzip stands in for the decoder that this build leaves out.
 func expandGzip(dst, src []byte, limit int64) ([]byte, int64, error) {
 	return nil, 0, errors.ErrUnsupported
 }
 
-// streamGzip stands in likewise.
-func streamGzip([]byte) (io.Reader, error) {
-	return nil, &Error{Gzip, 0, errors.ErrUnsupported}
-}
+// firstGzip stands in likewise.
+func firstGzip([]byte, int, int64) ([]byte, error) { return nil, errors.ErrUnsupported }

@@ -2,17 +2,12 @@
 
 package compress
 
-import (
-	"errors"
-	"io"
-)
+import "errors"
 
 // expandZstd stands in for the decoder that this build leaves out.
 func expandZstd(dst, src []byte, limit int64) ([]byte, int64, error) {
 	return nil, 0, errors.ErrUnsupported
 }
 
-// streamZstd stands in likewise.
-func streamZstd([]byte) (io.Reader, error) {
-	return nil, &Error{Zstd, 0, errors.ErrUnsupported}
-}
+// firstZstd stands in likewise.
+func firstZstd([]byte, int, int64) ([]byte, error) { return nil, errors.ErrUnsupported }

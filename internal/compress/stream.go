@@ -1,21 +1,25 @@
 package compress
 
-import (
-	"errors"
-	"io"
-)
+import "errors"
 
-// NewReader expands the first stream that src begins with and ignores what
-// follows it: boot images carry compressed kernels with other data behind.
-// Reading is not limited. A src in no known format is an error.
-func NewReader(src []byte) (io.Reader, error) {
-	switch Detect(src) {
+// First expands the first stream that src begins with and ignores what follows it: boot images carry compressed kernels
+// with other data behind. hint is how much that may give, 0 if nobody knows; more than limit bytes are an error. Errors
+// are of type *[Error].
+func First(src []byte, hint int, limit int64) ([]byte, error) {
+	var out []byte
+	err := errors.New("not compressed in a known format")
+	f := Detect(src)
+	hint = int(min(int64(hint), limit))
+	switch f {
 	case Gzip:
-		return streamGzip(src)
+		out, err = firstGzip(src, hint, limit)
 	case Xz:
-		return streamXz(src)
+		out, err = firstXz(src, hint, limit)
 	case Zstd:
-		return streamZstd(src)
+		out, err = firstZstd(src, hint, limit)
 	}
-	return nil, &Error{None, 0, errors.New("not compressed in a known format")}
+	if err != nil {
+		return nil, &Error{f, 0, err}
+	}
+	return out, nil
 }

@@ -14,10 +14,10 @@ import (
 )
 
 // This file reads the container of xz: streams of blocks with checks, and an
-// index. A block that has other filters than LZMA2 is left to a library; no
-// kernel's build makes such module files.
+// index. A block with filters that this package does not know is left to a
+// library; no kernel's build makes such files.
 
-var errFilter = errors.New("filters other than LZMA2")
+var errFilter = errors.New("filters that are not known")
 
 // xzs holds idle decoders.
 var xzs = sync.Pool{New: func() any { return new(lzma) }}
@@ -29,9 +29,21 @@ func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
 	x := xzFile{lzma: d, src: src, limit: limit}
 	out, err := x.expand(dst)
 	if err == errFilter {
-		return expandXzSlow(dst, src, limit)
+		return expandXzSlow(dst, src, limit, true)
 	}
 	return out, int64(x.pos), err
+}
+
+// firstXz decodes the stream at the start of src.
+func firstXz(src []byte, hint int, limit int64) ([]byte, error) {
+	d := xzs.Get().(*lzma)
+	defer xzs.Put(d)
+	x := xzFile{lzma: d, src: src, limit: limit}
+	out, err := x.stream(grow(nil, hint+copySlack))
+	if err == errFilter {
+		out, _, err = expandXzSlow(nil, src, limit, false)
+	}
+	return out, err
 }
 
 // An xzFile is a file being decoded.
@@ -207,6 +219,9 @@ func (x *xzFile) block(dst []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.filter != nil {
+		h.filter(dst[before:])
+	}
 	if (h.hasStored && h.stored != uint64(n)) || (h.hasSize && h.size != uint64(len(dst)-before)) {
 		return nil, errCorrupt
 	}
@@ -231,6 +246,7 @@ type xzBlock struct {
 	hasStored, hasSize bool
 	stored, size       uint64
 	dict               uint32
+	filter             filter // undone after LZMA2; may be nil
 }
 
 func (x *xzFile) blockHeader() (h xzBlock, err error) {
@@ -242,7 +258,7 @@ func (x *xzFile) blockHeader() (h xzBlock, err error) {
 		return h, errCorrupt
 	}
 	const (
-		moreFilters = 0x03
+		filters     = 0x03 // how many, less one
 		reserved    = 0x3c
 		withStored  = 0x40
 		withSize    = 0x80
@@ -258,11 +274,18 @@ func (x *xzFile) blockHeader() (h xzBlock, err error) {
 	if flags&withSize != 0 {
 		h.hasSize, h.size = true, r.next()
 	}
-	filter := r.next()
+	number := r.next()
+	if flags&filters == 1 {
+		// One before LZMA2. Its property, where it begins to count, has never been used.
+		if h.filter = xzFilter(number); h.filter == nil || r.next() != 0 {
+			return h, errFilter
+		}
+		number = r.next()
+	}
 	if r.b == nil {
 		return h, errCorrupt
 	}
-	if flags&moreFilters != 0 || filter != xzLZMA2 {
+	if flags&filters > 1 || number != xzLZMA2 {
 		return h, errFilter
 	}
 	size := r.next()

@@ -41,7 +41,7 @@ func xzSample(t testing.TB, i int) []byte {
 func TestXz(t *testing.T) {
 	for i, s := range xzSamples {
 		file := xzSample(t, i)
-		want, _, err := expandXzSlow(nil, file, 1<<20)
+		want, _, err := expandXzSlow(nil, file, 1<<20, true)
 		if err != nil {
 			t.Errorf("%s: library: %v", s.name, err)
 			continue
@@ -58,7 +58,7 @@ func TestXz(t *testing.T) {
 func TestXzDamaged(t *testing.T) {
 	for i, s := range xzSamples {
 		file := xzSample(t, i)
-		want, _, _ := expandXzSlow(nil, file, 1<<20)
+		want, _, _ := expandXzSlow(nil, file, 1<<20, true)
 		for at := range file {
 			for _, change := range []byte{1, 0x80, 0xff} {
 				file[at] ^= change
@@ -81,7 +81,7 @@ func TestXzDamaged(t *testing.T) {
 // over.
 func TestXzUnknownCheck(t *testing.T) {
 	file := xzSample(t, 1)
-	want, _, err := expandXzSlow(nil, file, 1<<20)
+	want, _, err := expandXzSlow(nil, file, 1<<20, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func FuzzXz(f *testing.F) {
 			return
 		}
 		const limit = 1 << 20
-		want, _, slowErr := expandXzSlow(nil, file, limit)
+		want, _, slowErr := expandXzSlow(nil, file, limit, true)
 		got, _, err := expandXz(nil, file, limit)
 		if int64(len(got)) > limit {
 			t.Fatalf("%d bytes", len(got))
@@ -166,7 +166,7 @@ func FuzzLZMA2(f *testing.F) {
 			file = append(file, 0)
 		}
 		file = appendIndex(file, uint64(len(block)+n), uint64(len(out)))
-		want, _, slowErr := expandXzSlow(nil, file, limit)
+		want, _, slowErr := expandXzSlow(nil, file, limit, true)
 		switch {
 		case err == nil && slowErr != nil:
 			t.Errorf("we decode %d bytes; library: %v", len(out), slowErr)

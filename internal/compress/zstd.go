@@ -3,6 +3,7 @@
 package compress
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -22,6 +23,19 @@ var zstds sync.Pool
 // believable size, which is what module files are, is decoded in one go;
 // anything else is streamed.
 func expandZstd(dst, src []byte, limit int64) ([]byte, int64, error) {
+	n := 0
+	var h zstd.Header
+	if h.Decode(src) == nil && h.HasFCS && !h.Skippable {
+		if n = backed(h.FrameContentSize, len(src), limit); uint64(n) != h.FrameContentSize {
+			n = 0
+		}
+	}
+	return decodeZstd(dst, src, n, limit, h.FrameContentSize)
+}
+
+// decodeZstd decodes all frames of src, at first in one go if size, how much they may give, is not 0. claim is what the first
+// says that it gives, 0 if nothing.
+func decodeZstd(dst, src []byte, size int, limit int64, claim uint64) ([]byte, int64, error) {
 	z, _ := zstds.Get().(*zstd.Decoder)
 	if z == nil {
 		var err error
@@ -35,21 +49,18 @@ func expandZstd(dst, src []byte, limit int64) ([]byte, int64, error) {
 		z.Reset(nil)
 		zstds.Put(z)
 	}()
-	var h zstd.Header
-	if h.Decode(src) == nil && h.HasFCS && !h.Skippable {
-		if n := backed(h.FrameContentSize, len(src), limit); uint64(n) == h.FrameContentSize {
-			// The library wants some room behind the data to copy in steps.
-			dst = grow(dst, n+64)
-			out, err := z.DecodeAll(src, dst)
-			if err == nil && int64(len(out)) > limit {
-				err = ErrTooLarge
-			}
-			if err == nil {
-				return out, int64(len(src)), nil
-			}
-			if !errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-				return nil, int64(len(out)), err
-			}
+	if size > 0 {
+		// The library wants some room behind the data to copy in steps.
+		dst = grow(dst, size+64)
+		out, err := z.DecodeAll(src, dst)
+		if err == nil && int64(len(out)) > limit {
+			err = ErrTooLarge
+		}
+		if err == nil {
+			return out, int64(len(src)), nil
+		}
+		if uint64(size) == claim && !errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+			return nil, int64(len(out)), err
 		}
 	}
 	in := bytes.NewReader(src)
@@ -57,34 +68,18 @@ func expandZstd(dst, src []byte, limit int64) ([]byte, int64, error) {
 		return nil, int64(len(src) - in.Len()), err
 	}
 	out, err := readAll(dst[:0], z, limit)
-	if err == nil && len(out) == 0 && h.FrameContentSize != 0 {
+	if err == nil && len(out) == 0 && claim != 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	return out, int64(len(src) - in.Len()), err
 }
 
-// streamZstd reads all frames up to the first bytes that are none.
-func streamZstd(src []byte) (io.Reader, error) {
-	z, err := zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(maxWindow))
-	if err != nil {
-		return nil, &Error{Zstd, 0, err}
+// firstZstd decodes the frame at the start of src.
+func firstZstd(src []byte, hint int, limit int64) ([]byte, error) {
+	in := &counter{r: bufio.NewReader(bytes.NewReader(src))}
+	if _, err := io.Copy(io.Discard, &zstdFrame{in: in}); err != nil {
+		return nil, err
 	}
-	return &zstdStream{z: z}, nil
-}
-
-// A zstdStream ends where the decoder meets something that is no frame.
-type zstdStream struct {
-	z    *zstd.Decoder
-	read bool // a frame has been seen
-}
-
-// Read reads on; it ends at the first bytes after a frame that begin no other.
-func (s *zstdStream) Read(p []byte) (int, error) {
-	n, err := s.z.Read(p)
-	s.read = s.read || n > 0
-	if s.read && errors.Is(err, zstd.ErrMagicMismatch) {
-		err = io.EOF
-	}
-	return n, err
+	out, _, err := decodeZstd(nil, src[:in.n], hint, limit, 0)
+	return out, err
 }

@@ -168,15 +168,11 @@ func expand(name string, b []byte) ([]byte, error) {
 	case "lzma":
 		return expandLZMA(b, imageLimit)
 	case "bzip2":
-		return readLimited(bzip2.NewReader(bytes.NewReader(b)), 0)
+		return readLimited(bzip2.NewReader(bytes.NewReader(b)))
 	case "lzo":
 		return nil, errors.ErrUnsupported
 	}
-	r, err := compress.NewReader(b)
-	if err != nil {
-		return nil, err
-	}
-	return readLimited(r, sizeHint(b))
+	return compress.First(b, sizeHint(b), imageLimit)
 }
 
 // sizeHint is the size that stands behind the compressed kernel in many boot images, as far as the data can back it.
@@ -184,10 +180,9 @@ func sizeHint(b []byte) int {
 	return int(min(uint64(binary.LittleEndian.Uint32(b[len(b)-4:])), 16*uint64(len(b)), imageLimit))
 }
 
-// readLimited reads all of r, at most imageLimit bytes. What it allocates is backed by data read.
-func readLimited(r io.Reader, hint int) ([]byte, error) {
+// readLimited reads all of r, at most imageLimit bytes.
+func readLimited(r io.Reader) ([]byte, error) {
 	var b bytes.Buffer
-	b.Grow(hint + bytes.MinRead)
 	if n, err := b.ReadFrom(io.LimitReader(r, imageLimit+1)); err != nil && !(errors.Is(err, bzip2.StructuralError("bad magic value in continuation file")) && n > 0) {
 		return nil, err
 	}

@@ -1,0 +1,89 @@
+//go:build !kmod_noxz
+
+package compress
+
+import "encoding/binary"
+
+// This file undoes xz's filters for programs, which turn the distances in calls and jumps into addresses, so that calls
+// of one function look alike. Boot images are packed with the one of their machine. A filter works in place on all
+// of a block, whose first byte is at address 0.
+
+// A filter turns a block back into what was packed, in place.
+type filter func(b []byte)
+
+// xzFilter returns a filter by its number in xz's format; nil for one that is left to the library.
+func xzFilter(number uint64) filter {
+	switch number {
+	case 4:
+		return unfilterX86
+	case 7:
+		return unfilterARM
+	}
+	return nil
+}
+
+// unfilterX86 undoes the filter for x86: after a call or a jump, 0xe8 or 0xe9, stands an address whose highest byte is 0 or
+// 0xff. What looks like an opcode less than four bytes behind one that was left alone may be part of its operand.
+func unfilterX86(b []byte) {
+	left := uint32(0) // opcodes left alone: bit n for one n+1 bytes before last
+	last := 0
+	for i := nextCall(b, 0); i+5 <= len(b); i = nextCall(b, i) {
+		if n := i - last; n < 4 {
+			left = left << n & 7
+		} else {
+			left = 0
+		}
+		last = i
+		// One opcode n bytes ago: its operand ends n bytes before ours does.
+		n := uint(0)
+		switch left {
+		case 1, 2:
+			n = uint(left)
+		case 4:
+			n = 3
+		}
+		if !isTop(b[i+4]) || left != 0 && (n == 0 || isTop(b[i+4-int(n)])) {
+			left, last, i = left<<1|1, i+1, i+1
+			continue
+		}
+		v := binary.LittleEndian.Uint32(b[i+1:])
+		next := uint32(i + 5)
+		dist := v - next
+		if n > 0 && isTop(byte(dist>>(24-8*n))) {
+			dist = dist ^ (1<<(32-8*n) - 1) - next
+		}
+		dist &= 1<<25 - 1
+		dist |= -(dist & (1 << 24))
+		binary.LittleEndian.PutUint32(b[i+1:], dist)
+		left, last, i = 0, i+5, i+5
+	}
+}
+
+// isTop reports whether a distance may end in this byte.
+func isTop(c byte) bool { return c == 0 || c == 0xff }
+
+// nextCall returns where the next byte 0xe8 or 0xe9 is, from i on, or len(b).
+func nextCall(b []byte, i int) int {
+	const low, high = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(b); i += 8 {
+		w := binary.LittleEndian.Uint64(b[i:])&(0xfe*low) ^ 0xe8*low
+		if (w-low)&^w&high != 0 {
+			break
+		}
+	}
+	for i < len(b) && b[i]&0xfe != 0xe8 {
+		i++
+	}
+	return i
+}
+
+// unfilterARM undoes the filter for 32-bit ARM: the instruction bl.
+func unfilterARM(b []byte) {
+	for i := 0; i+4 <= len(b); i += 4 {
+		if b[i+3] != 0xeb {
+			continue
+		}
+		v := (binary.LittleEndian.Uint32(b[i:])<<2 - uint32(i+8)) >> 2
+		b[i], b[i+1], b[i+2] = byte(v), byte(v>>8), byte(v>>16)
+	}
+}
