@@ -258,10 +258,10 @@ func (x *xzFile) blockHeader() (h xzBlock, err error) {
 		return h, errCorrupt
 	}
 	const (
-		filters     = 0x03 // how many, less one
-		reserved    = 0x3c
-		withStored  = 0x40
-		withSize    = 0x80
+		filters    = 0x03 // how many, less one
+		reserved   = 0x3c
+		withStored = 0x40
+		withSize   = 0x80
 	)
 	flags := b[1]
 	if flags&reserved != 0 {

@@ -35,7 +35,7 @@ const mark = "~Module signature appended~\n"
 func mutations(t testing.TB, key string) []mutation {
 	base := "mii"
 	if strings.HasSuffix(key, "-cloud") {
-		base = "vfat"
+		base = "fat"
 	}
 	signed := readModule(t, corpusModules(t, key, func(name string) bool { return name == base })[0])
 	e := &editor{t: t, signed: signed, plain: signed}
