@@ -117,6 +117,7 @@ type Checker struct {
 	flags  int
 	source string
 	notes  []string
+	keys   func()                       // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
 	loaded func(name string) bool       // nil: another kernel than the running one
 	byName map[string]*kernelabi.Module // modules of the tree that were read, by name; nil if there is no such
 	judged *kernelabi.Module            // the module whose turn it is: it does not provide for itself
@@ -141,6 +142,14 @@ func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
 		}
 	}
 	return worst, nil
+}
+
+// Exports returns how many symbols the kernel itself exports, as far as that is known.
+func (c *Checker) Exports() int {
+	if c.k.Core == nil {
+		return 0
+	}
+	return len(c.k.Core.Symbols())
 }
 
 // Source says where the kernel's exports were read from; it is empty if they are not known.
@@ -220,6 +229,10 @@ func (c *Checker) read(file string) (*kernelabi.Module, error) {
 // judge asks the rules about one module, and about the modules of the tree that it needs.
 func (c *Checker) judge(m *kernelabi.Module) *Verdict {
 	c.judged = m
+	if keys := c.keys; keys != nil && m.Signature.Present {
+		c.keys = nil
+		keys()
+	}
 	found := c.k.Check(m, c.flags)
 	v := c.verdict(m, found)
 	seen := map[string]bool{m.Name: true}

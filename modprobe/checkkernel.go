@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -35,7 +36,7 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	if c.k.Vermagic == "" && c.k.Core == nil {
 		return nil, &Error{Op: "check", Module: p.release, Err: fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", ErrNoTables, p.release)}
 	}
-	if running, err := p.kernel.Release(); err == nil && running == p.release && p.opts.Dir == "" {
+	if c.running() && p.opts.Dir == "" {
 		c.state()
 	}
 	if c.k.Features.Strict == kernelabi.Maybe {
@@ -65,7 +66,7 @@ func (c *Checker) strict() kernelabi.Tri {
 // learn reads some modules of the kernel, until all is known that they tell. It returns one of them.
 func (c *Checker) learn() (sample *kernelabi.Module) {
 	tries := 0
-	for m := range c.tree() {
+	for m := range c.tree(1) {
 		if magic, _ := m.Field("vermagic"); kernelabi.MagicRelease(magic) != c.p.release {
 			continue
 		}
@@ -80,15 +81,33 @@ func (c *Checker) learn() (sample *kernelabi.Module) {
 	return sample
 }
 
-// tree reads the modules of the tree that belong to the kernel itself.
-func (c *Checker) tree() iter.Seq[*kernelabi.Module] {
+// tree reads the modules of the tree that belong to the kernel itself, at most atOnce of them at a time, and yields them in their
+// order.
+func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 	return func(yield func(*kernelabi.Module) bool) {
-		for file := range c.p.moduleFiles() {
-			if !strings.HasPrefix(file, "kernel/") {
-				continue
+		ahead := make(chan chan *kernelabi.Module, atOnce-1)
+		stop := make(chan struct{})
+		defer close(stop)
+		go func() {
+			defer close(ahead)
+			for file := range c.p.moduleFiles() {
+				if !strings.HasPrefix(file, "kernel/") {
+					continue
+				}
+				one := make(chan *kernelabi.Module, 1)
+				select {
+				case ahead <- one:
+				case <-stop:
+					return
+				}
+				go func() {
+					m, _ := c.read(c.p.path(file))
+					one <- m
+				}()
 			}
-			m, err := c.read(c.p.path(file))
-			if err == nil && !yield(m) {
+		}()
+		for one := range ahead {
+			if m := <-one; m != nil && !yield(m) {
 				return
 			}
 		}
@@ -123,22 +142,24 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 		return c.symvers(o.Symvers, sample)
 	}
 	if o.Image != "" {
-		return c.image(o.Image, o, sample)
+		return c.image(o.Image, o.Cache, o.Cached, sample)
+	}
+	if c.running() && c.p.opts.Dir == "" {
+		// What is kept of the image is read fastest; the kernel's memory next, which lacks only the keys.
+		if c.images(o.Cache, true, sample) {
+			return nil
+		}
+		if c.kcore(sample) == nil {
+			if !o.Cached {
+				c.keys = func() { c.images(o.Cache, false, sample) }
+			}
+			return nil
+		}
+	}
+	if c.images(o.Cache, o.Cached, sample) {
+		return nil
 	}
 	base := c.p.opts.Dir
-	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.release, base + "/boot/vmlinux-" + c.p.release, base + "/boot/Image-" + c.p.release,
-		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"), base + "/boot/vmlinuz"} {
-		if err := c.image(name, o, sample); err == nil {
-			return nil
-		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errOtherRelease) && !errors.Is(err, errNotCached) {
-			c.notes = append(c.notes, "not used: "+err.Error())
-		}
-	}
-	if running, err := c.p.kernel.Release(); err == nil && running == c.p.release && base == "" {
-		if err := c.kcore(); err == nil {
-			return nil
-		}
-	}
 	for _, name := range []string{c.p.path("build/Module.symvers"), base + "/usr/src/linux-headers-" + c.p.release + "/Module.symvers",
 		base + "/boot/symvers-" + c.p.release + ".gz", base + "/boot/symvers-" + c.p.release + ".xz", c.p.path("symvers.gz"), c.p.path("symvers.xz")} {
 		if err := c.symvers(name, sample); err == nil {
@@ -148,10 +169,56 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 		}
 	}
 	if sample != nil && !o.Quick {
-		c.k.Core = kernelabi.Union("the versions that "+c.p.dir+"'s modules were built with", c.p.release, c.tree())
-		c.source = c.k.Core.Source
+		c.union(o.Cache)
 	}
 	return nil
+}
+
+// running reports whether the Prober's kernel is the running one.
+func (c *Checker) running() bool {
+	running, err := c.p.kernel.Release()
+	return err == nil && running == c.p.release
+}
+
+// images reads the first boot image of the kernel that there is, or only what is kept of it.
+func (c *Checker) images(cache Cache, cached bool, sample *kernelabi.Module) bool {
+	base := c.p.opts.Dir
+	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.release, base + "/boot/vmlinux-" + c.p.release, base + "/boot/Image-" + c.p.release,
+		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"), base + "/boot/vmlinuz"} {
+		if err := c.image(name, cache, cached, sample); err == nil {
+			return true
+		} else if !cached && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errOtherRelease) {
+			c.notes = append(c.notes, "not used: "+err.Error())
+		}
+	}
+	return false
+}
+
+// union gathers what the kernel's modules were built with, or takes what is kept of it.
+func (c *Checker) union(cache Cache) {
+	source := "the versions that " + c.p.dir + "'s modules were built with"
+	label := ""
+	if name, err := sysroot.Name(c.p.fsys, c.p.path("modules.dep")); err == nil {
+		if info, err := fs.Stat(c.p.fsys, name); err == nil {
+			label = fmt.Sprintf("%s %d %d", c.p.dir, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	if label == "" {
+		cache = nil // nothing tells when the modules change
+	}
+	if cache != nil {
+		if im, err := kernelabi.DecodeImage(label, cache.Get(label)); err == nil {
+			c.k.Core = im.Exports
+			c.k.Core.Complete, c.k.Core.Licences = false, false
+		}
+	}
+	if c.k.Core == nil {
+		c.k.Core = kernelabi.Union(source, c.p.release, c.tree(min(runtime.GOMAXPROCS(0), 8)))
+		if cache != nil {
+			cache.Put(label, (&kernelabi.Image{Exports: c.k.Core}).Encode(label))
+		}
+	}
+	c.source = source
 }
 
 var (
@@ -160,8 +227,7 @@ var (
 )
 
 // image reads a boot image, or what is kept of it.
-func (c *Checker) image(name string, o *CheckOptions, sample *kernelabi.Module) error {
-	cache := o.Cache
+func (c *Checker) image(name string, cache Cache, cached bool, sample *kernelabi.Module) error {
 	file, err := sysroot.Name(c.p.fsys, name)
 	if err != nil {
 		return err
@@ -173,11 +239,11 @@ func (c *Checker) image(name string, o *CheckOptions, sample *kernelabi.Module) 
 	label := fmt.Sprintf("%s %d %d", name, info.Size(), info.ModTime().UnixNano())
 	var im *kernelabi.Image
 	if cache != nil {
-		if data := cache.Get(name); data != nil {
+		if data := cache.Get(label); data != nil {
 			im, _ = kernelabi.DecodeImage(label, data)
 		}
 	}
-	if im == nil && o.Cached {
+	if im == nil && cached {
 		return errNotCached
 	}
 	if im == nil {
@@ -189,9 +255,14 @@ func (c *Checker) image(name string, o *CheckOptions, sample *kernelabi.Module) 
 			return err
 		}
 		if cache != nil {
-			cache.Put(name, im.Encode(label))
+			cache.Put(label, im.Encode(label))
 		}
 	}
+	return c.use(name, im, sample)
+}
+
+// use takes over what an image tells, unless it is another kernel's.
+func (c *Checker) use(name string, im *kernelabi.Image, sample *kernelabi.Module) error {
 	if im.Release != c.p.release {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.release)
 	}
@@ -203,7 +274,9 @@ func (c *Checker) image(name string, o *CheckOptions, sample *kernelabi.Module) 
 	was := c.k.Features
 	c.k.Use(im)
 	c.k.Features.Fill(was)
-	c.source = name + " (" + im.Way + ")"
+	if c.source = name; im.Way != name {
+		c.source += " (" + im.Way + ")"
+	}
 	return nil
 }
 
@@ -237,11 +310,12 @@ func (c *Checker) symvers(name string, sample *kernelabi.Module) error {
 }
 
 // kcore reads the running kernel's memory.
-func (c *Checker) kcore() error {
-	kallsyms, err := fs.ReadFile(c.p.fsys, "proc/kallsyms")
+func (c *Checker) kcore(sample *kernelabi.Module) error {
+	kallsyms, err := c.p.fsys.Open("proc/kallsyms")
 	if err != nil {
 		return err
 	}
+	defer kallsyms.Close()
 	f, err := c.p.fsys.Open("proc/kcore")
 	if err != nil {
 		return err
@@ -251,11 +325,14 @@ func (c *Checker) kcore() error {
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	if c.k.Core, err = kernelabi.FromKcore(string(kallsyms), r); err != nil {
+	im, err := kernelabi.FromKcore(kallsyms, r)
+	if err != nil {
 		return err
 	}
-	c.source = "/proc/kcore"
-	return nil
+	if im.Release == "" {
+		im.Release = c.p.release // its constants could not be read
+	}
+	return c.use("/proc/kcore", im, sample)
 }
 
 // config reads the kernel's build configuration, for what no image tells.

@@ -1,6 +1,8 @@
 package kernelabi
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,32 +14,40 @@ import (
 // errKcore says that the kernel's memory does not show its tables.
 var errKcore = errors.New("the kernel's memory does not show its export tables")
 
-// FromKcore reads the export tables of the running kernel out of its memory: kallsyms (/proc/kallsyms, read by root) says where they
-// are, kcore (/proc/kcore) holds them.
-func FromKcore(kallsyms string, kcore io.ReaderAt) (*Table, error) {
-	bounds := map[string]uint64{}
-	for line := range strings.Lines(kallsyms) {
-		f := strings.Fields(line)
-		if len(f) != 3 || !strings.HasPrefix(f[2], "__start___k") && !strings.HasPrefix(f[2], "__stop___k") {
-			continue
-		}
-		addr, err := strconv.ParseUint(f[0], 16, 64)
-		if err == nil && addr != 0 {
-			bounds[f[2]] = addr
-		}
+// FromKcore reads what the running kernel exports, and how its loader was built, out of its memory: kallsyms (/proc/kallsyms, read by
+// root) says where things are, kcore (/proc/kcore) holds them. The keys are no longer there: Image.Keys is nil.
+func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
+	bounds, err := kallsymsBounds(kallsyms)
+	if err != nil {
+		return nil, err
 	}
 	c, err := openCore(kcore)
 	if err != nil {
 		return nil, err
 	}
+	const source = "/proc/kcore"
+	im := &Image{Way: source, Machine: c.machine, Class: 32}
+	if c.wide {
+		im.Class = 64
+	}
 	m := &memory{order: c.order}
+	if start, end := bounds["__start_rodata"], bounds["__start___ksymtab"]; start != 0 && start < end {
+		// Up to the tables there are the constants of the kernel's code.
+		if words, err := c.read(start, end-start); err == nil {
+			m.pieces = append(m.pieces, piece{start, words})
+			im.Banner = banner(words)
+			im.Release = bannerRelease(im.Banner)
+			im.Vermagic = vermagic(words, im.Release)
+			im.Features = features(words, im.Banner, im.Release)
+		}
+	}
 	var all []Symbol
 	for _, e := range exportSections {
 		from, to := bounds["__start___ksymtab"+e.suffix], bounds["__stop___ksymtab"+e.suffix]
 		if from == 0 || to <= from {
 			continue
 		}
-		symbols, err := c.exports(m, from, to, bounds["__start___kcrctab"+e.suffix])
+		symbols, err := c.exports(m, from, to, bounds["__start___kcrctab"+e.suffix], relativeCRCs(im.Release, im.Machine))
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +68,33 @@ func FromKcore(kallsyms string, kcore io.ReaderAt) (*Table, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("/proc/kallsyms: %w (are you root?)", errKcore)
 	}
-	return NewTable("/proc/kcore", all), nil
+	im.Exports = NewTable(source, all)
+	return im, nil
+}
+
+// kallsymsBounds reads where the kernel's tables and constants are. The symbols of modules, which come last, it does not read.
+func kallsymsBounds(kallsyms io.Reader) (map[string]uint64, error) {
+	bounds := map[string]uint64{}
+	lines := bufio.NewScanner(kallsyms)
+	for lines.Scan() {
+		line := lines.Bytes()
+		if bytes.IndexByte(line, '\t') >= 0 {
+			break
+		}
+		i := bytes.LastIndexByte(line, ' ') + 1
+		if len(line)-i < 9 || line[i] != '_' || line[i+1] != '_' || line[i+2] != 's' {
+			continue
+		}
+		name := string(line[i:])
+		if name != "__start_rodata" && !strings.HasPrefix(name, "__start___k") && !strings.HasPrefix(name, "__stop___k") {
+			continue
+		}
+		first, _, _ := strings.Cut(string(line), " ")
+		if addr, err := strconv.ParseUint(first, 16, 64); err == nil && addr != 0 {
+			bounds[name] = addr
+		}
+	}
+	return bounds, lines.Err()
 }
 
 // A core is an ELF core file: pieces of memory and where they are in the file.
@@ -66,6 +102,7 @@ type core struct {
 	r        io.ReaderAt
 	order    binary.ByteOrder
 	wide     bool
+	machine  uint16
 	segments []segment
 }
 
@@ -84,6 +121,7 @@ func openCore(r io.ReaderAt) (*core, error) {
 		c.order = binary.BigEndian
 	}
 	e := elfView{b: head, order: c.order, wide: c.wide}
+	c.machine = uint16(e.u16(18))
 	phoff, phnum := e.word(e.pick(32, 28)), e.u16(e.pick(56, 44))
 	size := e.pick(56, 32)
 	table := make([]byte, int(phnum)*size)
@@ -115,7 +153,7 @@ func (c *core) read(addr, n uint64) ([]byte, error) {
 }
 
 // exports reads one table and the CRCs of its symbols.
-func (c *core) exports(m *memory, from, to, crcs uint64) ([]Symbol, error) {
+func (c *core) exports(m *memory, from, to, crcs uint64, relative bool) ([]Symbol, error) {
 	table, err := c.read(from, to-from)
 	if err != nil {
 		return nil, err
@@ -140,14 +178,14 @@ func (c *core) exports(m *memory, from, to, crcs uint64) ([]Symbol, error) {
 		if err != nil {
 			continue
 		}
-		try.pieces = append(try.pieces, piece{low, names})
+		try.pieces = append(append(try.pieces, piece{low, names}), m.pieces...)
 		symbols, ok := try.records(l, from, len(table)/l.size())
 		if !ok {
 			continue
 		}
 		if crcs != 0 {
 			versions, err := c.read(crcs, uint64(4*len(symbols)))
-			if err != nil || !try.versions(symbols, versions, crcs, false) {
+			if err != nil || !try.versions(symbols, versions, crcs, relative) {
 				return nil, errKcore
 			}
 		}

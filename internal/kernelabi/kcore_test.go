@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ import (
 
 // coreOf makes /proc/kcore and /proc/kallsyms of a kernel with these symbols, sorted, the plain ones first.
 func coreOf(s shape, symbols []kernelabi.Symbol) (kallsyms string, core []byte) {
-	const base = 0xffffffff81000000
+	const base, rodata = 0xffffffff81000000, "Linux version 6.1.0-9-test (me) #1\n\x006.1.0-9-test SMP mod_unload \x00version magic '%s' should be\x00"
 	var order binary.ByteOrder = binary.LittleEndian
 	record := s.word * s.fields
 	tables := make([]byte, len(symbols)*record)
@@ -39,8 +40,8 @@ func coreOf(s shape, symbols []kernelabi.Symbol) (kallsyms string, core []byte) 
 		order.PutUint32(crcs[4*i:], y.CRC)
 	}
 	names = append(names, make([]byte, 4096)...)
-	bound := func(name string, off int) string { return fmt.Sprintf("%016x R %s\n", base+uint64(off), name) }
-	kallsyms = "ffffffff80000000 T _text\n" +
+	bound := func(name string, off int) string { return fmt.Sprintf("%016x R %s\n", uint64(base)+uint64(off), name) }
+	kallsyms = "ffffffff80000000 T _text\n" + bound("__start_rodata", -len(rodata)) +
 		bound("__start___ksymtab", 0) + bound("__stop___ksymtab", plain*record) +
 		bound("__start___ksymtab_gpl", plain*record) + bound("__stop___ksymtab_gpl", len(tables)) +
 		bound("__start___kcrctab", len(tables)) + bound("__start___kcrctab_gpl", len(tables)+4*plain)
@@ -48,8 +49,8 @@ func coreOf(s shape, symbols []kernelabi.Symbol) (kallsyms string, core []byte) 
 	copy(head, "\x7fELF\x02\x01\x01")
 	order.PutUint64(head[32:], 64)
 	order.PutUint16(head[56:], 2)
-	all := slices.Concat(tables, crcs, names)
-	for i, seg := range [][3]uint64{{0, 0xffff800000000000, 16}, {uint64(len(head)) + 100, base, uint64(len(all))}} {
+	all := slices.Concat([]byte(rodata), tables, crcs, names)
+	for i, seg := range [][3]uint64{{0, 0xffff800000000000, 16}, {uint64(len(head)) + 100, base - uint64(len(rodata)), uint64(len(all))}} {
 		p := head[64+56*i:]
 		order.PutUint64(p[8:], seg[0])
 		order.PutUint64(p[16:], seg[1])
@@ -71,20 +72,23 @@ func TestFromKcore(t *testing.T) {
 			return -1
 		})
 		kallsyms, core := coreOf(s, symbols)
-		table, err := kernelabi.FromKcore(kallsyms, bytes.NewReader(core))
+		im, err := kernelabi.FromKcore(strings.NewReader(kallsyms), bytes.NewReader(core))
 		if err != nil {
 			t.Fatal(s.name, err)
 		}
 		want := kernelabi.NewTable("", symbols).Symbols()
-		if !slices.Equal(table.Symbols(), want) {
-			t.Errorf("%s: %s", s.name, firstDiff(table.Symbols(), want))
+		if got := im.Exports.Symbols(); !slices.Equal(got, want) {
+			t.Errorf("%s: %s", s.name, firstDiff(got, want))
 		}
-		zeros := strings.NewReplacer("ffffffff81", "0000000000").Replace(kallsyms)
+		if im.Release != "6.1.0-9-test" || im.Vermagic != "6.1.0-9-test SMP mod_unload " || im.Features.ForceLoad != kernelabi.No || im.Keys != nil {
+			t.Errorf("%s: %q, %q, %+v", s.name, im.Release, im.Vermagic, im.Features)
+		}
+		zeros := regexp.MustCompile(`(?m)^\w+`).ReplaceAllString(kallsyms, "0000000000000000")
 		for name, in := range map[string]struct {
 			kallsyms string
 			core     []byte
 		}{"not root": {zeros, core}, "nothing": {"", core}, "cut": {kallsyms, core[:400]}, "empty": {kallsyms, nil}, "no ELF": {kallsyms, make([]byte, 200)}} {
-			if _, err := kernelabi.FromKcore(in.kallsyms, bytes.NewReader(in.core)); err == nil {
+			if _, err := kernelabi.FromKcore(strings.NewReader(in.kallsyms), bytes.NewReader(in.core)); err == nil {
 				t.Errorf("%s, %s: no error", s.name, name)
 			}
 		}

@@ -3,7 +3,6 @@
 package kernelabi_test
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -22,7 +21,22 @@ import (
 // kernel makes a Kernel of a corpus kernel: its boot image and one of its modules.
 func kernel(t testing.TB, key string) *kernelabi.Kernel {
 	t.Helper()
-	dir, release := kmodtest.Corpus(t, key)
+	_, release := kmodtest.Corpus(t, key)
+	k := &kernelabi.Kernel{Release: release}
+	k.Use(image(t, key))
+	for _, m := range corpusModules(t, key, func(name string) bool { return name == "vfat" || name == "mii" }) {
+		k.LearnFrom(kernelabi.ReadModule(m, readModule(t, m)))
+	}
+	if k.This.Size == 0 {
+		t.Fatal("no module to learn the layout from")
+	}
+	return k
+}
+
+// image reads a corpus kernel's boot image.
+func image(t testing.TB, key string) *kernelabi.Image {
+	t.Helper()
+	dir, _ := kmodtest.Corpus(t, key)
 	data, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz"))
 	if err != nil {
 		t.Fatal(err)
@@ -31,15 +45,7 @@ func kernel(t testing.TB, key string) *kernelabi.Kernel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &kernelabi.Kernel{Release: release}
-	k.Use(im)
-	for _, m := range corpusModules(t, key, func(name string) bool { return name == "vfat" || name == "mii" }) {
-		k.LearnFrom(kernelabi.ReadModule(m, readModule(t, m)))
-	}
-	if k.This.Size == 0 {
-		t.Fatal("no module to learn the layout from")
-	}
-	return k
+	return im
 }
 
 // corpusModules lists the module files of a corpus kernel whose names pass.
@@ -71,6 +77,7 @@ func readModule(t testing.TB, file string) []byte {
 // A course is the trials for one boot of one kernel, in their order: what one leaves behind the next one meets.
 type course struct {
 	k      *kernelabi.Kernel
+	image  []byte // what the boot image tells, as the memory of the running kernel should
 	list   strings.Builder
 	files  map[string][]byte
 	trials int
@@ -80,9 +87,12 @@ type course struct {
 // perBoot is how many modules one guest is offered: what drivers leave behind adds up.
 const perBoot = 1500
 
-func newCourse(k *kernelabi.Kernel) *course {
+func newCourse(t testing.TB, key string, k *kernelabi.Kernel) *course {
+	t.Helper()
 	k.Tainted = ""
-	return &course{k: k, files: map[string][]byte{}, counts: map[string]int{}}
+	im := image(t, key)
+	im.Way, im.Keys, im.Exports.Source = "", nil, "/proc/kcore"
+	return &course{k: k, image: im.Encode(""), files: map[string][]byte{}, counts: map[string]int{}}
 }
 
 // add predicts what happens to a module and puts it on the list.
@@ -107,11 +117,7 @@ func (c *course) add(from, name string, image []byte, flags int, keep bool) *ker
 func (c *course) run(t *testing.T, key string) {
 	t.Helper()
 	c.files["trials/list"] = []byte(c.list.String())
-	var exports bytes.Buffer
-	if err := kernelabi.WriteSymvers(&exports, c.k.Core.Symbols(), nil); err != nil {
-		t.Fatal(err)
-	}
-	c.files["trials/exports"] = exports.Bytes()
+	c.files["trials/image"] = c.image
 	size := 0
 	for _, f := range c.files {
 		size += len(f)
@@ -149,7 +155,7 @@ func TestTrials(t *testing.T) {
 		}
 		t.Run(target, func(t *testing.T) {
 			k := kernel(t, target)
-			c := newCourse(k)
+			c := newCourse(t, target, k)
 			for _, m := range mutations(t, target) {
 				c.add("mutation", m.name, m.image, m.flags, m.keep)
 			}
@@ -173,7 +179,7 @@ func TestTrials(t *testing.T) {
 					}
 					if left--; c.trials == perBoot {
 						c.run(t, target)
-						c = newCourse(k)
+						c = newCourse(t, target, k)
 					}
 					c.add(p.from, filepath.Base(f), image, 0, false)
 				}

@@ -7,8 +7,10 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -56,37 +58,108 @@ func (r *modprobeRun) checkModules(operands []string) int {
 			names[i] = path.Clean(abs)
 		}
 	}
+	if len(names) == 0 {
+		return c.prepare()
+	}
 	if c.all {
 		return c.kernels(names)
 	}
-	verdicts, err := c.one(c.p, names)
-	if err != nil {
-		r.checkFailed(err)
+	a := c.ask(c.p, names)
+	if a.err != nil {
+		r.checkFailed(a.err)
 		return checkFails
 	}
 	if r.json {
-		c.printJSON(verdicts)
+		c.printJSON(a.verdicts)
 	} else {
-		for i, v := range verdicts {
+		for i, v := range a.verdicts {
 			if i > 0 {
 				r.out.line()
 			}
 			c.print(v)
 		}
 	}
-	return worst(verdicts)
+	return worst(a.verdicts)
 }
 
 // checkFailed shows why a check could not be made.
 func (r *modprobeRun) checkFailed(err error) { r.error("%v", err) }
 
-// one judges modules against the kernel of a Prober.
-func (c *checkRun) one(p *modprobe.Prober, names []string) ([]*modprobe.Verdict, error) {
-	checker, err := p.Checker(&c.o)
-	if err != nil {
-		return nil, err
+// An answer is what one kernel says.
+type answer struct {
+	release  string
+	dir      string // its modules
+	source   string
+	exports  int
+	verdicts []*modprobe.Verdict
+	err      error
+}
+
+// ask judges modules against the kernel of a Prober.
+func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
+	a.release, a.dir = p.Release(), p.Dir()
+	var checker *modprobe.Checker
+	if checker, a.err = p.Checker(&c.o); a.err != nil {
+		return a
 	}
-	return checker.Check(names...)
+	a.source, a.exports = checker.Source(), checker.Exports()
+	if len(names) > 0 {
+		a.verdicts, a.err = checker.Check(names...)
+	}
+	return a
+}
+
+// askAll asks every installed kernel, some at a time.
+func (c *checkRun) askAll(names []string) ([]answer, error) {
+	releases, err := modprobe.Releases(c.from.FS, c.from.Dir)
+	answers := make([]answer, len(releases))
+	var wait sync.WaitGroup
+	turn := make(chan struct{}, min(runtime.GOMAXPROCS(0), 4))
+	for i, release := range releases {
+		wait.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			o := c.from
+			o.Release = release
+			p, err := modprobe.New(&o)
+			if err != nil {
+				answers[i] = answer{release: release, err: err}
+				return
+			}
+			answers[i] = c.ask(p, names)
+		})
+	}
+	wait.Wait()
+	return answers, err
+}
+
+// prepare reads what the kernel exports, or all installed ones, without a module: it shows what is known, and later checks find
+// it in the cache.
+func (c *checkRun) prepare() int {
+	answers := []answer{}
+	if c.all {
+		var err error
+		if answers, err = c.askAll(nil); err != nil {
+			c.checkFailed(err)
+			return checkFails
+		}
+	} else {
+		answers = append(answers, c.ask(c.p, nil))
+	}
+	status := checkLoads
+	for _, a := range answers {
+		switch {
+		case a.err != nil:
+			c.checkFailed(a.err)
+			status = checkFails
+		case a.source == "":
+			c.out.line(a.release, ": its exports are not known")
+			status = checkUnknown
+		default:
+			c.out.line(fmt.Sprintf("%s: %d exports, read from %s", a.release, a.exports, a.source))
+		}
+	}
+	return status
 }
 
 // worst is the exit status for several verdicts.
@@ -176,58 +249,68 @@ func limit(list []string, n int) []string {
 
 // kernels judges modules against every installed kernel: one row each, then the links that would make them available.
 func (c *checkRun) kernels(names []string) int {
-	releases, err := modprobe.Releases(c.from.FS, c.from.Dir)
+	answers, err := c.askAll(names)
 	if err != nil {
 		c.checkFailed(err)
 		return checkFails
 	}
 	var all []*modprobe.Verdict
-	var links []string
-	status := checkFails
-	width := 0
-	for _, release := range releases {
-		width = max(width, len(release))
-	}
-	for _, release := range releases {
-		o := c.from
-		o.Release = release
-		p, err := modprobe.New(&o)
-		var verdicts []*modprobe.Verdict
-		if err == nil {
-			verdicts, err = c.one(p, names)
+	var plan []string
+	status := rank(checkFails) // unless one kernel does better
+	var widths [2]int // of releases and modules
+	for _, a := range answers {
+		widths[0] = max(widths[0], len(a.release))
+		for _, v := range a.verdicts {
+			widths[1] = max(widths[1], len(v.Module))
 		}
-		if err != nil {
-			if !c.json {
-				c.out.line(fmt.Sprintf("%-*s  %v", width, release, err))
+	}
+	for _, a := range answers {
+		if a.err != nil {
+			if c.json {
+				c.error("%s: %v", a.release, a.err)
+			} else {
+				c.out.line(fmt.Sprintf("%-*s  %v", widths[0], a.release, a.err))
 			}
 			continue
 		}
-		all = append(all, verdicts...)
-		status = min(status, rank(worst(verdicts)))
-		for _, v := range verdicts {
-			c.row(v, width)
-			if v.Outcome != modprobe.Fails && !strings.HasPrefix(v.Path, p.Dir()+"/") {
-				links = append(links, "ln -s "+v.Path+" "+p.Dir()+"/weak-updates/"+path.Base(v.Path)+" && depmod "+release)
-			}
+		all = append(all, a.verdicts...)
+		status = min(status, rank(worst(a.verdicts)))
+		for _, v := range a.verdicts {
+			c.row(v, widths)
 		}
+		plan = append(plan, links(a)...)
 	}
 	if c.json {
 		c.printJSON(all)
-	} else if len(links) > 0 {
+	} else if len(plan) > 0 {
 		c.out.line()
 		c.out.line("To make them available where they load:")
-		for _, l := range links {
+		for _, l := range plan {
 			c.out.line("  ", l)
 		}
 	}
 	return rank(status)
 }
 
+// links returns the commands that make modules from elsewhere available to a kernel that takes them.
+func links(a answer) (commands []string) {
+	dir := a.dir + "/weak-updates/"
+	for _, v := range a.verdicts {
+		if (v.Outcome == modprobe.Loads || v.Outcome == modprobe.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
+			commands = append(commands, "ln -s "+v.Path+" "+dir)
+		}
+	}
+	if commands != nil {
+		commands = append(append([]string{"mkdir -p " + dir}, commands...), "depmod "+a.release)
+	}
+	return commands
+}
+
 // rank exchanges failing and unknown, so that the best status is the least, and back.
 func rank(status int) int { return [...]int{0, 2, 1}[status] }
 
 // row writes one line of the table.
-func (c *checkRun) row(v *modprobe.Verdict, width int) {
+func (c *checkRun) row(v *modprobe.Verdict, widths [2]int) {
 	if c.json {
 		return
 	}
@@ -240,7 +323,7 @@ func (c *checkRun) row(v *modprobe.Verdict, width int) {
 	case len(v.Findings) > 0:
 		why = v.Findings[0].Text
 	}
-	c.out.line(strings.TrimRight(fmt.Sprintf("%-*s  %s  %-13s  %s", width, v.Release, v.Module, v.Outcome, why), " "))
+	c.out.line(strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %-13s  %s", widths[0], v.Release, widths[1], v.Module, v.Outcome, why), " "))
 }
 
 // printJSON writes verdicts for programs.
@@ -308,45 +391,61 @@ func verdictJSON(w *jsonw.Writer, v *modprobe.Verdict) {
 	w.EndObject()
 }
 
-// diskCache keeps what was read out of boot images in a folder, one file for each image.
+// diskCache keeps what was read out of boot images in folders, one file for each image.
 type diskCache struct {
-	env *Env
-	dir string
+	env  *Env
+	dirs []string // read in this order; the first that can be is written to
 }
 
-// cacheDir returns the cache of this user, or nil if there is no place for one.
+// cacheDir returns the cache: that of the system, which root fills, then this user's. XDG_CACHE_HOME stands for both.
 func cacheDir(env *Env) modprobe.Cache {
-	dir := env.Getenv("XDG_CACHE_HOME")
-	if dir == "" {
-		if dir = env.Getenv("HOME"); dir == "" || dir == "/" {
-			return nil
-		}
-		dir += "/.cache"
-	}
-	if env.WriteFile == nil || !strings.HasPrefix(dir, "/") {
+	if env.WriteFile == nil {
 		return nil
 	}
-	return diskCache{env, dir + "/gomodprobe/kernels"}
+	bases := []string{env.Getenv("XDG_CACHE_HOME")}
+	if bases[0] == "" {
+		bases = []string{"/var/cache"}
+		if home := env.Getenv("HOME"); home != "/" && home != "" {
+			bases = append(bases, home+"/.cache")
+		}
+	}
+	d := diskCache{env: env}
+	for _, b := range bases {
+		if strings.HasPrefix(b, "/") {
+			d.dirs = append(d.dirs, b+"/gomodprobe/kernels")
+		}
+	}
+	if d.dirs == nil {
+		return nil
+	}
+	return d
 }
 
-func (d diskCache) file(key string) string {
+func cacheFile(dir, key string) string {
 	h := fnv.New64a()
 	h.Write([]byte(key))
-	return fmt.Sprintf("%s/image-%016x", d.dir, h.Sum64())
+	return fmt.Sprintf("%s/image-%016x", dir, h.Sum64())
 }
 
-// Get reads a file of the cache.
+// Get reads the first such file in the cache.
 func (d diskCache) Get(key string) []byte {
-	name, err := fsName(d.env.FS, d.file(key))
-	if err != nil {
-		return nil
+	for _, dir := range d.dirs {
+		name, err := fsName(d.env.FS, cacheFile(dir, key))
+		if err != nil {
+			continue
+		}
+		if data, err := fs.ReadFile(d.env.FS, name); err == nil {
+			return data
+		}
 	}
-	data, err := fs.ReadFile(d.env.FS, name)
-	if err != nil {
-		return nil
-	}
-	return data
+	return nil
 }
 
 // Put writes one. A cache that cannot be written is none.
-func (d diskCache) Put(key string, data []byte) { d.env.WriteFile(d.file(key), data) }
+func (d diskCache) Put(key string, data []byte) {
+	for _, dir := range d.dirs {
+		if d.env.WriteFile(cacheFile(dir, key), data) == nil {
+			return
+		}
+	}
+}

@@ -91,7 +91,7 @@ const modprobeUsage = `Usage:
 	modprobe [options] -r [-i] NAME...
 	modprobe [options] -c
 	modprobe [options] --show-modversions FILE
-	modprobe --check [options] NAME|FILE...
+	modprobe --check [options] [NAME|FILE...]
 	modprobe --coldplug [options]
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
@@ -188,7 +188,7 @@ func Modprobe(env *Env) int {
 		r.error("--until, --timeout, --settle, -j and --chart go with --coldplug")
 		return 1
 	}
-	if len(operands) == 0 && !r.config && !r.cold.on {
+	if len(operands) == 0 && !r.config && !r.cold.on && !r.checkOnly {
 		r.error("missing parameters. See -h.")
 		return 1
 	}
