@@ -257,7 +257,7 @@ func (c *checkRun) kernels(names []string) int {
 	var all []*modprobe.Verdict
 	var plan []string
 	status := rank(checkFails) // unless one kernel does better
-	var widths [2]int // of releases and modules
+	var widths [2]int          // of releases and modules
 	for _, a := range answers {
 		widths[0] = max(widths[0], len(a.release))
 		for _, v := range a.verdicts {
