@@ -63,6 +63,18 @@ check 'compressed modules' "for c in 'gzip -9' 'xz --check=crc32' 'zstd -q'; do
 check 'twenty at once' "$F pids=; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do modprobe ip_vs & pids=\"\$pids \$!\"; done
 for p in \$pids; do wait \$p; done; loaded ip_vs; modprobe -r ip_vs"
 
+# The examples of the man pages
+check 'modprobe(8): what would load for a device' 'modprobe -r ip_vs 2>/dev/null || :; modprobe -nv "$(cat /sys/bus/pci/devices/0000:00:00.0/modalias)"'
+says 'modprobe(8): --check --all-kernels' 1 'FAILS' 'modprobe --check --all-kernels /root/nbd.ko'
+check 'modprobe(8): sysctl kernel.modprobe' "$F echo /usr/sbin/gomodprobe >/proc/sys/kernel/modprobe; unloaded udf
+mount -t udf /dev/zero /mnt 2>/dev/null || :; echo /sbin/modprobe >/proc/sys/kernel/modprobe; loaded udf; modprobe -r udf"
+check 'modprobe.d(5): softdep and options' "$F printf 'blacklist tun\nsoftdep nbd pre: udf\noptions nbd nbds_max=5\n' >/etc/modprobe.d/example.conf
+modprobe nbd; rm /etc/modprobe.d/example.conf; loaded udf; [ \"\$(cat /sys/module/nbd/parameters/nbds_max)\" = 5 ]; modprobe -r nbd udf"
+check 'depmod.d(5): search' "mkdir -p /lib/modules/$V/updates; cp /lib/modules/$V/kernel/drivers/block/nbd.ko /lib/modules/$V/updates/
+echo 'search updates/dkms updates built-in' >/etc/depmod.d/example.conf; depmod; modinfo -n nbd | grep -qx /lib/modules/$V/updates/nbd.ko
+rm /etc/depmod.d/example.conf /lib/modules/$V/updates/nbd.ko; depmod; modinfo -n nbd | grep -q /kernel/"
+check 'goinitramfs(8): build --host, why' 'goinitramfs build -o /tmp/image --host --firmware --config; goinitramfs why /tmp/image virtio_blk | grep -q "^virtio_blk: "; rm /tmp/image'
+
 # Containers: a root with nothing but our program and links, and the modules.
 in_container="unshare -m sh -ec 'mount --bind /lib/modules $container/lib/modules; mount -o remount,bind,ro $container/lib/modules; mount -t proc proc $container/proc; mount --rbind /sys $container/sys; exec \"\$@\"' sh"
 run="$in_container chroot $container"
