@@ -65,7 +65,7 @@ for p in \$pids; do wait \$p; done; loaded ip_vs; modprobe -r ip_vs"
 
 # The examples of the man pages
 check 'modprobe(8): what would load for a device' 'modprobe -r ip_vs 2>/dev/null || :; modprobe -nv "$(cat /sys/bus/pci/devices/0000:00:00.0/modalias)"'
-says 'modprobe(8): --check --all-kernels' 1 'FAILS' 'modprobe --check --all-kernels /root/nbd.ko'
+says 'modprobe(8): --check --all-kernels' 1 'FAILS' 'modprobe --check --all-kernels ~root/nbd.ko'
 check 'modprobe(8): sysctl kernel.modprobe' "$F echo /usr/sbin/gomodprobe >/proc/sys/kernel/modprobe; unloaded udf
 mount -t udf /dev/zero /mnt 2>/dev/null || :; echo /sbin/modprobe >/proc/sys/kernel/modprobe; loaded udf; modprobe -r udf"
 check 'modprobe.d(5): softdep and options' "$F printf 'blacklist tun\nsoftdep nbd pre: udf\noptions nbd nbds_max=5\n' >/etc/modprobe.d/example.conf
