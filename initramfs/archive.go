@@ -13,10 +13,11 @@ import (
 // Compression of the compressed member of an image.
 type Compression string
 
-// The ways to compress. Xz makes the kernel take three times as long to unpack an image as Zstd.
+// The ways to compress. Xz makes an image a fifth smaller than Zstd, and the kernel take three times as long to unpack it.
 const (
 	Plain Compression = ""
 	Gzip  Compression = "gzip"
+	Xz    Compression = "xz"
 	Zstd  Compression = "zstd"
 )
 

@@ -6,6 +6,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
 )
 
 // compressor returns a writer that compresses to w. Its output does not depend on the number of processors, and
@@ -19,6 +21,8 @@ func compressor(w io.Writer, c Compression) (io.WriteCloser, error) {
 			zstd.WithEncoderLevel(zstd.SpeedBetterCompression),
 			zstd.WithEncoderConcurrency(1),
 			zstd.WithWindowSize(8<<20))
+	case Xz:
+		return compress.NewXzWriter(w), nil
 	}
-	return nil, fmt.Errorf("unknown compression %q; there are gzip and zstd", c)
+	return nil, fmt.Errorf("unknown compression %q; there are gzip, xz and zstd", c)
 }

@@ -157,7 +157,7 @@ func TestCompressed(t *testing.T) {
 		initramfs.Content("lib/m/table", 0o644, bytes.Repeat([]byte("text "), 5000)),
 		initramfs.Content("init", 0o755, []byte("#!")),
 	}
-	for c, tool := range map[initramfs.Compression]string{initramfs.Gzip: "gzip", initramfs.Zstd: "zstd"} {
+	for c, tool := range map[initramfs.Compression]string{initramfs.Gzip: "gzip", initramfs.Xz: "xz", initramfs.Zstd: "zstd"} {
 		image := write(t, entries, &initramfs.WriteOptions{Compression: c})
 		if got, want := list(t, image), []string{"lib/", "lib/m/", "lib/m/a.ko.xz"}; !cmp.Equal(got, want) {
 			t.Errorf("%s: first member %q, want %q", c, got, want)

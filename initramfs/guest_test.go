@@ -36,7 +36,7 @@ func TestGuest(t *testing.T) {
 		{"6.1", false, initramfs.Plain},
 		{"6.12", false, initramfs.Zstd},
 		{"5.10", true, initramfs.Gzip},
-		{"7.2", true, initramfs.Zstd},
+		{"7.2", true, initramfs.Xz},
 	} {
 		t.Run(k.key, func(t *testing.T) {
 			if k.long {

@@ -62,7 +62,7 @@ func (c *KernelConfig) Check(compression Compression) error {
 	if !c.Has("BLK_DEV_INITRD") {
 		return fmt.Errorf("the kernel takes no image at boot: it was built without CONFIG_BLK_DEV_INITRD")
 	}
-	option := map[Compression]string{Gzip: "RD_GZIP", Zstd: "RD_ZSTD"}[compression]
+	option := map[Compression]string{Gzip: "RD_GZIP", Xz: "RD_XZ", Zstd: "RD_ZSTD"}[compression]
 	if option != "" && !c.Has(option) {
 		return fmt.Errorf("the kernel cannot unpack %s: it was built without CONFIG_%s", compression, option)
 	}

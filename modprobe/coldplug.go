@@ -199,8 +199,7 @@ func (c *coldplug) run(ctx context.Context) error {
 			return c.drain(ctx)
 		}
 		for len(c.ready) > 0 && c.active < c.o.Workers {
-			j := c.ready[0]
-			c.ready = c.ready[1:]
+			j := c.pick()
 			c.active++
 			c.work <- j
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -13,10 +14,37 @@ import (
 type job struct {
 	ColdplugModule
 	step  Step
+	rank  int    // that of the most urgent of it and its users
 	waits int    // jobs that have to end before
+	needs []*job // the same
 	users []edge // jobs that wait for this one
 	after []*node
 	ended bool
+}
+
+// ranks are the folders of kernel/ whose modules are loaded before others that could be loaded as well, the most urgent
+// first: buses whose devices take seconds to appear, then what disks are behind, then networks. After rankOther comes
+// what nobody waits for at boot.
+var ranks = [...][]string{
+	{"drivers/usb/", "drivers/thunderbolt/", "drivers/firewire/"},
+	{"drivers/hid/", "drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/",
+		"drivers/mmc/", "drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/"},
+	{"drivers/net/", "drivers/input/"},
+	rankOther: nil,
+	{"sound/", "arch/", "crypto/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/"},
+}
+
+const rankOther = 3
+
+// rankOf is how urgent a module file is; less is more.
+func rankOf(file string) int {
+	_, below, _ := strings.Cut(file, "/kernel/")
+	for rank, folders := range ranks {
+		if slices.ContainsFunc(folders, func(f string) bool { return strings.HasPrefix(below, f) }) {
+			return rank
+		}
+	}
+	return rankOther
 }
 
 // result is what a worker did for a job.
@@ -65,7 +93,7 @@ func (c *coldplug) need(n *node, why ColdplugModule) *job {
 		c.jobs[n.name] = nil
 		return nil
 	}
-	j := &job{ColdplugModule: why, step: b.plan[0]}
+	j := &job{ColdplugModule: why, step: b.plan[0], rank: rankOf(n.path)}
 	j.step.Required = true
 	j.Name, j.Path, j.Params, j.Asked = n.name, n.path, j.step.Params, c.since()
 	c.jobs[n.name] = j
@@ -102,7 +130,19 @@ func (c *coldplug) wait(j, other *job, hard bool) {
 		// A loop of softdeps, which kmod cuts as well. Hard dependencies have none.
 	default:
 		j.waits++
+		j.needs = append(j.needs, other)
 		other.users = append(other.users, edge{j, hard})
+		urge(other, j.rank)
+	}
+}
+
+// urge makes a job, and what it waits for, as urgent as one that needs it.
+func urge(j *job, rank int) {
+	if rank < j.rank {
+		j.rank = rank
+		for _, other := range j.needs {
+			urge(other, rank)
+		}
 	}
 }
 
@@ -122,6 +162,19 @@ func reaches(from, to *job, seen map[*job]bool) bool {
 func (c *coldplug) start(j *job) {
 	j.Ready = c.since()
 	c.ready = append(c.ready, j)
+}
+
+// pick takes the most urgent of the jobs in line, the first of several.
+func (c *coldplug) pick() *job {
+	best := 0
+	for i, j := range c.ready {
+		if j.rank < c.ready[best].rank {
+			best = i
+		}
+	}
+	j := c.ready[best]
+	c.ready = slices.Delete(c.ready, best, best+1)
+	return j
 }
 
 // worker carries out jobs.
@@ -179,8 +232,7 @@ func (c *coldplug) end(j *job, err error) {
 func (c *coldplug) pretend() {
 	var order []*job
 	for len(c.ready) > 0 {
-		j := c.ready[0]
-		c.ready = c.ready[1:]
+		j := c.pick()
 		order = append(order, j)
 		c.active++
 		c.completed(result{j: j})

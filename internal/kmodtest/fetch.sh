@@ -9,6 +9,7 @@
 #   fetch.sh tree KEY EXT        the modules of that kernel as .ko.EXT (xz, zst or gz; none: not compressed)
 #   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
 #   fetch.sh package SUITE[:ARCH] NAME   any package, unpacked
+#   fetch.sh udev                udev of Debian 12 with all libraries, below root/
 #
 # Prints the folder, whose content is
 #   oracle*:  root/ (the packages, unpacked), run (a script: run ARGV0 ARGS... runs kmod under that name)
@@ -261,6 +262,19 @@ package() { # SUITE[:ARCH] NAME
 	echo "$dir"
 }
 
+udev() {
+	dir=$cache/udev
+	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	unpack "$tmp/root" bookworm amd64 udev libudev1 libkmod2 libc6 libacl1 libblkid1 libcap2 libselinux1 libpcre2-8-0 \
+		liblzma5 libzstd1 libssl3
+	touch "$tmp/done"
+	chmod 755 "$tmp"
+	rm -rf "$dir"
+	mv "$tmp" "$dir"
+	echo "$dir"
+}
+
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
@@ -271,6 +285,7 @@ kernel) kernel "$2" ;;
 tree) tree "$2" "$3" ;;
 headers) headers "$2" ;;
 package) package "$2" "$3" ;;
+udev) udev ;;
 *)
 	sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "$0" >&2
 	exit 2

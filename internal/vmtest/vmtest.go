@@ -34,6 +34,8 @@ type Options struct {
 	Args    []string      // more arguments for qemu, such as disks
 	Memory  int           // MiB; 0: 512
 	Timeout time.Duration // for one boot with all tests; 0: ten minutes
+
+	Log func(test, text string) // gets what each test of the guest wrote; may be nil
 }
 
 // InGuest skips a test that is not running in a guest.
@@ -79,15 +81,18 @@ func Run(t *testing.T, key string, o Options) {
 		Console: &console, Results: &results,
 	}
 	status, err := m.Boot(t.Context())
-	report(t, status, err, results.Bytes(), console.Bytes())
+	report(t, status, err, results.Bytes(), console.Bytes(), o.Log)
 }
 
 // report makes subtests of what the guest's tests said.
-func report(t *testing.T, status int, err error, results, console []byte) {
+func report(t *testing.T, status int, err error, results, console []byte, log func(test, text string)) {
 	t.Helper()
 	list, rest := parse(results)
 	failed := false
 	for _, r := range list {
+		if log != nil {
+			log(r.name, r.log)
+		}
 		t.Run(r.name, func(t *testing.T) {
 			switch r.verdict {
 			case "PASS":

@@ -43,7 +43,7 @@ Options of build:
 	    --init=FILE         take FILE for /init
 	    --no-init           without /init; this is the default
 	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
-	    --compress=HOW      none (default), zstd or gzip
+	    --compress=HOW      none (default), zstd, gzip or xz
 	    --base=ARCHIVE      put ARCHIVE in front, and fit in with its folders and links
 	-v, --verbose           say what is in the image
 
