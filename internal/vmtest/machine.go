@@ -126,25 +126,32 @@ func lock(ctx context.Context, waiting func()) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if err != syscall.EWOULDBLOCK {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return func() { f.Close() }, nil
+	}
+	if err != syscall.EWOULDBLOCK {
+		f.Close()
+		return nil, err
+	}
+	if waiting != nil {
+		waiting()
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }() // the system serves those who wait in order
+	select {
+	case err := <-locked:
+		if err != nil {
 			f.Close()
 			return nil, err
 		}
-		if waiting != nil {
-			waiting()
-			waiting = nil
-		}
-		select {
-		case <-ctx.Done():
+		return func() { f.Close() }, nil
+	case <-ctx.Done():
+		go func() { // it cannot be interrupted
+			<-locked
 			f.Close()
-			return nil, fmt.Errorf("waiting for another guest to end: %w", context.Cause(ctx))
-		case <-time.After(200 * time.Millisecond):
-		}
+		}()
+		return nil, fmt.Errorf("waiting for another guest to end: %w", context.Cause(ctx))
 	}
 }
 

@@ -44,6 +44,7 @@ Options of build:
 	    --no-init           without /init; this is the default
 	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
 	    --compress=HOW      none (default), zstd, gzip or xz
+	    --early=WHAT        put microcode or ACPI tables first: a folder, an archive or FILE:PATH
 	    --base=ARCHIVE      put ARCHIVE in front, and fit in with its folders and links
 	-v, --verbose           say what is in the image
 

@@ -38,6 +38,7 @@ const (
 	buildCompress
 	buildBase
 	buildFile
+	buildEarly
 )
 
 var buildOptions = []getopt.Option{
@@ -62,6 +63,7 @@ var buildOptions = []getopt.Option{
 	{Long: "compress", ID: buildCompress, Arg: getopt.Required},
 	{Long: "base", ID: buildBase, Arg: getopt.Required},
 	{Long: "file", ID: buildFile, Arg: getopt.Required},
+	{Long: "early", ID: buildEarly, Arg: getopt.Required},
 }
 
 // builder is the command line of build.
@@ -73,7 +75,7 @@ type builder struct {
 	allowMissing          bool
 	init, program         string
 	compression           initramfs.Compression
-	bases, files          []string
+	bases, files, earlies []string
 	o                     initramfs.Options
 }
 
@@ -118,6 +120,8 @@ func (b *builder) set(id int, value string) error {
 		b.bases = append(b.bases, value)
 	case buildFile:
 		b.files = append(b.files, value)
+	case buildEarly:
+		b.earlies = append(b.earlies, value)
 	case buildTables:
 		return b.setTables(value)
 	case buildCompress:
@@ -192,6 +196,10 @@ func (b *builder) build(env *Env, log *logger) error {
 	if entries, err = b.programs(env, entries); err != nil {
 		return err
 	}
+	early, err := b.early(env)
+	if err != nil {
+		return err
+	}
 	o := &initramfs.WriteOptions{Compression: b.compression}
 	if o.ModTime, err = sourceDate(env); err != nil {
 		return err
@@ -200,6 +208,11 @@ func (b *builder) build(env *Env, log *logger) error {
 		summary(env.Stderr, sel)
 	}
 	write := func(w io.Writer) error {
+		if len(early) > 0 {
+			if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
+				return err
+			}
+		}
 		if o.Base, err = b.base(env, w); err != nil {
 			return err
 		}
