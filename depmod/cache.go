@@ -35,6 +35,9 @@ type key struct {
 	inode, device      uint64
 }
 
+// whole reports whether a file is known by all that there is.
+func (k key) whole() bool { return k.inode != 0 && k.ctime != 0 }
+
 // settle is how old the last change of a file must be for the cache to believe that it was the last: clocks tick in steps,
 // and a file can be changed twice in one.
 const settle = 2 * time.Second
@@ -61,14 +64,12 @@ func (b *builder) fromCache() []*module {
 	c.crcs = b.Symvers != nil || c.crcs && len(c.known) > 0
 	keys := make([]key, len(b.modules))
 	b.parallel(len(b.modules), func(i int) {
-		if info, err := fs.Stat(b.FS, b.modules[i].file); err == nil {
-			keys[i] = keyOf(info)
-		}
+		keys[i], _ = b.files.key(b.modules[i].file)
 	})
 	var todo []*module
 	c.next = make(map[string]cached, len(b.modules))
 	for i, m := range b.modules {
-		if old, ok := c.known[m.file]; ok && old.key == keys[i] && keys[i] != (key{}) {
+		if old, ok := c.known[m.file]; ok && old.key == keys[i] && keys[i].whole() {
 			m.facts = old.facts
 			c.next[m.file] = old
 			continue
@@ -87,7 +88,7 @@ func (b *builder) toCache() {
 	}
 	quiet := c.now.Add(-c.settle).UnixNano()
 	for _, m := range b.modules {
-		if _, ok := c.next[m.file]; ok || m.facts.err != nil || m.key == (key{}) || m.key.mtime > quiet || m.key.ctime > quiet {
+		if _, ok := c.next[m.file]; ok || m.facts.err != nil || !m.key.whole() || m.key.mtime > quiet || m.key.ctime > quiet {
 			continue
 		}
 		c.next[m.file] = cached{m.key, m.facts}

@@ -172,6 +172,7 @@ type builder struct {
 	Options
 	ctx context.Context
 
+	files   files  // of FS, which may be shared by several goroutines
 	dir     string // Dir as a name in FS
 	config  config
 	modules []*module // in the order of the tables, once sorted
@@ -223,6 +224,7 @@ func (b *builder) defaults() {
 	if len(b.Overlay) > 0 {
 		b.FS = overlay(append([]fs.FS{b.FS}, b.Overlay...))
 	}
+	b.files = filesOf(b.FS)
 	b.Dir = cmp.Or(b.Dir, "/lib/modules/"+b.Release)
 	b.Shown = cmp.Or(b.Shown, b.Dir)
 	b.dir = inFS(b.Dir)

@@ -1,12 +1,12 @@
 package depmod
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,6 +44,24 @@ type names struct {
 	list    []string
 	numbers map[string]uint32
 	known   []symbol // what the names stand for; see builder.lookup
+	text    text
+}
+
+// text is where strings are kept, many in one piece of memory.
+type text struct{ piece strings.Builder }
+
+// pieceSize is the size of a piece in bytes.
+const pieceSize = 64 << 10
+
+// keep returns b as a string.
+func (t *text) keep(b []byte) string {
+	if t.piece.Cap()-t.piece.Len() < len(b) {
+		t.piece = strings.Builder{}
+		t.piece.Grow(max(pieceSize, len(b)))
+	}
+	start := t.piece.Len()
+	t.piece.Write(b)
+	return t.piece.String()[start:]
 }
 
 // number returns the number of a name.
@@ -52,8 +70,9 @@ func (n *names) number(name []byte) uint32 {
 		return i
 	}
 	i := uint32(len(n.list))
-	n.list = append(n.list, string(name))
-	n.numbers[n.list[i]] = i
+	s := n.text.keep(name)
+	n.list = append(n.list, s)
+	n.numbers[s] = i
 	return i
 }
 
@@ -93,58 +112,59 @@ func (b *builder) readModules() error {
 // largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for what
 // comes after. Of others only small parts are read.
 func (b *builder) largestFirst(list []*module) []*module {
-	sizes := make(map[*module]int64)
-	var mu sync.Mutex
-	b.parallel(len(list), func(i int) {
-		if _, compressed := cutCompression(list[i].path); !compressed {
-			return
-		}
-		if info, err := fs.Stat(b.FS, list[i].file); err == nil {
-			mu.Lock()
-			sizes[list[i]] = info.Size()
-			mu.Unlock()
-		}
-	})
-	if len(sizes) == 0 {
+	compressed := slices.ContainsFunc(list, func(m *module) bool { _, ok := cutCompression(m.path); return ok })
+	if !compressed {
 		return list
 	}
+	b.parallel(len(list), func(i int) { list[i].key, _ = b.files.key(list[i].file) })
 	list = slices.Clone(list)
-	sort.SliceStable(list, func(i, j int) bool { return sizes[list[i]] > sizes[list[j]] })
+	slices.SortStableFunc(list, func(x, y *module) int { return cmp.Compare(y.key.size, x.key.size) })
 	return list
 }
 
 // reader reads modules one after the other, and is the koelf.Linker of the one it reads.
 type reader struct {
-	fsys  fs.FS
+	files
+	raw   rawFile // the file that is being read
 	limit int64
 	names names
+	text  text        // of what is not a name of a symbol
 	crcs  bool        // whether anybody wants the checksums of needs
 	image []byte      // the last module, expanded, for reuse
 	arena koelf.Arena // parts of the last module, if it was not compressed
 
-	facts *facts         // of the module that is being read
-	seen  []int          // for each name, the last module that needs it
-	first map[uint32]int // for each name that the module needs, where in facts.needs
-	count int            // modules read
+	facts facts  // of the module that is being read, in memory that is used again for the next
+	seen  []last // for each name, what the last module that needs it was
+	count int    // modules read
+	next  int    // where in facts.needs to look first for the next version
 }
 
+// last is the last module, counted from 1, that needs a name, and where in its facts.needs the name is.
+type last struct{ module, at int }
+
 func newReader(b *builder) *reader {
-	r := &reader{fsys: b.FS, limit: b.MaxSize, crcs: b.Symvers != nil}
-	r.names.numbers = make(map[string]uint32)
+	r := &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil}
+	r.names.numbers = make(map[string]uint32, 1<<13)
 	return r
 }
 
 // read finds out the facts of a module.
 func (r *reader) read(m *module) {
-	m.facts = facts{names: &r.names}
-	r.facts = &m.facts
-	r.count++
-	m.facts.err = r.open(m)
+	r.count, r.next = r.count+1, 0
+	f := &r.facts
+	f.exports, f.needs = f.exports[:0], f.needs[:0]
+	f.aliases, f.softdeps, f.weakdeps = f.aliases[:0], f.softdeps[:0], f.weakdeps[:0]
+	err := r.open(m)
+	m.facts = facts{
+		err: err, names: &r.names,
+		exports: slices.Clone(f.exports), needs: slices.Clone(f.needs),
+		aliases: slices.Clone(f.aliases), softdeps: slices.Clone(f.softdeps), weakdeps: slices.Clone(f.weakdeps),
+	}
 }
 
 // open opens the module and takes the facts from it.
 func (r *reader) open(m *module) error {
-	f, err := r.fsys.Open(m.file)
+	f, err := r.files.open(m.file, &r.raw)
 	if err != nil {
 		return err
 	}
@@ -156,8 +176,12 @@ func (r *reader) open(m *module) error {
 	if info.IsDir() {
 		return &fs.PathError{Op: "read", Path: m.file, Err: errIsDirectory}
 	}
+	if !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "read", Path: m.file, Err: errNotRegular}
+	}
 	m.stamp(info)
-	if file, ok := f.(*os.File); ok {
+	_, compressed := cutCompression(m.path)
+	if file, ok := f.(io.ReaderAt); ok && !compressed {
 		elf, err := r.arena.Open(file, info.Size())
 		if err == nil {
 			return r.take(elf)
@@ -166,7 +190,7 @@ func (r *reader) open(m *module) error {
 			return err
 		}
 	}
-	image, _, err := compress.ReadFile(r.fsys, m.file, r.image, r.limit)
+	image, _, err := compress.Read(f, r.image, r.limit)
 	if err != nil {
 		return err
 	}
@@ -193,12 +217,9 @@ func isCompressed(f io.ReaderAt) bool {
 
 // take takes the facts from a module. Nothing in them shares memory with the module, whose buffer is used again.
 func (r *reader) take(elf *koelf.File) error {
-	if r.crcs {
-		r.first = make(map[uint32]int)
-	}
 	if err := elf.Link(r); err != nil {
 		// What the module exports and needs is only half known, and counts for nothing.
-		r.facts.exports, r.facts.needs = nil, nil
+		r.facts.exports, r.facts.needs = r.facts.exports[:0], r.facts.needs[:0]
 		r.takeInfo(elf)
 		return err
 	}
@@ -207,22 +228,22 @@ func (r *reader) take(elf *koelf.File) error {
 
 // takeInfo takes the aliases and so on.
 func (r *reader) takeInfo(elf *koelf.File) error {
-	info, err := elf.Modinfo()
-	if err != nil && !errors.Is(err, koelf.ErrNoSection) {
-		return err
-	}
-	for _, s := range info {
-		key, value, _ := strings.Cut(s, "=")
-		switch key {
+	f := &r.facts
+	err := elf.EachModinfo(func(s []byte) {
+		key, value, _ := bytes.Cut(s, []byte{'='})
+		switch string(key) {
 		case "alias":
-			r.facts.aliases = append(r.facts.aliases, strings.Clone(value))
+			f.aliases = append(f.aliases, r.text.keep(value))
 		case "softdep":
-			r.facts.softdeps = append(r.facts.softdeps, strings.Clone(value))
+			f.softdeps = append(f.softdeps, r.text.keep(value))
 		case "weakdep":
-			r.facts.weakdeps = append(r.facts.weakdeps, strings.Clone(value))
+			f.weakdeps = append(f.weakdeps, r.text.keep(value))
 		}
+	})
+	if errors.Is(err, koelf.ErrNoSection) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // Export implements koelf.Linker.
@@ -237,25 +258,40 @@ func (r *reader) Undefined(name []byte, weak bool) {
 
 // Version implements koelf.Linker. A name that only the versions have is needed like the others.
 func (r *reader) Version(name []byte, crc uint64) {
-	n := r.names.number(name)
-	if int(n) >= len(r.seen) || r.seen[n] != r.count {
-		r.need(need{crc: uint32(crc), name: n})
-	} else if r.crcs {
+	at, ok := r.needed(name)
+	if !ok {
+		r.need(need{crc: uint32(crc), name: r.names.number(name)})
+	} else if need := &r.facts.needs[at]; r.crcs && need.crc == 0 {
 		// The first version of a name counts. A checksum of 0 cannot be told from none, and means the same.
-		if at := &r.facts.needs[r.first[n]]; at.crc == 0 {
-			at.crc = uint32(crc)
-		}
+		need.crc = uint32(crc)
 	}
+	r.next = at + 1
 }
 
+// needed returns where a name is in facts.needs. Versions are mostly in the order of the symbols.
+func (r *reader) needed(name []byte) (at int, ok bool) {
+	if needs := r.facts.needs; r.next < len(needs) && r.names.list[needs[r.next].name] == string(name) {
+		return r.last(needs[r.next].name)
+	}
+	return r.last(r.names.number(name))
+}
+
+// last returns where in facts.needs the name of number n is.
+func (r *reader) last(n uint32) (at int, ok bool) {
+	if int(n) >= len(r.seen) || r.seen[n].module != r.count {
+		return len(r.facts.needs), false
+	}
+	return r.seen[n].at, true
+}
+
+// need adds to what the module needs.
 func (r *reader) need(n need) {
 	if int(n.name) >= len(r.seen) {
-		r.seen = append(r.seen, make([]int, len(r.names.list)-len(r.seen)+64)...)
+		r.seen = append(r.seen, make([]last, len(r.names.list)-len(r.seen)+64)...)
 	}
-	if r.crcs && r.seen[n.name] != r.count {
-		r.first[n.name] = len(r.facts.needs)
+	if s := &r.seen[n.name]; s.module != r.count {
+		*s = last{r.count, len(r.facts.needs)}
 	}
-	r.seen[n.name] = r.count
 	r.facts.needs = append(r.facts.needs, n)
 }
 

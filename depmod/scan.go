@@ -3,9 +3,6 @@ package depmod
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -57,13 +54,6 @@ const maxFolders = 1 << 15
 // errManyFolders is the error of a tree of more than maxFolders.
 var errManyFolders = errors.New("too many folders")
 
-// scanner looks for modules.
-type scanner struct {
-	*builder
-	found   func(*module) // called for each file that is a module
-	folders int
-}
-
 // scan finds the modules: one for each name.
 func (b *builder) scan() error {
 	byName := make(map[string]int) // position in b.modules
@@ -89,22 +79,23 @@ func (b *builder) scan() error {
 // search looks for modules in the tree and in the folders that the configuration adds to it.
 func (b *builder) search(found func(*module)) error {
 	s := scanner{builder: b, found: found}
-	entries, err := fs.ReadDir(b.FS, b.dir)
-	if err != nil {
-		b.report(Problem{Kind: Directory, Path: b.Shown, Err: err})
-		return fmt.Errorf("search for modules: %w", err)
+	defer s.ahead.stop()
+	top := s.list(b.dir)
+	if top.err != nil {
+		b.report(Problem{Kind: Directory, Path: b.Shown, Err: top.err})
+		return fmt.Errorf("search for modules: %w", top.err)
 	}
-	if err := s.folder(folder{file: b.dir, shown: b.Shown, prefix: ""}, entries); err != nil {
+	if err := s.folder(folder{file: b.dir, shown: b.Shown, prefix: ""}, top); err != nil {
 		return err
 	}
 	for _, dir := range b.config.externalsBackward() {
 		file := inFS(dir)
-		entries, err := fs.ReadDir(b.FS, file)
-		if err != nil {
-			b.report(Problem{Kind: Directory, Path: dir, Err: err})
+		top := s.list(file)
+		if top.err != nil {
+			b.report(Problem{Kind: Directory, Path: dir, Err: top.err})
 			continue
 		}
-		if err := s.folder(folder{file: file, shown: dir, prefix: dir + "/"}, entries); err != nil {
+		if err := s.folder(folder{file: file, shown: dir, prefix: dir + "/"}, top); err != nil {
 			return err
 		}
 	}
@@ -118,83 +109,4 @@ func (b *builder) given(name string) *module {
 		m.path = rest
 	}
 	return m
-}
-
-// folder is a folder that is being searched.
-type folder struct {
-	file   string // as a name in FS
-	shown  string // as in problems
-	prefix string // what the paths of its modules begin with
-	up     *folder
-	linked bool        // it is below a link
-	info   fs.FileInfo // what the file system says of it, once asked
-}
-
-// folder searches a folder and those in it.
-func (s *scanner) folder(f folder, entries []fs.DirEntry) error {
-	if err := s.ctx.Err(); err != nil {
-		return err
-	}
-	if s.folders++; s.folders > maxFolders {
-		return &fs.PathError{Op: "search", Path: f.shown, Err: errManyFolders}
-	}
-	for _, entry := range entries {
-		name := entry.Name()
-		if s.config.excludes[name] {
-			continue
-		}
-		file, shown := path.Join(f.file, name), join(f.shown, name)
-		mode := entry.Type()
-		var info fs.FileInfo
-		if mode&fs.ModeSymlink != 0 {
-			var err error
-			if info, err = fs.Stat(s.FS, file); err != nil {
-				s.report(Problem{Kind: Entry, Path: shown, Text: name, Err: err})
-				continue
-			}
-			mode = info.Mode().Type()
-		}
-		switch {
-		case mode.IsDir():
-			below := folder{file: file, shown: shown, prefix: f.prefix + name + "/", up: &f, linked: f.linked || info != nil, info: info}
-			if below.linked && s.loops(&below) {
-				s.report(Problem{Kind: Loop, Path: shown})
-				continue
-			}
-			entries, err := fs.ReadDir(s.FS, file)
-			if err != nil {
-				s.report(Problem{Kind: Directory, Path: shown, Text: name, Err: err})
-				continue
-			}
-			if err := s.folder(below, entries); err != nil {
-				return err
-			}
-		case mode.IsRegular():
-			if isModule(name) {
-				s.found(&module{path: f.prefix + name, shown: shown, file: file, name: alias.FromPath(name)})
-			}
-		default:
-			s.report(Problem{Kind: FileType, Path: shown, Mode: mode})
-		}
-	}
-	return nil
-}
-
-// loops reports whether f is a folder that it is in: only below a link can that be.
-func (s *scanner) loops(f *folder) bool {
-	target := s.stat(f)
-	for up := f.up; up != nil && target != nil; up = up.up {
-		if info := s.stat(up); info != nil && os.SameFile(info, target) {
-			return true
-		}
-	}
-	return false
-}
-
-// stat returns what the file system says of a folder, or nil.
-func (s *scanner) stat(f *folder) fs.FileInfo {
-	if f.info == nil {
-		f.info, _ = fs.Stat(s.FS, f.file)
-	}
-	return f.info
 }

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 	"unsafe"
 )
 
 // Builder makes a table. Its zero value is ready to use.
 type Builder struct {
 	entries []entry
+	sorted  bool
 }
 
 // entry is one call of Add; seq counts them.
@@ -47,23 +47,8 @@ func (b *Builder) Add(key, value string, priority uint32) error {
 		}
 	}
 	b.entries = append(b.entries, entry{key, value, priority, uint32(len(b.entries))})
+	b.sorted = false
 	return nil
-}
-
-// sort puts the entries in the order of the file: by key, by priority, and of equal priorities the newest first.
-func (b *Builder) sort() {
-	slices.SortFunc(b.entries, func(x, y entry) int {
-		if c := strings.Compare(x.key, y.key); c != 0 {
-			return c
-		}
-		if x.priority != y.priority {
-			if x.priority < y.priority {
-				return -1
-			}
-			return 1
-		}
-		return int(y.seq) - int(x.seq)
-	})
 }
 
 // Duplicate is a value that was added to a key that had it already.
@@ -117,7 +102,7 @@ func (b *Builder) Bytes() ([]byte, error) {
 	b.sort()
 	size := headerSize
 	for i := range b.entries {
-		size += len(b.entries[i].value) + 24
+		size += len(b.entries[i].value) + 32 // the rest of a key, its place in its parent, and the value's numbers
 	}
 	w := writer{out: make([]byte, headerSize, size)}
 	root := w.node(b.entries, 0, true)

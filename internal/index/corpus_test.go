@@ -2,6 +2,7 @@ package index_test
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,5 +112,35 @@ func BenchmarkLookup(b *testing.B) {
 		if _, ok := x.Lookup("ext4"); !ok {
 			b.Fatal("ext4 is not there")
 		}
+	}
+}
+
+// BenchmarkBuilder makes the tables of a whole kernel's aliases and symbols, added in the order of the modules.
+func BenchmarkBuilder(b *testing.B) {
+	dir, release := kmodtest.Corpus(b, "6.1")
+	for _, name := range []string{"modules.alias.bin", "modules.symbols.bin"} {
+		b.Run(name, func(b *testing.B) {
+			x, err := index.Open(os.DirFS(dir), "lib/modules/"+release+"/"+name)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer x.Close()
+			var list []triple
+			for k, v := range x.All() {
+				list = append(list, triple{k, v.Value, v.Priority})
+			}
+			slices.SortStableFunc(list, func(x, y triple) int { return cmp.Compare(x.priority, y.priority) })
+			b.ReportAllocs()
+			for b.Loop() {
+				var t index.Builder
+				t.Grow(len(list))
+				for _, e := range list {
+					t.Add(e.key, e.value, e.priority)
+				}
+				if _, err := t.Bytes(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

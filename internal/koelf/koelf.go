@@ -379,7 +379,9 @@ func (f *File) name(h []byte) []byte {
 // find returns the index of the first section of that name, or 0.
 func (f *File) find(name string) int {
 	for i := 1; i < f.count; i++ {
-		if string(f.name(f.header(i))) == name {
+		off := uint64(f.u32(f.header(i)))
+		// The table ends in a NUL, and so does each name in it.
+		if end := off + uint64(len(name)); end < uint64(len(f.names)) && f.names[end] == 0 && string(f.names[off:end]) == name {
 			return i
 		}
 	}

@@ -33,11 +33,17 @@ func (f *File) Link(l Linker) error {
 	exports := 0
 	part := part{f: f}
 	sparc := f.machine == emSPARC || f.machine == emSPARCv9
+	ends := uint64(bytes.LastIndexByte(syms.strs, 0) + 1) // a name that begins before has an end
 	for i := 1; i < syms.len(); i++ {
-		name := syms.name(i)
-		if name == nil {
+		off := uint64(f.u32(syms.entry(i)))
+		if off >= ends {
 			return syms.check(i)
 		}
+		undefined := syms.section(i) == shnUndef
+		if !undefined && !isPrefixed(syms.strs[off:], crcPrefix) {
+			continue // most symbols
+		}
+		name := syms.name(i)
 		if isPrefixed(name, crcPrefix) {
 			crc, err := f.checksum(syms, i, &part)
 			if err != nil {
@@ -46,7 +52,7 @@ func (f *File) Link(l Linker) error {
 			exports++
 			l.Export(name[len(crcPrefix):], crc)
 		}
-		if syms.section(i) != shnUndef || len(name) == 0 || sparc && syms.info(i)&0xf == sttRegister {
+		if !undefined || len(name) == 0 || sparc && syms.info(i)&0xf == sttRegister {
 			continue
 		}
 		l.Undefined(name, syms.info(i)>>4 == stbWeak)
@@ -68,6 +74,10 @@ func (f *File) Link(l Linker) error {
 
 // linkVersions tells l the entries of __versions.
 func (f *File) linkVersions(l Linker) error {
+	// Whoever wants to know what a module needs mostly reads .modinfo next.
+	if err := f.readAhead(".modinfo", "__versions"); err != nil {
+		return err
+	}
 	data, off, err := f.contents("__versions")
 	if errors.Is(err, ErrNoSection) {
 		return nil

@@ -16,14 +16,38 @@ func (f *File) Modinfo() ([]string, error) {
 	return splitStrings(data, off, ".modinfo")
 }
 
+// EachModinfo calls do with each string that Modinfo would return, in that
+// order. The bytes are valid during the call only.
+func (f *File) EachModinfo(do func(s []byte)) error {
+	data, off, err := f.contents(".modinfo")
+	if err == nil {
+		data, err = stringsIn(data, off, ".modinfo")
+	}
+	for len(data) > 0 && err == nil {
+		end := bytes.IndexByte(data, 0)
+		if end > 0 {
+			do(data[:end])
+		}
+		data = data[end+1:]
+	}
+	return err
+}
+
+// stringsIn checks that each string in a section ends in a NUL, and returns the
+// section without the NULs it starts with.
+func stringsIn(data []byte, off uint64, name string) ([]byte, error) {
+	data, pad := trimNULs(data)
+	if len(data) > 0 && data[len(data)-1] != 0 {
+		return nil, badf(off+uint64(pad+len(data)-1), "%s does not end in a NUL", name)
+	}
+	return data, nil
+}
+
 // splitStrings cuts a section of strings that each end in a NUL.
 func splitStrings(data []byte, off uint64, name string) ([]string, error) {
-	data, pad := trimNULs(data)
-	if len(data) == 0 {
-		return nil, nil
-	}
-	if data[len(data)-1] != 0 {
-		return nil, badf(off+uint64(pad+len(data)-1), "%s does not end in a NUL", name)
+	data, err := stringsIn(data, off, name)
+	if err != nil || len(data) == 0 {
+		return nil, err
 	}
 	list := make([]string, 0, bytes.Count(data, []byte{0}))
 	rest := string(data)

@@ -1,0 +1,91 @@
+package index
+
+import (
+	"cmp"
+	"slices"
+)
+
+// sort puts the entries in the order of the file: by key, by priority, and of equal priorities the newest first.
+func (b *Builder) sort() {
+	if b.sorted {
+		return
+	}
+	places := make([]place, len(b.entries))
+	for i := range places {
+		places[i].entry = &b.entries[i]
+	}
+	sortPlaces(places, 0)
+	entries := make([]entry, len(places))
+	for i, p := range places {
+		entries[i] = *p.entry
+	}
+	b.entries, b.sorted = entries, true
+}
+
+// place is an entry with a part of its key, by which it is sorted: keys begin alike so often that to compare them whole
+// would mostly be to compare what is known to be equal.
+type place struct {
+	part  uint64
+	entry *entry
+}
+
+// partSize is how many bytes of a key are in a part.
+const partSize = 8
+
+// sortPlaces sorts entries whose keys are equal in the first depth bytes.
+func sortPlaces(places []place, depth int) {
+	for ; len(places) > 1; depth += partSize {
+		first, same := places[0].load(depth), true
+		for i := 1; i < len(places); i++ {
+			if places[i].load(depth) != first {
+				same = false
+			}
+		}
+		if same && !places[0].ends() {
+			continue
+		}
+		if !same {
+			slices.SortFunc(places, func(x, y place) int { return cmp.Compare(x.part, y.part) })
+		}
+		for len(places) > 0 {
+			n := 1
+			for n < len(places) && places[n].part == places[0].part {
+				n++
+			}
+			if places[0].ends() {
+				sortValues(places[:n])
+			} else {
+				sortPlaces(places[:n], depth+partSize)
+			}
+			places = places[n:]
+		}
+	}
+}
+
+// sortValues sorts entries of the same key.
+func sortValues(places []place) {
+	slices.SortFunc(places, func(x, y place) int {
+		if x.entry.priority != y.entry.priority {
+			return cmp.Compare(x.entry.priority, y.entry.priority)
+		}
+		return cmp.Compare(y.entry.seq, x.entry.seq)
+	})
+}
+
+// load sets and returns the part of the key at depth, filled up with NULs, as a number that compares as it does.
+func (p *place) load(depth int) uint64 {
+	s := p.entry.key[min(depth, len(p.entry.key)):]
+	if len(s) >= partSize {
+		p.part = uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 |
+			uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56
+		return p.part
+	}
+	p.part = 0
+	for i := range len(s) {
+		p.part |= uint64(s[i]) << (56 - 8*i)
+	}
+	return p.part
+}
+
+// ends reports whether the key ends in the part: no key has a NUL.
+func (p *place) ends() bool { return byte(p.part) == 0 }
