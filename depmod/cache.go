@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"io/fs"
-	"strings"
 	"time"
 )
 
@@ -128,7 +127,10 @@ func ParseCache(data []byte) (*Cache, error) {
 		f.facts.needs = make([]need, d.count())
 		for i := range f.facts.needs {
 			n := d.uint()
-			f.facts.needs[i] = need{name: d.inRange(n>>1, all), weak: n&1 == 1}
+			f.facts.needs[i].name = d.inRange(n>>1, all)
+			if n&1 == 1 {
+				f.facts.needs[i].name |= weakNeed
+			}
 			if c.crcs {
 				f.facts.needs[i].crc = uint32(d.uint())
 			}
@@ -200,7 +202,7 @@ func (d *decoder) inRange(n uint64, all *names) uint32 {
 
 // Bytes returns the cache as the content of a file, for ParseCache.
 func (c *Cache) Bytes() []byte {
-	e := encoder{numbers: make(map[string]uint64)}
+	e := encoder{numbers: make(map[string]uint32), known: make(map[*names][]uint32)}
 	for name, f := range c.known {
 		e.file(name, &f, c.crcs)
 	}
@@ -228,7 +230,8 @@ func sealed(out []byte) []byte {
 type encoder struct {
 	out     []byte
 	names   []string
-	numbers map[string]uint64
+	numbers map[string]uint32   // of the names, from 1
+	known   map[*names][]uint32 // the same for the numbers that the modules of one worker have
 }
 
 func appendString(out []byte, s string) []byte {
@@ -244,14 +247,22 @@ func (e *encoder) strings(list []string) {
 	}
 }
 
-func (e *encoder) number(name string) uint64 {
-	n, ok := e.numbers[name]
-	if !ok {
-		n = uint64(len(e.names))
-		e.names = append(e.names, strings.Clone(name))
-		e.numbers[e.names[n]] = n
+// number returns the number in the file of name i of n.
+func (e *encoder) number(n *names, i uint32) uint64 {
+	known := e.known[n]
+	if known == nil {
+		known = make([]uint32, len(n.list))
+		e.known[n] = known
 	}
-	return n
+	if known[i] == 0 {
+		name := n.list[i]
+		if e.numbers[name] == 0 {
+			e.names = append(e.names, name)
+			e.numbers[name] = uint32(len(e.names))
+		}
+		known[i] = e.numbers[name]
+	}
+	return uint64(known[i] - 1)
 }
 
 func (e *encoder) file(name string, f *cached, crcs bool) {
@@ -261,13 +272,13 @@ func (e *encoder) file(name string, f *cached, crcs bool) {
 	}
 	e.uint(uint64(len(f.facts.exports)))
 	for _, x := range f.facts.exports {
-		e.uint(e.number(f.facts.names.list[x.name]))
+		e.uint(e.number(f.facts.names, x.name))
 		e.uint(x.crc)
 	}
 	e.uint(uint64(len(f.facts.needs)))
 	for _, n := range f.facts.needs {
-		v := e.number(f.facts.names.list[n.name]) << 1
-		if n.weak {
+		v := e.number(f.facts.names, n.number()) << 1
+		if n.weak() {
 			v |= 1
 		}
 		e.uint(v)

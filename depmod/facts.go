@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"slices"
@@ -34,17 +35,71 @@ type export struct {
 
 // need is a symbol that a module needs.
 type need struct {
+	name uint32 // in facts.names, with weakNeed if the module can do without
 	crc  uint32 // 0 if it does not say
-	name uint32 // in facts.names
-	weak bool   // it can do without
 }
+
+// weakNeed in need.name is set if the module can do without the symbol.
+const weakNeed = 1 << 31
+
+func (n need) weak() bool     { return n.name&weakNeed != 0 }
+func (n need) number() uint32 { return n.name &^ weakNeed }
 
 // names are the names of symbols that one worker has met: modules refer to them by number, since most are needed by many.
 type names struct {
-	list    []string
-	numbers map[string]uint32
-	known   []symbol // what the names stand for; see builder.lookup
-	text    text
+	list  []string
+	slots []slot // a hash table; its length is a power of 2, and at least half of them are free
+	seed  maphash.Seed
+	known []symbol // what the names stand for; see builder.know
+	text  text
+}
+
+// slot is a name in a hash table. It is free if the number is 0.
+type slot struct{ hash, number uint32 } // number is one more than that of the name
+
+// firstSlots is the number of slots of a new hash table: enough for a kernel of a distribution.
+const firstSlots = 1 << 15
+
+// number returns the number of a name.
+func (n *names) number(name []byte) uint32 {
+	if 2*len(n.list) >= len(n.slots) {
+		n.grow()
+	}
+	hash := uint32(maphash.Bytes(n.seed, name))
+	s := n.find(hash, name)
+	if s.number == 0 {
+		n.list = append(n.list, n.text.keep(name))
+		*s = slot{hash, uint32(len(n.list))}
+	}
+	return s.number - 1
+}
+
+// find returns the slot of a name, or the free one where it belongs.
+func (n *names) find(hash uint32, name []byte) *slot {
+	for i := hash; ; i++ {
+		s := &n.slots[int(i)&(len(n.slots)-1)]
+		if s.number == 0 || s.hash == hash && n.list[s.number-1] == string(name) {
+			return s
+		}
+	}
+}
+
+// grow makes the hash table larger.
+func (n *names) grow() {
+	old := n.slots
+	if old == nil {
+		n.seed = maphash.MakeSeed()
+	}
+	n.slots = make([]slot, max(firstSlots, 2*len(old)))
+	for _, s := range old {
+		if s.number != 0 {
+			i := s.hash
+			for n.slots[int(i)&(len(n.slots)-1)].number != 0 {
+				i++
+			}
+			n.slots[int(i)&(len(n.slots)-1)] = s
+		}
+	}
 }
 
 // text is where strings are kept, many in one piece of memory.
@@ -63,21 +118,6 @@ func (t *text) keep(b []byte) string {
 	t.piece.Write(b)
 	return t.piece.String()[start:]
 }
-
-// number returns the number of a name.
-func (n *names) number(name []byte) uint32 {
-	if i, ok := n.numbers[string(name)]; ok {
-		return i
-	}
-	i := uint32(len(n.list))
-	s := n.text.keep(name)
-	n.list = append(n.list, s)
-	n.numbers[s] = i
-	return i
-}
-
-// forget forgets what the names stand for, which an earlier Build with the same cache may have found out.
-func (n *names) forget() { n.known = nil }
 
 // readModules reads all modules, several at a time, and reports those that cannot be read.
 func (b *builder) readModules() error {
@@ -135,17 +175,15 @@ type reader struct {
 
 	facts facts  // of the module that is being read, in memory that is used again for the next
 	seen  []last // for each name, what the last module that needs it was
-	count int    // modules read
+	count int32  // modules read
 	next  int    // where in facts.needs to look first for the next version
 }
 
 // last is the last module, counted from 1, that needs a name, and where in its facts.needs the name is.
-type last struct{ module, at int }
+type last struct{ module, at int32 }
 
 func newReader(b *builder) *reader {
-	r := &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil}
-	r.names.numbers = make(map[string]uint32, 1<<13)
-	return r
+	return &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil}
 }
 
 // read finds out the facts of a module.
@@ -206,7 +244,7 @@ func (r *reader) open(m *module) error {
 
 // maxKept is the size in bytes up to which a buffer is kept for the next module. The few larger modules come first, and
 // their buffers are not held until the end.
-const maxKept = 4 << 20
+const maxKept = 8 << 20
 
 // isCompressed reports whether a file begins as a compressed one does.
 func isCompressed(f io.ReaderAt) bool {
@@ -253,7 +291,11 @@ func (r *reader) Export(name []byte, crc uint64) {
 
 // Undefined implements koelf.Linker.
 func (r *reader) Undefined(name []byte, weak bool) {
-	r.need(need{name: r.names.number(name), weak: weak})
+	n := need{name: r.names.number(name)}
+	if weak {
+		n.name |= weakNeed
+	}
+	r.need(n)
 }
 
 // Version implements koelf.Linker. A name that only the versions have is needed like the others.
@@ -270,8 +312,8 @@ func (r *reader) Version(name []byte, crc uint64) {
 
 // needed returns where a name is in facts.needs. Versions are mostly in the order of the symbols.
 func (r *reader) needed(name []byte) (at int, ok bool) {
-	if needs := r.facts.needs; r.next < len(needs) && r.names.list[needs[r.next].name] == string(name) {
-		return r.last(needs[r.next].name)
+	if needs := r.facts.needs; r.next < len(needs) && r.names.list[needs[r.next].number()] == string(name) {
+		return r.last(needs[r.next].number())
 	}
 	return r.last(r.names.number(name))
 }
@@ -281,16 +323,16 @@ func (r *reader) last(n uint32) (at int, ok bool) {
 	if int(n) >= len(r.seen) || r.seen[n].module != r.count {
 		return len(r.facts.needs), false
 	}
-	return r.seen[n].at, true
+	return int(r.seen[n].at), true
 }
 
 // need adds to what the module needs.
 func (r *reader) need(n need) {
-	if int(n.name) >= len(r.seen) {
+	if int(n.number()) >= len(r.seen) {
 		r.seen = append(r.seen, make([]last, len(r.names.list)-len(r.seen)+64)...)
 	}
-	if s := &r.seen[n.name]; s.module != r.count {
-		*s = last{r.count, len(r.facts.needs)}
+	if s := &r.seen[n.number()]; s.module != r.count {
+		*s = last{r.count, int32(len(r.facts.needs))}
 	}
 	r.facts.needs = append(r.facts.needs, n)
 }

@@ -31,7 +31,7 @@ func (b *builder) sortModules() error {
 	byPath := make(map[string]*module, len(b.modules))
 	for _, m := range b.modules {
 		// As in kmod, a name with a dot before ".ko" is never found in modules.order.
-		if stem, _ := cutCompression(m.path); m.stem()+".ko" == stem {
+		if stem, _ := cutCompression(m.path); len(stem) == len(m.stem())+len(".ko") {
 			byPath[stem] = m
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -94,6 +95,13 @@ func (b *builder) withoutPrefix(name string) string {
 
 // collectSymbols makes the symbols that modules export known, in the order of the modules.
 func (b *builder) collectSymbols() {
+	n := len(b.symbols)
+	for _, m := range b.modules {
+		n += len(m.facts.exports)
+	}
+	symbols := make(map[string]symbol, n)
+	maps.Copy(symbols, b.symbols)
+	b.symbols = symbols
 	for _, m := range b.modules {
 		for _, e := range m.facts.exports {
 			b.addSymbol(m.facts.names.list[e.name], symbol{m.index, e.crc})
@@ -110,45 +118,48 @@ func (b *builder) neededName(name string) string {
 const (
 	inKernel = -1 // the kernel exports it
 	nobody   = -2 // nobody does
-	notAsked = -3 // in names.known: not looked up yet
 )
 
-// lookup returns the symbol that number i of n stands for. Each name is looked up once.
-func (b *builder) lookup(n *names, i uint32) symbol {
-	if n.known == nil {
+// know looks up what the names of all modules stand for, each once, and forgets what an earlier Build with the same cache
+// has found out.
+func (b *builder) know() {
+	var all []*names
+	seen := make(map[*names]bool)
+	for _, m := range b.modules {
+		if n := m.facts.names; n != nil && !seen[n] {
+			seen[n] = true
+			all = append(all, n)
+		}
+	}
+	b.parallel(len(all), func(i int) {
+		n := all[i]
 		n.known = make([]symbol, len(n.list))
-		for i := range n.known {
-			n.known[i].owner = notAsked
+		for i, name := range n.list {
+			s, ok := b.symbols[b.neededName(name)]
+			if !ok {
+				s.owner = nobody
+			}
+			n.known[i] = s
 		}
-	}
-	s := &n.known[i]
-	if s.owner == notAsked {
-		var ok bool
-		if *s, ok = b.symbols[b.neededName(n.list[i])]; !ok {
-			s.owner = nobody
-		}
-	}
-	return *s
+	})
 }
 
 // resolve finds for each module the modules it needs, in the order in which its symbols first mention them.
 func (b *builder) resolve() {
-	for _, m := range b.modules {
-		m.facts.names.forget()
-	}
+	b.know()
 	kernelKnown := b.Symvers != nil || b.SystemMap != nil
 	seen := make([]int, len(b.modules)) // the last module, plus 1, that was found to need this one
 	for _, m := range b.modules {
 		for _, n := range m.facts.needs {
-			s := b.lookup(m.facts.names, n.name)
+			s := m.facts.names.known[n.number()]
 			if s.owner == nobody {
-				if kernelKnown && !n.weak {
-					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.name]})
+				if kernelKnown && !n.weak() {
+					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.number()]})
 				}
 				continue
 			}
-			if b.Symvers != nil && !n.weak && uint64(n.crc) != s.crc {
-				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.name]})
+			if b.Symvers != nil && !n.weak() && uint64(n.crc) != s.crc {
+				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.number()]})
 			}
 			if s.owner == inKernel {
 				continue
@@ -157,7 +168,7 @@ func (b *builder) resolve() {
 				seen[s.owner] = m.index + 1
 				m.deps = append(m.deps, s.owner)
 				if b.Links {
-					b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, b.neededName(m.facts.names.list[n.name])})
+					b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, b.neededName(m.facts.names.list[n.number()])})
 				}
 			}
 		}

@@ -11,13 +11,13 @@ import (
 // Builder makes a table. Its zero value is ready to use.
 type Builder struct {
 	entries []entry
-	sorted  bool
+	sorted  []place // the entries in the order of the file; nil if that is not known
 }
 
-// entry is one call of Add; seq counts them.
+// entry is one call of Add.
 type entry struct {
-	key, value    string
-	priority, seq uint32
+	key, value string
+	priority   uint32
 }
 
 // KeyError says that a key cannot be put into a table, whose keys are 7-bit ASCII.
@@ -46,8 +46,8 @@ func (b *Builder) Add(key, value string, priority uint32) error {
 			return &KeyError{key, i}
 		}
 	}
-	b.entries = append(b.entries, entry{key, value, priority, uint32(len(b.entries))})
-	b.sorted = false
+	b.entries = append(b.entries, entry{key, value, priority})
+	b.sorted = nil
 	return nil
 }
 
@@ -61,34 +61,33 @@ type Duplicate struct {
 
 // Duplicates returns the values that were added again, in the order in which they were added.
 func (b *Builder) Duplicates() []Duplicate {
-	b.sort()
 	var again []Duplicate
-	for rest := b.entries; len(rest) > 0; {
+	for rest := b.sort(); len(rest) > 0; {
 		n := 1
-		for n < len(rest) && rest[n].key == rest[0].key {
+		for n < len(rest) && b.at(rest[n]).key == b.at(rest[0]).key {
 			n++
 		}
-		again = append(again, duplicates(rest[:n])...)
+		if n > 1 {
+			again = b.duplicates(again, rest[:n])
+		}
 		rest = rest[n:]
 	}
 	sort.Slice(again, func(i, j int) bool { return again[i].Number < again[j].Number })
 	return again
 }
 
-// duplicates returns the entries, all of one key, whose value an older one has.
-func duplicates(entries []entry) (again []Duplicate) {
-	if len(entries) == 1 {
-		return nil
-	}
-	oldest := make(map[string]uint32, len(entries))
-	for _, e := range entries {
-		if seq, ok := oldest[e.value]; !ok || e.seq < seq {
-			oldest[e.value] = e.seq
+// duplicates appends the entries, all of one key, whose value an older one has.
+func (b *Builder) duplicates(again []Duplicate, places []place) []Duplicate {
+	oldest := make(map[string]uint32, len(places))
+	for _, p := range places {
+		value := b.at(p).value
+		if n, ok := oldest[value]; !ok || p.number < n {
+			oldest[value] = p.number
 		}
 	}
-	for _, e := range entries {
-		if e.seq != oldest[e.value] {
-			again = append(again, Duplicate{int(e.seq), e.key, e.value})
+	for _, p := range places {
+		if e := b.at(p); p.number != oldest[e.value] {
+			again = append(again, Duplicate{int(p.number), e.key, e.value})
 		}
 	}
 	return again
@@ -99,13 +98,13 @@ func (b *Builder) Len() int { return len(b.entries) }
 
 // Bytes returns the file. The only error is a table that grows beyond what its offsets can express.
 func (b *Builder) Bytes() ([]byte, error) {
-	b.sort()
+	places := b.sort()
 	size := headerSize
 	for i := range b.entries {
 		size += len(b.entries[i].value) + 32 // the rest of a key, its place in its parent, and the value's numbers
 	}
-	w := writer{out: make([]byte, headerSize, size)}
-	root := w.node(b.entries, 0, true)
+	w := writer{Builder: b, out: make([]byte, headerSize, size)}
+	root := w.node(places, 0, true)
 	binary.BigEndian.PutUint32(w.out, magic)
 	binary.BigEndian.PutUint32(w.out[4:], version)
 	binary.BigEndian.PutUint32(w.out[8:], root)
@@ -116,14 +115,17 @@ func (b *Builder) Bytes() ([]byte, error) {
 }
 
 // writer lays out nodes: each before its children, the children in byte order, every subtree complete.
-type writer struct{ out []byte }
+type writer struct {
+	*Builder
+	out []byte
+}
 
 // node writes the node for entries, which are sorted, and whose keys are equal in the first depth bytes, and those
 // below it. It returns the word for the node. The root has no prefix, even if all keys begin alike.
-func (w *writer) node(entries []entry, depth int, root bool) (word uint32) {
+func (w *writer) node(places []place, depth int, root bool) (word uint32) {
 	word = uint32(len(w.out))
 	if !root {
-		first, last := entries[0].key, entries[len(entries)-1].key
+		first, last := w.at(places[0]).key, w.at(places[len(places)-1]).key
 		end := depth
 		for end < len(first) && first[end] == last[end] {
 			end++
@@ -136,14 +138,14 @@ func (w *writer) node(entries []entry, depth int, root bool) (word uint32) {
 		}
 	}
 	n := 0
-	for n < len(entries) && len(entries[n].key) == depth {
+	for n < len(places) && len(w.at(places[n]).key) == depth {
 		n++
 	}
-	values, below := entries[:n], entries[n:]
+	values, below := places[:n], places[n:]
 	table := 0
 	if len(below) > 0 {
 		word |= hasChildren
-		first, last := below[0].key[depth], below[len(below)-1].key[depth]
+		first, last := w.at(below[0]).key[depth], w.at(below[len(below)-1]).key[depth]
 		w.out = append(w.out, first, last)
 		table = len(w.out) - 4*int(first)
 		w.out = append(w.out, make([]byte, 4*(int(last-first)+1))...)
@@ -151,16 +153,17 @@ func (w *writer) node(entries []entry, depth int, root bool) (word uint32) {
 	if len(values) > 0 {
 		word |= hasValues
 		w.out = binary.BigEndian.AppendUint32(w.out, uint32(len(values)))
-		for _, e := range values {
+		for _, p := range values {
+			e := w.at(p)
 			w.out = binary.BigEndian.AppendUint32(w.out, e.priority)
 			w.out = append(w.out, e.value...)
 			w.out = append(w.out, 0)
 		}
 	}
 	for len(below) > 0 {
-		c := below[0].key[depth]
+		c := w.at(below[0]).key[depth]
 		n := 1
-		for n < len(below) && below[n].key[depth] == c {
+		for n < len(below) && w.at(below[n]).key[depth] == c {
 			n++
 		}
 		child := w.node(below[:n], depth+1, false)

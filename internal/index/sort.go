@@ -5,39 +5,37 @@ import (
 	"slices"
 )
 
-// sort puts the entries in the order of the file: by key, by priority, and of equal priorities the newest first.
-func (b *Builder) sort() {
-	if b.sorted {
-		return
+// sort returns the entries in the order of the file: by key, by priority, and of equal priorities the newest first.
+func (b *Builder) sort() []place {
+	if b.sorted == nil {
+		b.sorted = make([]place, len(b.entries))
+		for i := range b.sorted {
+			b.sorted[i].number = uint32(i)
+		}
+		b.sortPlaces(b.sorted, 0)
 	}
-	places := make([]place, len(b.entries))
-	for i := range places {
-		places[i].entry = &b.entries[i]
-	}
-	sortPlaces(places, 0)
-	entries := make([]entry, len(places))
-	for i, p := range places {
-		entries[i] = *p.entry
-	}
-	b.entries, b.sorted = entries, true
+	return b.sorted
 }
 
-// place is an entry with a part of its key, by which it is sorted: keys begin alike so often that to compare them whole
-// would mostly be to compare what is known to be equal.
+// place is the number of an entry, and a part of its key, by which it is sorted: keys begin alike so often that to compare
+// them whole would mostly be to compare what is known to be equal.
 type place struct {
-	part  uint64
-	entry *entry
+	part   uint64
+	number uint32
 }
+
+// at returns the entry at a place.
+func (b *Builder) at(p place) *entry { return &b.entries[p.number] }
 
 // partSize is how many bytes of a key are in a part.
 const partSize = 8
 
 // sortPlaces sorts entries whose keys are equal in the first depth bytes.
-func sortPlaces(places []place, depth int) {
+func (b *Builder) sortPlaces(places []place, depth int) {
 	for ; len(places) > 1; depth += partSize {
-		first, same := places[0].load(depth), true
+		first, same := b.load(&places[0], depth), true
 		for i := 1; i < len(places); i++ {
-			if places[i].load(depth) != first {
+			if b.load(&places[i], depth) != first {
 				same = false
 			}
 		}
@@ -53,9 +51,9 @@ func sortPlaces(places []place, depth int) {
 				n++
 			}
 			if places[0].ends() {
-				sortValues(places[:n])
+				b.sortValues(places[:n])
 			} else {
-				sortPlaces(places[:n], depth+partSize)
+				b.sortPlaces(places[:n], depth+partSize)
 			}
 			places = places[n:]
 		}
@@ -63,18 +61,19 @@ func sortPlaces(places []place, depth int) {
 }
 
 // sortValues sorts entries of the same key.
-func sortValues(places []place) {
+func (b *Builder) sortValues(places []place) {
 	slices.SortFunc(places, func(x, y place) int {
-		if x.entry.priority != y.entry.priority {
-			return cmp.Compare(x.entry.priority, y.entry.priority)
+		if p, q := b.at(x).priority, b.at(y).priority; p != q {
+			return cmp.Compare(p, q)
 		}
-		return cmp.Compare(y.entry.seq, x.entry.seq)
+		return cmp.Compare(y.number, x.number)
 	})
 }
 
 // load sets and returns the part of the key at depth, filled up with NULs, as a number that compares as it does.
-func (p *place) load(depth int) uint64 {
-	s := p.entry.key[min(depth, len(p.entry.key)):]
+func (b *Builder) load(p *place, depth int) uint64 {
+	s := b.at(*p).key
+	s = s[min(depth, len(s)):]
 	if len(s) >= partSize {
 		p.part = uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 |
 			uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56

@@ -4,16 +4,20 @@ import "io"
 
 // An Arena is memory for reading one module after the other. Its zero value is
 // ready to use.
-type Arena struct{ buf []byte }
+type Arena struct {
+	buf  []byte
+	file File
+}
 
-// Open is the function [Open] with memory from the arena: what the methods of
-// the File return, strings excepted, is valid until the arena's next Open.
+// Open is the function [Open] with memory from the arena: the File, and what
+// its methods return, strings excepted, is valid until the arena's next Open.
 func (a *Arena) Open(r io.ReaderAt, size int64) (*File, error) {
 	if size < 0 {
 		return nil, badf(0, "negative file size")
 	}
 	a.buf = a.buf[:0]
-	f := &File{r: r, size: uint64(size), arena: a}
+	f := &a.file
+	*f = File{r: r, size: uint64(size), arena: a}
 	if err := f.parse(); err != nil {
 		return nil, err
 	}

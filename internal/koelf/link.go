@@ -33,13 +33,18 @@ func (f *File) Link(l Linker) error {
 	exports := 0
 	part := part{f: f}
 	sparc := f.machine == emSPARC || f.machine == emSPARCv9
-	ends := uint64(bytes.LastIndexByte(syms.strs, 0) + 1) // a name that begins before has an end
+	ends := bytes.LastIndexByte(syms.strs, 0) + 1 // a name that begins before has an end
+	in := 14                                      // where an entry says which section the symbol is in
+	if f.wide {
+		in = 6
+	}
 	for i := 1; i < syms.len(); i++ {
-		off := uint64(f.u32(syms.entry(i)))
-		if off >= ends {
+		entry := syms.entry(i)
+		off := f.u32(entry)
+		if uint64(off) >= uint64(ends) {
 			return syms.check(i)
 		}
-		undefined := syms.section(i) == shnUndef
+		undefined := f.u16(entry[in:]) == shnUndef
 		if !undefined && !isPrefixed(syms.strs[off:], crcPrefix) {
 			continue // most symbols
 		}

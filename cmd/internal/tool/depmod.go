@@ -5,7 +5,6 @@ package tool
 import (
 	"context"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
@@ -98,10 +97,6 @@ func Depmod(env *Env) int {
 	log.level += args.verbose
 	if !args.complete(env, log) {
 		return 1
-	}
-	if env.Getenv("GOGC") == "" {
-		// A little less garbage for little time: most of what passes through does not live.
-		defer debug.SetGCPercent(debug.SetGCPercent(75))
 	}
 	run := depmodRun{env: env, log: log, depmodArgs: args}
 	return run.run(context.Background())
