@@ -158,9 +158,13 @@ func comparePaths(a, b string) int {
 type Base struct {
 	dirs  map[string]bool
 	links map[string]string
+	init  bool
 }
 
-// Add notes an entry of the base. Files do not matter.
+// HasInit reports whether the base has an /init, which an image behind it would replace.
+func (b *Base) HasInit() bool { return b != nil && b.init }
+
+// Add notes an entry of the base. Of files only /init matters.
 func (b *Base) Add(name string, mode fs.FileMode, target string) {
 	if b.dirs == nil {
 		b.dirs, b.links = make(map[string]bool), make(map[string]string)
@@ -168,6 +172,7 @@ func (b *Base) Add(name string, mode fs.FileMode, target string) {
 	name = path.Clean(strings.TrimLeft(name, "/"))
 	delete(b.dirs, name)
 	delete(b.links, name)
+	b.init = b.init || name == "init"
 	switch {
 	case mode.IsDir():
 		b.dirs[name] = true

@@ -4,6 +4,9 @@
 // The caller makes the calls in the order of the text; commas and indentation
 // come by themselves. Nothing is checked: a key outside an object is written
 // as it is asked for.
+//
+// The methods are not inlined: the tools have some hundred calls of them, and
+// copies of their bodies took 50 kB of the binary.
 package jsonw
 
 import (
@@ -27,18 +30,28 @@ func (w *Writer) Bytes() []byte { return w.buf }
 func (w *Writer) Reset() { w.buf = w.buf[:0] }
 
 // BeginObject opens an object.
+//
+//go:noinline
 func (w *Writer) BeginObject() { w.open('{') }
 
 // EndObject closes it.
+//
+//go:noinline
 func (w *Writer) EndObject() { w.close('}') }
 
 // BeginArray opens an array.
+//
+//go:noinline
 func (w *Writer) BeginArray() { w.open('[') }
 
 // EndArray closes it.
+//
+//go:noinline
 func (w *Writer) EndArray() { w.close(']') }
 
 // Key writes the key of the value that comes next.
+//
+//go:noinline
 func (w *Writer) Key(key string) {
 	w.element()
 	w.buf = append(AppendString(w.buf, key), ": "...)
@@ -46,30 +59,40 @@ func (w *Writer) Key(key string) {
 }
 
 // String writes a string.
+//
+//go:noinline
 func (w *Writer) String(s string) {
 	w.element()
 	w.buf = AppendString(w.buf, s)
 }
 
 // Int writes a number.
+//
+//go:noinline
 func (w *Writer) Int(n int64) {
 	w.element()
 	w.buf = strconv.AppendInt(w.buf, n, 10)
 }
 
 // Bool writes true or false.
+//
+//go:noinline
 func (w *Writer) Bool(b bool) {
 	w.element()
 	w.buf = strconv.AppendBool(w.buf, b)
 }
 
 // Null writes null.
+//
+//go:noinline
 func (w *Writer) Null() {
 	w.element()
 	w.buf = append(w.buf, "null"...)
 }
 
 // Strings writes an array of strings; an empty one for nil.
+//
+//go:noinline
 func (w *Writer) Strings(list []string) {
 	w.BeginArray()
 	for _, s := range list {

@@ -15,8 +15,11 @@ import (
 	"time"
 )
 
-// Qemu is the program that Boot runs.
-const Qemu = "qemu-system-x86_64"
+// The programs that Boot runs.
+const (
+	Qemu      = "qemu-system-x86_64"
+	QemuArm64 = "qemu-system-aarch64"
+)
 
 // What a guest writes to the debug port at ExitPort, and the status that qemu then ends with. Status 0
 // is what a panic or a power-off gives, so it never means success.
@@ -31,21 +34,22 @@ const (
 
 // Machine is a guest. Only one runs at a time on this computer, whoever asks.
 type Machine struct {
+	Arch    string    // of the processor, as Debian calls it: amd64 or arm64; "": amd64
 	Kernel  string    // boot image
 	Initrd  string    // archive
 	Append  string    // more words for the kernel's command line
 	Memory  int       // MiB; 0: 512
 	Args    []string  // more arguments for qemu, such as disks
 	Console io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
-	Results io.Writer // gets what comes out of the second serial port; nil: nothing does
+	Results io.Writer // gets what comes out of the second serial port, which arm64 has not; nil: nothing does
 	// Timeout ends the guest. It does not count while another guest runs. 0: none.
 	Timeout time.Duration
 	Waiting func() // called if another guest runs, before waiting for its end; may be nil
 }
 
-// Boot runs the guest to its end and returns qemu's exit status: StatusPass, StatusFail, or another one
-// if the guest ended without saying. It is software emulation; no /dev/kvm is needed or used. Both processors are emulated by
-// one thread: with a thread each, qemu now and then executes the breakpoint of a kernel that patches its own code, and
+// Boot runs the guest to its end and returns qemu's exit status: StatusPass, StatusFail, or another one if the guest
+// ended without saying, as it always does on arm64. It is software emulation; no /dev/kvm is needed or used. Both
+// processors are emulated by one thread: with a thread each, qemu now and then executes the breakpoint of a kernel that patches its own code, and
 // the kernel dies of it ("Oops: int3"). The processors lack cmpxchg16b: qemu 7.2 leaves part of a pointer in the flags after it,
 // and a kernel that goes on with the flag NT set dies of its next iret.
 func (m *Machine) Boot(ctx context.Context) (int, error) {
@@ -67,16 +71,21 @@ func (m *Machine) Boot(ctx context.Context) (int, error) {
 	if memory == 0 {
 		memory = 512
 	}
-	args := []string{
-		"-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max,-cx16", "-smp", "2", "-m", strconv.Itoa(memory),
-		"-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot",
-		"-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", ExitPort),
-		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
-		"-chardev", "file,id=results,path=/dev/fd/3", "-serial", "chardev:results",
-		"-kernel", m.Kernel, "-initrd", m.Initrd,
-		"-append", "console=ttyS0 panic=-1 " + m.Append,
+	program, args := Qemu, []string{
+		"-M", "q35", "-cpu", "max,-cx16", "-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", ExitPort),
 	}
-	cmd := exec.CommandContext(ctx, Qemu, append(args, m.Args...)...)
+	console := "ttyS0"
+	if m.Arch == "arm64" {
+		program, args, console = QemuArm64, []string{"-M", "virt", "-cpu", "cortex-a57"}, "ttyAMA0"
+	}
+	args = append(args, "-accel", "tcg,thread=single", "-smp", "2", "-m", strconv.Itoa(memory),
+		"-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot",
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
+	if m.Arch != "arm64" {
+		args = append(args, "-chardev", "file,id=results,path=/dev/fd/3", "-serial", "chardev:results")
+	}
+	args = append(args, "-kernel", m.Kernel, "-initrd", m.Initrd, "-append", "console="+console+" panic=-1 "+m.Append)
+	cmd := exec.CommandContext(ctx, program, append(args, m.Args...)...)
 	cmd.Stdout = writer(m.Console)
 	cmd.Stderr = cmd.Stdout
 	cmd.ExtraFiles = []*os.File{in}

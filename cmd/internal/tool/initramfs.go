@@ -40,8 +40,8 @@ Options of build:
 	    --config            with the files of modprobe.d
 	    --tables=SET        boot (default), all or none of the tables of the module folder
 	    --file=FILE[:PATH]      put FILE in, as PATH
-	    --init=FILE         take FILE for /init
-	    --no-init           without /init; this is the default
+	    --init=FILE         take FILE for /init; default: gomodprobe, unless --base has one
+	    --no-init           without /init
 	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
 	    --compress=HOW      none (default), zstd, gzip or xz
 	    --early=WHAT        put microcode or ACPI tables first: a folder, an archive or FILE:PATH

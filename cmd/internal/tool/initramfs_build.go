@@ -74,6 +74,7 @@ type builder struct {
 	profile               string
 	allowMissing          bool
 	init, program         string
+	noInit                bool
 	compression           initramfs.Compression
 	bases, files, earlies []string
 	o                     initramfs.Options
@@ -111,9 +112,9 @@ func (b *builder) set(id int, value string) error {
 	case buildConfig:
 		b.o.Config = true
 	case buildInit:
-		b.init = value
+		b.init, b.noInit = value, false
 	case buildNoInit:
-		b.init = ""
+		b.init, b.noInit = "", true
 	case buildProgram:
 		b.program = value
 	case buildBase:
@@ -215,6 +216,9 @@ func (b *builder) build(env *Env, log *logger) error {
 		}
 		if o.Base, err = b.base(env, w); err != nil {
 			return err
+		}
+		if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
+			entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
 		}
 		return initramfs.Write(w, entries, o)
 	}

@@ -121,9 +121,16 @@ func (r *modprobeRun) coldStatus(report *modprobe.ColdplugReport) int {
 	return 1
 }
 
-// coldJSON prints the report. Times are milliseconds since the beginning.
+// coldJSON prints the report.
 func coldJSON(out io.Writer, report *modprobe.ColdplugReport) {
 	var w jsonw.Writer
+	coldObject(&w, report)
+	w.Newline()
+	out.Write(w.Bytes())
+}
+
+// coldObject writes the report. Times are milliseconds since the beginning.
+func coldObject(w *jsonw.Writer, report *modprobe.ColdplugReport) {
 	list := func(key string, values []string) {
 		w.Key(key)
 		w.BeginArray()
@@ -169,8 +176,6 @@ func coldJSON(out io.Writer, report *modprobe.ColdplugReport) {
 	}
 	w.EndArray()
 	w.EndObject()
-	w.Newline()
-	out.Write(w.Bytes())
 }
 
 // xmlText makes text fit for XML.

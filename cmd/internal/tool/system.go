@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/internal/boot"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -28,6 +29,7 @@ func System() *Env {
 		Shell:        shell,
 		Sub:          func(dir string) (fs.FS, error) { return sysroot.New(newHostFS(dir)), nil },
 		Syslog:       syslog,
+		Machine:      func() (boot.System, error) { return boot.Machine(os.Environ()) },
 		Now:          time.Now,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/internal/boot"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -46,7 +47,9 @@ type Env struct {
 	Sub func(dir string) (fs.FS, error)
 	// Syslog sends one datagram to the system's log.
 	Syslog func(datagram []byte) error
-	// Now returns the time, for syslog.
+	// Machine returns the machine that the process is the first program of.
+	Machine func() (boot.System, error)
+	// Now returns the time.
 	Now func() time.Time
 }
 
@@ -76,6 +79,8 @@ func Main(env *Env) int {
 		return Kmod(env)
 	case "initramfs":
 		return Initramfs(env)
+	case "init":
+		return Init(env)
 	default:
 		io.WriteString(env.Stderr, name+": no tool of this name; link me as modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod or goinitramfs\n")
 		return 1
