@@ -2,7 +2,11 @@
 
 package tool
 
-import "github.com/gomodprobe/gomodprobe/modprobe"
+import (
+	"fmt"
+
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
 
 // A build with the tag kmod_boot is for boot images, where every byte is read and unpacked before anything else happens:
 // it has modprobe, modinfo, insmod, rmmod, lsmod and kmod, and leaves out what is done on a running system: the tables are
@@ -32,6 +36,11 @@ func (r *modprobeRun) checkModules([]string) int {
 func runModinfoFiles(_ *Env, log *logger, _ *modinfoArgs) int {
 	log.error(notInBoot, "--diff or --dump-symvers")
 	return 1
+}
+
+// saveChart is not in this build.
+func (r *modprobeRun) saveChart(*modprobe.ColdplugReport) error {
+	return fmt.Errorf(notInBoot, "--chart")
 }
 
 // A forcer knows nothing in this build: the kernel will say.
