@@ -220,7 +220,8 @@ func (m *memory) anyLayout(addr uint64, size int, wide bool) ([]Symbol, bool) {
 
 // rawExports finds the tables in an image without section names. It starts from the string module_layout, which every
 // kernel with modules exports, finds the record that leads to it, and walks from there: records are sorted by name, the
-// tables follow each other, then come their CRCs. known, if not 0, is the CRC that module_layout must have.
+// tables follow each other, then come their CRCs. known, if not 0, is the CRC that module_layout must have. relativeCRCs says that
+// some machines with such a kernel have distances to CRCs instead.
 func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memory, error) {
 	const anchor = "\x00" + LayoutSymbol + "\x00"
 	for off, tries := 0, 0; tries < 16; tries++ {
@@ -336,15 +337,19 @@ func (m *memory) tables(l layout, addr uint64) (symbols []Symbol, end uint64) {
 	}
 }
 
-// rawVersions reads the CRCs that follow the tables at end. Where they would reach into the names there are none.
+// rawVersions reads the CRCs that follow the tables at end. Where they would reach into the names there are none. If they may be
+// distances, they are when each of them leads into the image: CRCs, taken for distances, do not.
 func (m *memory) rawVersions(symbols []Symbol, end uint64, known uint32, relative bool) bool {
 	b := m.at(end)
-	for _, width := range []int{4, 8} {
-		n := width * len(symbols)
+	for _, try := range []struct {
+		width    int
+		relative bool
+	}{{4, true}, {4, false}, {8, false}} {
+		n := try.width * len(symbols)
 		if n > len(b) || m.nameWithin(symbols[0].Name, b[:n]) {
 			break
 		}
-		if !m.versions(symbols, b[:n], end, relative) {
+		if try.relative && !relative || !m.versions(symbols, b[:n], end, try.relative) {
 			continue
 		}
 		for _, s := range symbols {

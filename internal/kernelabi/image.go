@@ -75,10 +75,8 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 		symbols, err = elfExports(f, relativeCRCs(im.Release, f.Machine()))
 	}
 	if elfErr != nil || err == ErrNoExports {
-		// Without a machine only a big-endian 64-bit image can be one of those with relative CRCs: that is tried last.
-		if symbols, _, err = rawExports(kernel, knownLayout, false); err != nil {
-			symbols, _, err = rawExports(kernel, knownLayout, true)
-		}
+		// Without sections nothing tells the machine: the tables have to.
+		symbols, _, err = rawExports(kernel, knownLayout, relativeCRCs(im.Release, emPPC64))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", source, way, err)

@@ -2,6 +2,7 @@ package kernelabi_test
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -90,7 +91,7 @@ type shape struct {
 	word     int
 	fields   int
 	big      bool
-	crc      int // bytes of a CRC; 0: none
+	crc      int // bytes of a CRC; 0: none; -4: distances to CRCs
 	base     uint64
 }
 
@@ -104,10 +105,31 @@ var shapes = []shape{
 	{"64-bit 4.4", false, 8, 2, false, 8, 0xffffffff81000000},
 	{"64-bit 4.4 big-endian", false, 8, 2, true, 8, 0x100000},
 	{"without versions", true, 4, 3, false, 0, 0},
+	{"s390x 5.10", false, 8, 3, true, -4, 0x100000},
+	{"ppc64el 5.10", false, 8, 3, false, -4, 0xc000000000000000},
+	{"arm64 5.10", true, 4, 3, false, 4, 0},
+	{"mips64 5.10", false, 8, 3, true, 4, 0xffffffff80100000},
+}
+
+// release is that of the image: its name says so where it matters.
+func (s shape) release() string {
+	if strings.HasSuffix(s.name, "5.10") {
+		return "5.10.0-9-test"
+	}
+	return "6.1.0-9-test"
 }
 
 // raw makes an image of that shape, with its symbols.
 func (s shape) raw() (image []byte, symbols []kernelabi.Symbol) {
+	image, symbols, _ = s.build()
+	return image, symbols
+}
+
+// places are where things are in an image.
+type places struct{ plain, gpl, plainCRCs, gplCRCs, names, end int }
+
+// build makes an image.
+func (s shape) build() (image []byte, symbols []kernelabi.Symbol, at places) {
 	rnd := rand.New(rand.NewPCG(1, uint64(len(s.name))))
 	var plain, gpl []kernelabi.Symbol
 	for i := range 300 {
@@ -118,7 +140,7 @@ func (s shape) raw() (image []byte, symbols []kernelabi.Symbol) {
 		if s.fields > 2 && i%7 == 3 {
 			y.Namespace = fmt.Sprintf("NS%d", i%3)
 		}
-		if s.crc > 0 {
+		if s.crc != 0 {
 			y.CRC, y.HasCRC = rnd.Uint32()|1, true
 		}
 		if y.GPL = i%3 == 1; y.GPL {
@@ -141,9 +163,13 @@ func (s shape) raw() (image []byte, symbols []kernelabi.Symbol) {
 	for i := range image {
 		image[i] = byte(rnd.Uint32())
 	}
-	copy(image[64:], "\x00Linux version 6.1.0-9-test (me) #1\n\x00"+"6.1.0-9-test SMP mod_unload \x00version magic '%s' should be\x00")
+	copy(image[64:], "\x00Linux version "+s.release()+" (me) #1\n\x00"+s.release()+" SMP mod_unload \x00version magic '%s' should be\x00")
+	width := max(s.crc, -s.crc)
 	tables := len(image)
-	strtab := tables + len(symbols)*(s.word*s.fields+s.crc)
+	record := s.word * s.fields
+	strtab := tables + len(symbols)*(record+width)
+	at = places{plain: tables, gpl: tables + len(plain)*record, plainCRCs: tables + len(symbols)*record, names: strtab}
+	at.gplCRCs = at.plainCRCs + len(plain)*width
 	image = append(image, make([]byte, strtab-tables)...)
 	str := map[string]int{}
 	intern := func(n string) int {
@@ -166,17 +192,80 @@ func (s shape) raw() (image []byte, symbols []kernelabi.Symbol) {
 				order.PutUint32(image[at:], uint32(s.base)+uint32(target))
 			}
 		}
-		at := tables + len(symbols)*s.word*s.fields + i*s.crc
+		at := tables + len(symbols)*record + i*width
 		switch s.crc {
+		case -4: // the CRC stands anywhere, aligned
+			for len(image)%4 != 0 {
+				image = append(image, 0)
+			}
+			order.PutUint32(image[at:], uint32(len(image)-at))
+			image = append(image, 0, 0, 0, 0, 0) // and what follows begins behind a zero
+			order.PutUint32(image[len(image)-5:], y.CRC)
 		case 4:
 			order.PutUint32(image[at:], y.CRC)
 		case 8:
 			order.PutUint64(image[at:], uint64(y.CRC))
 		}
 	}
+	at.end = len(image)
 	image = append(image, bytes.Repeat([]byte{0xa5}, 1<<16)...)
 	byName(symbols)
-	return image, symbols
+	return image, symbols, at
+}
+
+// elfFile makes an ELF program of a 64-bit little-endian image, with the sections that a kernel has.
+func (s shape) elfFile(machine elf.Machine) (file []byte, symbols []kernelabi.Symbol) {
+	image, symbols, at := s.build()
+	sections := []struct {
+		name     string
+		from, to int
+	}{{"", 0, 0}, {".rodata", 0, at.plain}, {"__ksymtab", at.plain, at.gpl}, {"__ksymtab_gpl", at.gpl, at.plainCRCs},
+		{"__kcrctab", at.plainCRCs, at.gplCRCs}, {"__kcrctab_gpl", at.gplCRCs, at.names}, {"__ksymtab_strings", at.names, at.end}, {".shstrtab", 0, 0}}
+	var names []byte
+	var headers bytes.Buffer
+	const head = 64
+	for i, p := range sections {
+		h := elf.Section64{Name: uint32(len(names)), Type: uint32(elf.SHT_PROGBITS), Flags: uint64(elf.SHF_ALLOC),
+			Addr: s.base + uint64(p.from), Off: uint64(head + p.from), Size: uint64(p.to - p.from)}
+		names = append(append(names, p.name...), 0)
+		switch i {
+		case 0:
+			h = elf.Section64{}
+		case len(sections) - 1:
+			h = elf.Section64{Name: h.Name, Type: uint32(elf.SHT_STRTAB), Off: uint64(head + len(image)), Size: uint64(len(names))}
+		}
+		binary.Write(&headers, binary.LittleEndian, h)
+	}
+	var out bytes.Buffer
+	binary.Write(&out, binary.LittleEndian, elf.Header64{Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1,
+		Shoff: uint64(head + len(image) + len(names)), Ehsize: head, Shentsize: 64, Shnum: uint16(len(sections)), Shstrndx: uint16(len(sections) - 1)})
+	return slices.Concat(out.Bytes(), image, names, headers.Bytes()), symbols
+}
+
+// TestELFImages reads kernels that are ELF files with sections, among them those with distances instead of CRCs.
+func TestELFImages(t *testing.T) {
+	for _, s := range shapes {
+		if s.word == 4 && !s.relative || s.big {
+			continue
+		}
+		machine := elf.EM_X86_64
+		if s.crc < 0 {
+			machine = elf.EM_PPC64
+		}
+		t.Run(s.name, func(t *testing.T) {
+			file, want := s.elfFile(machine)
+			im, err := kernelabi.FromImage("vmlinux", file, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := im.Exports.Symbols(); !slices.Equal(got, want) {
+				t.Errorf("%d symbols, want %d: %s", len(got), len(want), firstDiff(got, want))
+			}
+			if im.Release != s.release() || im.Machine != uint16(machine) || im.Class != 64 {
+				t.Errorf("release %q, machine %d, class %d", im.Release, im.Machine, im.Class)
+			}
+		})
+	}
 }
 
 func TestRawImages(t *testing.T) {
@@ -190,7 +279,7 @@ func TestRawImages(t *testing.T) {
 			if got := im.Exports.Symbols(); !slices.Equal(got, want) {
 				t.Errorf("%d symbols, want %d: %s", len(got), len(want), firstDiff(got, want))
 			}
-			if im.Release != "6.1.0-9-test" || im.Vermagic != "6.1.0-9-test SMP mod_unload " {
+			if im.Release != s.release() || im.Vermagic != s.release()+" SMP mod_unload " {
 				t.Errorf("release %q, vermagic %q", im.Release, im.Vermagic)
 			}
 		})

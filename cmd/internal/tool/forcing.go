@@ -98,7 +98,7 @@ func (l *logger) because(p *modprobe.Prober, file string, flags int, err error) 
 		return
 	}
 	switch errno {
-	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, eKeyRejected:
+	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, syscall.EPERM, eKeyRejected:
 	default:
 		return
 	}
