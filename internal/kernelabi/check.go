@@ -221,15 +221,22 @@ func (l *loader) version(want Symbol, errno syscall.Errno) bool {
 func (l *loader) versionReason(want Symbol, crc uint64) {
 	if want.Name == LayoutSymbol {
 		magic, _ := l.m.Field("vermagic")
-		l.v.reason(true, KindLayout, want.Name, "rebuild it against the headers of "+l.k.Release+", or load it on "+MagicRelease(magic),
+		advice := "rebuild it against the headers of " + l.k.Release
+		if r := MagicRelease(magic); r != l.k.Release {
+			advice += ", or load it on " + r
+		}
+		l.v.reason(true, KindLayout, want.Name, advice,
 			"built for another kernel: module_layout is 0x%08x in the module, 0x%08x in the kernel (configuration or build differs; expect all other symbols to differ too)", crc, want.CRC)
 		return
 	}
-	where := "this kernel"
+	where, advice := "this kernel", "rebuild it against the headers of "+l.k.Release
 	if want.Owner != Core {
-		where = "module " + want.Owner
+		where, advice = "module "+want.Owner, "rebuild it with the Module.symvers that "+want.Owner+"'s build has left (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
 	}
-	l.v.reason(true, KindVersion, want.Name, "rebuild it against the headers of "+l.k.Release, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc, want.CRC, where)
+	if crc == 0 {
+		where += "; zeros come from a line of Module.symvers that was made by hand"
+	}
+	l.v.reason(true, KindVersion, want.Name, advice, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc, want.CRC, where)
 }
 
 // vermagic compares the version string and, on old kernels, asks for livepatch support.

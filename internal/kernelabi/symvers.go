@@ -112,8 +112,8 @@ func (p *symversParser) line(n int, line string) {
 // finish reports what only the whole file shows.
 func (p *symversParser) finish() {
 	if z := len(p.zero); z > 0 && z < len(p.symbols) {
-		p.problem(p.zero[0], "%d of %d symbols have CRC 0x00000000 (first here): their exporter was built without symbol versions "+
-			"or the line was made by hand; a module built against it has no usable version of them and a kernel with versions refuses it", z, len(p.symbols))
+		p.problem(p.zero[0], "%d of %d symbols have CRC 0x00000000 (first here): the line was made by hand, or the exporter was built without "+
+			"symbol versions; a kernel with versions refuses modules built against it", z, len(p.symbols))
 	}
 	if len(p.third) > 0 && p.last > 0 {
 		p.problem(p.third[0], "%d lines have the namespace before the module (as kernel 5.4 wrote it), the others after the export type: "+
