@@ -353,6 +353,26 @@ func TestUnwrap(t *testing.T) {
 	}
 }
 
+// TestLZ4 expands what has several blocks, and blocks that are shorter than they should be.
+func TestLZ4(t *testing.T) {
+	kernel, _ := shapes[0].raw()
+	big := append(bytes.Repeat(append(kernel, "and again"...), (20<<20)/len(kernel)), kernel...)
+	frame := pack(t, big, "lz4", "-l", "-c")
+	for name, packed := range map[string][]byte{"blocks": frame, "with a size behind": binary.LittleEndian.AppendUint32(bytes.Clone(frame), uint32(len(big)))} {
+		if got, way, err := kernelabi.Unwrap(packed); err != nil || way != "lz4" || !bytes.Equal(got, big) {
+			t.Errorf("%s: %d bytes, %q, %v; want %d", name, len(got), way, err, len(big))
+		}
+	}
+	joined := append(pack(t, kernel, "lz4", "-l", "-c"), frame...)
+	if got, _, err := kernelabi.Unwrap(joined); err != nil || !bytes.Equal(got, append(bytes.Clone(kernel), big...)) {
+		t.Errorf("joined: %d bytes, %v", len(got), err)
+	}
+	frame[len(frame)/2] ^= 0xff
+	if got, _, err := kernelabi.Unwrap(frame[:len(frame)-100]); err == nil && bytes.Equal(got, big) {
+		t.Error("damaged: accepted")
+	}
+}
+
 // unified wraps a boot image in a PE program with a section .linux.
 func unified(image []byte) []byte {
 	b := make([]byte, 4096)

@@ -3,18 +3,62 @@ package kernelabi
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
 )
 
 var errLZ4 = errors.New("lz4: damaged block")
 
 const lz4Magic = "\x02\x21\x4c\x18" // legacy frame, the only one that kernels are packed with
 
-// expandLZ4 expands the blocks of a legacy frame (blocks of up to 8 MiB of output, each after its size) until the data
-// end or no block follows.
+// lz4Size is what each block but the last gives.
+const lz4Size = 8 << 20
+
+// expandLZ4 expands the blocks of a legacy frame, each after its size, until the data end or no block follows.
 func expandLZ4(src []byte, limit int) ([]byte, error) {
-	const block = 8 << 20
-	out := make([]byte, 0, min(limit, 4*len(src))) // what kernels shrink to
-	src = src[len(lz4Magic):]
+	blocks := lz4Blocks(src[len(lz4Magic):])
+	if len(blocks) == 0 {
+		return nil, errLZ4
+	}
+	if room := len(blocks) * lz4Size; room <= limit && room-lz4Size <= 255*len(src) {
+		if out, ok := lz4Whole(blocks); ok {
+			return out, nil
+		}
+	}
+	// Some block is damaged, or shorter than it should be.
+	var out []byte
+	for _, b := range blocks {
+		var err error
+		if out, err = lz4Block(out, b, min(limit, len(out)+lz4Size)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// lz4Whole expands blocks side by side, if each but the last gives what it should.
+func lz4Whole(blocks [][]byte) (out []byte, ok bool) {
+	out = make([]byte, len(blocks)*lz4Size)
+	sizes := make([]int, len(blocks))
+	var wait sync.WaitGroup
+	for i, b := range blocks {
+		wait.Go(func() {
+			from := i * lz4Size
+			part, _ := lz4Block(out[from:from:from+lz4Size], b, lz4Size) // nothing if it is damaged
+			sizes[i] = len(part)
+		})
+	}
+	wait.Wait()
+	last := len(blocks) - 1
+	for i, n := range sizes {
+		if n == 0 || i < last && n != lz4Size {
+			return nil, false
+		}
+	}
+	return out[:last*lz4Size+sizes[last]], true
+}
+
+// lz4Blocks finds the blocks.
+func lz4Blocks(src []byte) (blocks [][]byte) {
 	for len(src) >= 4 {
 		n := int64(binary.LittleEndian.Uint32(src))
 		if string(src[:4]) == lz4Magic { // frames may be joined
@@ -24,16 +68,9 @@ func expandLZ4(src []byte, limit int) ([]byte, error) {
 		if n == 0 || n > int64(len(src)-4) {
 			break // the size that a boot image carries behind its payload, or what follows the frame
 		}
-		var err error
-		if out, err = lz4Block(out, src[4:4+n], min(limit, len(out)+block)); err != nil {
-			return nil, err
-		}
-		src = src[4+n:]
+		blocks, src = append(blocks, src[4:4+n]), src[4+n:]
 	}
-	if len(out) == 0 {
-		return nil, errLZ4
-	}
-	return out, nil
+	return blocks
 }
 
 // lz4Block appends one block's output to dst, which must not grow beyond limit. Matches reach back into this block only.
