@@ -15,6 +15,7 @@ var ErrNoExports = errors.New("no export table found")
 type memory struct {
 	order  binary.ByteOrder
 	pieces []piece
+	spend  func() bool // asked before each record of an image that is searched; false: no more. May be nil
 }
 
 type piece struct {
@@ -83,6 +84,9 @@ func (m *memory) field(l layout, addr uint64, i int) (uint64, bool) {
 
 // record reads the export at addr, without owner and CRC.
 func (m *memory) record(l layout, addr uint64) (s Symbol, ok bool) {
+	if m.spend != nil && !m.spend() {
+		return s, false
+	}
 	at, ok := m.field(l, addr, 1)
 	if !ok || at == 0 {
 		return s, false
@@ -224,6 +228,8 @@ func (m *memory) anyLayout(addr uint64, size int, wide bool) ([]Symbol, bool) {
 // some machines with such a kernel have distances to CRCs instead.
 func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memory, error) {
 	const anchor = "\x00" + LayoutSymbol + "\x00"
+	left := 4 << 20 // records: hundreds of times what a kernel has, so that an image made for it does not take hours
+	spend := func() bool { left--; return left > 0 }
 	for off, tries := 0, 0; tries < 16; tries++ {
 		i := bytes.Index(image[off:], []byte(anchor))
 		if i < 0 {
@@ -232,7 +238,7 @@ func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memor
 		off += i + 1
 		for _, l := range layouts {
 			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-				m := &memory{order: order, pieces: []piece{{0, image}}}
+				m := &memory{order: order, pieces: []piece{{0, image}}, spend: spend}
 				if symbols := m.walkFrom(l, uint64(off), known, relativeCRCs); symbols != nil {
 					return symbols, m, nil
 				}
@@ -296,7 +302,7 @@ func (m *memory) plausible(l layout, i, base uint64) bool {
 	if i < uint64(2*l.size()) {
 		return false
 	}
-	try := memory{order: m.order, pieces: []piece{{base, m.pieces[0].data}}}
+	try := memory{order: m.order, pieces: []piece{{base, m.pieces[0].data}}, spend: m.spend}
 	at := base + i - uint64(l.word)
 	before, ok1 := try.record(l, at-uint64(l.size()))
 	after, ok2 := try.record(l, at+uint64(l.size()))

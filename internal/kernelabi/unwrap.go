@@ -192,7 +192,7 @@ func readLimited(r io.Reader) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// embedded looks for a kernel compressed in that way anywhere in a program.
+// embedded looks for a kernel compressed in that way anywhere in a program. What expands to more than the limit ends the search.
 func embedded(image []byte, name string) (kernel []byte, step string) {
 	magic := ""
 	for _, m := range magics {
@@ -200,15 +200,19 @@ func embedded(image []byte, name string) (kernel []byte, step string) {
 			magic = m.magic
 		}
 	}
-	for off, tries := 0, 0; tries < 32; tries++ {
+	for off, tries := 0, 0; tries < 16; tries++ {
 		i := bytes.Index(image[off:], []byte(magic))
 		if i < 0 {
 			break
 		}
 		off += i
 		if name != "lzma" || isLZMA(image[off:]) {
-			if kernel, err := expand(name, image[off:]); err == nil && len(kernel) > 1<<16 {
+			kernel, err := expand(name, image[off:])
+			if err == nil && len(kernel) > 1<<16 {
 				return kernel, name + " inside"
+			}
+			if errors.Is(err, compress.ErrTooLarge) {
+				break
 			}
 		}
 		off++
