@@ -1,6 +1,7 @@
 package depmod_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -44,37 +45,61 @@ func BenchmarkKmod(b *testing.B) {
 	for _, ext := range []string{"none", "zst", "xz"} {
 		b.Run(ext, func(b *testing.B) {
 			root, release := kmodtest.CorpusTree(b, "6.1", ext)
-			against(b, oracle, root, release, nil)
+			against(b, oracle, root, release, "", nil)
 		})
 	}
 }
 
-// BenchmarkCache is BenchmarkKmod with a cache, in which nothing has changed.
+// BenchmarkCache is BenchmarkKmod with a cache, in a folder that has the tables of the run before: nothing has changed, or
+// one module has and no table is there, so that all are written.
 func BenchmarkCache(b *testing.B) {
 	oracle := kmodtest.Oracle(b)
-	root, release := kmodtest.CorpusTree(b, "6.1", "none")
-	cache := new(depmod.Cache)
-	run(b, root, release, b.TempDir(), cache)
-	against(b, oracle, root, release, cache)
-}
-
-// against runs both by turns.
-func against(b *testing.B, oracle *kmodtest.OracleCmd, root, release string, cache *depmod.Cache) {
-	var ours, kmods []time.Duration
-	for b.Loop() {
-		out := b.TempDir()
-		start := time.Now()
-		if cache != nil { // as a new process finds it
-			var err error
-			if cache, err = depmod.ParseCache(cache.Bytes()); err != nil {
+	for _, ext := range []string{"none", "xz"} {
+		root, release := kmodtest.CorpusTree(b, "6.1", ext)
+		cache := new(depmod.Cache)
+		run(b, root, release, b.TempDir(), cache)
+		data := cache.Bytes()
+		b.Run(ext+"/unchanged", func(b *testing.B) {
+			out := b.TempDir()
+			run(b, root, release, out, nil)
+			against(b, oracle, root, release, out, data)
+		})
+		b.Run(ext+"/one", func(b *testing.B) {
+			cache, err := depmod.ParseCache(data)
+			if err != nil {
 				b.Fatal(err)
 			}
-			start = time.Now()
+			depmod.Forget(cache, "ext4")
+			against(b, oracle, root, release, "", cache.Bytes())
+		})
+	}
+}
+
+// against runs both by turns: in out, or in a new folder each time if that is empty; ours with the cache that data is,
+// if that is not nil, which is written again if something is new in it.
+func against(b *testing.B, oracle *kmodtest.OracleCmd, root, release, out string, data []byte) {
+	var ours, kmods []time.Duration
+	folder := func() string { return cmp.Or(out, b.TempDir()) }
+	for b.Loop() {
+		dir := folder()
+		start := time.Now()
+		var cache *depmod.Cache
+		if data != nil { // as a new process finds it
+			var err error
+			if cache, err = depmod.ParseCache(data); err != nil {
+				b.Fatal(err)
+			}
 		}
-		run(b, root, release, out, cache)
+		run(b, root, release, dir, cache)
+		if cache != nil && cache.Read() > 0 {
+			if err := os.WriteFile(filepath.Join(dir, "cache"), cache.Bytes(), 0o644); err != nil {
+				b.Fatal(err)
+			}
+		}
 		ours = append(ours, time.Since(start))
+		dir = folder()
 		start = time.Now()
-		if text, err := oracle.Command("depmod", "-b", root, "-o", b.TempDir(), release).CombinedOutput(); err != nil {
+		if text, err := oracle.Command("depmod", "-b", root, "-o", dir, release).CombinedOutput(); err != nil {
 			b.Fatalf("%v\n%s", err, text)
 		}
 		kmods = append(kmods, time.Since(start))

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"time"
+	"unsafe"
 )
 
 // Cache remembers what modules say, so that a later Build reads only files that are new or have changed. Its zero value
@@ -25,7 +26,7 @@ type Cache struct {
 // cached is one file.
 type cached struct {
 	key   key
-	facts facts
+	facts *facts // which nobody changes
 }
 
 // key is by what a file is known to be the same as before.
@@ -48,10 +49,10 @@ func (c *Cache) Read() int { return c.read }
 func (m *module) stamp(info fs.FileInfo) { m.key = keyOf(info) }
 
 // fromCache takes the facts of modules that have not changed from the cache, and returns the others.
-func (b *builder) fromCache() []*module {
+func (b *builder) fromCache(list []*module) []*module {
 	c := b.Cache
 	if c == nil {
-		return b.modules
+		return list
 	}
 	c.now = time.Now()
 	if c.settle == 0 {
@@ -61,13 +62,13 @@ func (b *builder) fromCache() []*module {
 		c.known = nil
 	}
 	c.crcs = b.Symvers != nil || c.crcs && len(c.known) > 0
-	keys := make([]key, len(b.modules))
-	b.parallel(len(b.modules), func(i int) {
-		keys[i], _ = b.files.key(b.modules[i].file)
+	keys := make([]key, len(list))
+	b.parallel(len(list), func(i int) {
+		keys[i], _ = b.files.key(list[i].file)
 	})
 	var todo []*module
-	c.next = make(map[string]cached, len(b.modules))
-	for i, m := range b.modules {
+	c.next = make(map[string]cached, len(list))
+	for i, m := range list {
 		if old, ok := c.known[m.file]; ok && old.key == keys[i] && keys[i].whole() {
 			m.facts = old.facts
 			c.next[m.file] = old
@@ -80,13 +81,13 @@ func (b *builder) fromCache() []*module {
 }
 
 // toCache puts what has been read into the cache, except what may change yet without it showing.
-func (b *builder) toCache() {
+func (b *builder) toCache(list []*module) {
 	c := b.Cache
 	if c == nil {
 		return
 	}
 	quiet := c.now.Add(-c.settle).UnixNano()
-	for _, m := range b.modules {
+	for _, m := range list {
 		if _, ok := c.next[m.file]; ok || m.facts.err != nil || !m.key.whole() || m.key.mtime > quiet || m.key.ctime > quiet {
 			continue
 		}
@@ -102,23 +103,22 @@ const cacheMagic = "gomodprobe facts 1\n"
 // errCache is the error of ParseCache.
 var errCache = errors.New("not a cache of depmod, or a damaged one")
 
-// ParseCache reads what Bytes made. After an error one begins with an empty Cache.
+// ParseCache reads what Bytes made. The data belongs to the Cache from then on and must not be changed. After an error one
+// begins with an empty Cache.
 func ParseCache(data []byte) (*Cache, error) {
 	n := len(data) - crc32.Size
 	if n < len(cacheMagic) || string(data[:len(cacheMagic)]) != cacheMagic || crc32.ChecksumIEEE(data[:n]) != binary.BigEndian.Uint32(data[n:]) {
 		return nil, errCache
 	}
-	d := decoder{text: string(data[len(cacheMagic):n])}
+	body := data[len(cacheMagic):n]
+	d := decoder{text: unsafe.String(unsafe.SliceData(body), len(body))}
 	c := &Cache{crcs: d.uint() == 1}
-	all := new(names)
-	for range d.count() {
-		all.list = append(all.list, d.string())
-	}
+	all := &names{list: d.strings()}
 	files := d.count()
 	c.known = make(map[string]cached, files)
 	for range files {
 		name := d.string()
-		f := cached{facts: facts{names: all}}
+		f := cached{facts: &facts{names: all}}
 		f.key = key{int64(d.uint()), int64(d.uint()), int64(d.uint()), d.uint(), d.uint()}
 		f.facts.exports = make([]export, d.count())
 		for i := range f.facts.exports {

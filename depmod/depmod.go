@@ -193,12 +193,11 @@ func (b *builder) build() ([]table, error) {
 	if err := b.scan(); err != nil {
 		return nil, err
 	}
-	if err := b.sortModules(); err != nil {
+	b.sortAndRead()
+	if err := b.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := b.readModules(); err != nil {
-		return nil, err
-	}
+	b.reportUnreadable()
 	b.collectSymbols()
 	b.resolve()
 	if err := b.sortDependencies(); err != nil {
@@ -217,6 +216,16 @@ func (b *builder) build() ([]table, error) {
 	return files, b.ctx.Err()
 }
 
+// sortAndRead sorts the modules and reads them, at the same time: neither needs anything of the other.
+func (b *builder) sortAndRead() {
+	list := slices.Clone(b.modules)
+	var wg sync.WaitGroup
+	wg.Go(b.sortModules)
+	b.readModules(list)
+	wg.Wait()
+}
+
+// defaults fills in what the Options leave out.
 func (b *builder) defaults() {
 	if b.FS == nil {
 		b.FS = os.DirFS("/")

@@ -119,9 +119,9 @@ func (t *text) keep(b []byte) string {
 	return t.piece.String()[start:]
 }
 
-// readModules reads all modules, several at a time, and reports those that cannot be read.
-func (b *builder) readModules() error {
-	todo := b.largestFirst(b.fromCache())
+// readModules reads modules, several at a time.
+func (b *builder) readModules(list []*module) {
+	todo := b.largestFirst(b.fromCache(list))
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	for range min(b.Workers, len(todo)) {
@@ -137,16 +137,18 @@ func (b *builder) readModules() error {
 		})
 	}
 	wg.Wait()
-	if err := b.ctx.Err(); err != nil {
-		return err
+	if b.ctx.Err() == nil {
+		b.toCache(list)
 	}
-	b.toCache()
+}
+
+// reportUnreadable reports the modules that could not be read.
+func (b *builder) reportUnreadable() {
 	for _, m := range b.modules {
 		if m.facts.err != nil {
 			b.report(Problem{Kind: Unreadable, Path: m.shown, Module: m.name, Err: m.facts.err})
 		}
 	}
-	return nil
 }
 
 // largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for what
@@ -193,7 +195,7 @@ func (r *reader) read(m *module) {
 	f.exports, f.needs = f.exports[:0], f.needs[:0]
 	f.aliases, f.softdeps, f.weakdeps = f.aliases[:0], f.softdeps[:0], f.weakdeps[:0]
 	err := r.open(m)
-	m.facts = facts{
+	m.facts = &facts{
 		err: err, names: &r.names,
 		exports: slices.Clone(f.exports), needs: slices.Clone(f.needs),
 		aliases: slices.Clone(f.aliases), softdeps: slices.Clone(f.softdeps), weakdeps: slices.Clone(f.weakdeps),

@@ -244,8 +244,20 @@ func (osDisk) same(name string, data []byte) bool {
 	if err != nil || info.Mode() != 0o644 || info.Size() != int64(len(data)) {
 		return false
 	}
-	old, err := os.ReadFile(name)
-	return err == nil && bytes.Equal(old, data)
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	piece := make([]byte, min(len(data), 64<<10))
+	for len(data) > 0 {
+		piece = piece[:min(len(data), len(piece))]
+		if _, err := io.ReadFull(f, piece); err != nil || !bytes.Equal(piece, data[:len(piece)]) {
+			return false
+		}
+		data = data[len(piece):]
+	}
+	return true
 }
 
 func (osDisk) create(name string) (diskFile, error) {

@@ -9,7 +9,7 @@ import (
 
 // sortModules puts the modules into the order of the tables: those that modules.order names first, in its order, then
 // the others in the order of kmod's hash table. The file has the names of the kernel's build, without compression.
-func (b *builder) sortModules() error {
+func (b *builder) sortModules() {
 	for _, m := range b.modules {
 		m.bucket = hash(m.name) % moduleBuckets
 	}
@@ -22,11 +22,11 @@ func (b *builder) sortModules() error {
 	data, missing := b.open("modules.order")
 	if missing.Err != nil {
 		b.report(missing)
-		return b.ctx.Err()
+		return
 	}
 	if n := bytes.Count(data, []byte{'\n'}); len(data) > 0 && data[len(data)-1] != '\n' {
 		b.report(Problem{Kind: OrderLine, Path: join(b.Shown, "modules.order"), Line: n + 1})
-		return b.ctx.Err()
+		return
 	}
 	byPath := make(map[string]*module, len(b.modules))
 	for _, m := range b.modules {
@@ -53,5 +53,4 @@ func (b *builder) sortModules() error {
 		m.index = i
 	}
 	b.modules = ordered
-	return b.ctx.Err()
 }

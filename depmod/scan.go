@@ -16,7 +16,7 @@ type module struct {
 	name  string
 
 	bucket uint32 // in kmod's hash table
-	facts  facts
+	facts  *facts
 	key    key   // by which the cache knows the file
 	index  int   // position in the tables, and priority in the binary ones
 	deps   []int // modules it needs directly, by index

@@ -139,7 +139,7 @@ func (b *builder) aliases(t *binTable) {
 func (b *builder) dependencyTable(title, word string, values func(*facts) []string) []byte {
 	out := []byte(title + " dependencies extracted from modules themselves.\n")
 	for _, m := range b.modules {
-		for _, v := range values(&m.facts) {
+		for _, v := range values(m.facts) {
 			out = appendWords(out, word, m.name, v)
 		}
 	}
