@@ -14,8 +14,8 @@ var (
 	// soundly.
 	ErrFormat = errors.New("not a sound kernel module")
 
-	// ErrNoInfo reports a sound object file without a single field: something
-	// else than a module.
+	// ErrNoInfo reports a sound object file without the section .modinfo:
+	// something else than a module.
 	ErrNoInfo = errors.New("no module information")
 
 	// ErrTooLarge reports a file that is, or expands to, more than MaxSize.

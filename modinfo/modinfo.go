@@ -25,8 +25,8 @@
 // # Errors and hostile files
 //
 // A file that is not a sound module is an error that is [ErrFormat]; as a
-// *[FormatError] it tells the offset. A module without any field is
-// [ErrNoInfo], a file that expands to more than [MaxSize] is [ErrTooLarge], and
+// *[FormatError] it tells the offset. A file without the section for them
+// is [ErrNoInfo], a file that expands to more than [MaxSize] is [ErrTooLarge], and
 // the errors of the file system are passed on. No input makes the package
 // panic, loop, or allocate more than in proportion to the file and what it
 // really expands to. Signatures are taken apart, never verified.
@@ -98,9 +98,6 @@ func (m *Module) read(f *koelf.File) error {
 	info, err := f.Modinfo()
 	if err != nil {
 		return err
-	}
-	if len(info) == 0 {
-		return ErrNoInfo
 	}
 	sig, err := f.Signature()
 	if err != nil {

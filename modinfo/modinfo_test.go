@@ -146,7 +146,7 @@ func TestErrors(t *testing.T) {
 	}
 	for name, want := range map[string]error{
 		"text.ko": modinfo.ErrFormat, "short.ko": modinfo.ErrFormat, "short.xz": modinfo.ErrFormat,
-		"no-info.ko": modinfo.ErrNoInfo, "empty.ko": modinfo.ErrNoInfo, "missing.ko": fs.ErrNotExist,
+		"no-info.ko": modinfo.ErrNoInfo, "missing.ko": fs.ErrNotExist,
 	} {
 		m, err := modinfo.Open(fsys, name)
 		if m != nil || !errors.Is(err, want) {
@@ -160,6 +160,9 @@ func TestErrors(t *testing.T) {
 		if !bytes.Contains([]byte(err.Error()), []byte(name)) {
 			t.Errorf("Open(%s): %q does not name the file", name, err)
 		}
+	}
+	if m, err := modinfo.Open(fsys, "empty.ko"); err != nil || m.Vermagic() != "" {
+		t.Errorf("Open of a module that says nothing = %v, %v", m, err)
 	}
 	if m, err := modinfo.Open(fsys, "dir"); m != nil || err == nil {
 		t.Errorf("Open of a folder = %v, %v", m, err)

@@ -2,6 +2,8 @@
 
 package compress
 
+import "encoding/binary"
+
 // This file decodes LZMA, the entropy coding inside xz, from one slice into
 // another that also serves as the dictionary.
 
@@ -120,15 +122,19 @@ func (d *lzma) chunk(in []byte, n, size int) bool {
 	if n < 5 {
 		return false
 	}
-	c := coder{^uint32(0), uint32(in[1])<<24 | uint32(in[2])<<16 | uint32(in[3])<<8 | uint32(in[4]), 5}
+	const rangeInit = 1<<32 - 1
+	c := coder{rangeInit, uint(binary.BigEndian.Uint32(in[1:])), 5}
+	if c.code == rangeInit {
+		return false // code is always less than range
+	}
 	out, pos, end, state := d.out, d.pos, d.pos+size, d.state
 	for pos < end {
 		if c.pos > n {
 			return false
 		}
 		at := uint32(pos - d.base)
-		posState := at & d.pbMask
-		var mask uint32
+		posState := uint(at & d.pbMask)
+		var mask uint
 		c, mask = c.norm(in).step(&d.isMatch[state][posState])
 		if mask != 0 {
 			var last byte

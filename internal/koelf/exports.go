@@ -1,6 +1,9 @@
 package koelf
 
-import "bytes"
+import (
+	"bytes"
+	"errors"
+)
 
 // An Export is a symbol that a module offers to others.
 type Export struct {
@@ -27,6 +30,10 @@ const (
 // module without any, one for each string in __ksymtab_strings. The error is
 // [ErrNoSection] if there is neither.
 //
+// As in kmod a symbol table that is missing or unsound is as good as one that
+// names no checksum, and a checksum whose section does not fit in the file is
+// all ones.
+//
 // A symbol __crc_NAME that is itself undefined, left over where the build found no
 // type to sum up, has no checksum but makes an export all the same.
 //
@@ -34,14 +41,15 @@ const (
 // [File.ExportTable] has only exports.
 func (f *File) Exports() ([]Export, error) {
 	syms, err := f.symbols()
-	if err != nil {
-		return nil, err
+	var list []Export
+	if err == nil {
+		list, err = f.checksums(syms)
 	}
-	list, err := f.checksums(syms)
-	if err == nil && list == nil {
+	var bad *FormatError
+	if list == nil && (err == nil || errors.As(err, &bad)) {
 		list, err = f.stringExports()
 	}
-	if err == nil {
+	if err == nil && syms != nil {
 		err = f.describe(syms, list)
 	}
 	if err != nil {
@@ -93,16 +101,15 @@ func (f *File) isExportTable(index int) bool {
 	return isPrefixed(name, "__ksymtab") && string(name) != tableStrings
 }
 
-// checksums returns an export for each symbol __crc_NAME.
+// checksums returns an export for each symbol __crc_NAME; none if the name of a
+// symbol is bad.
 func (f *File) checksums(syms *symbols) ([]Export, error) {
 	var list []Export
 	part := part{f: f}
 	for i := 1; i < syms.len(); i++ {
 		name := syms.name(i)
 		if name == nil {
-			if err := syms.check(i); err != nil {
-				return nil, err
-			}
+			return nil, nil
 		}
 		if !isPrefixed(name, crcPrefix) {
 			continue
@@ -127,7 +134,7 @@ func (f *File) checksum(syms *symbols, i int, part *part) (uint64, error) {
 		return 0, badf(syms.at(i), "symbol %d is in section %d of %d", i, index, f.count)
 	}
 	data, err := part.section(index)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoSection) {
 		return 0, err
 	}
 	if value > uint64(len(data)) || uint64(len(data))-value < 4 {
@@ -142,9 +149,9 @@ func (f *File) stringExports() ([]Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := splitStrings(data, off, tableStrings)
-	if err != nil {
-		return nil, err
+	names := splitStrings(data)
+	if len(names) > 0 && data[len(data)-1] != 0 {
+		return nil, badf(off+uint64(len(data))-1, tableStrings+" does not end in a NUL")
 	}
 	list := make([]Export, len(names))
 	for i, name := range names {
@@ -179,7 +186,7 @@ func (f *File) describe(syms *symbols, list []Export) error {
 		case isPrefixed(name, spacePrefix):
 			if at, ok := index[string(name[len(spacePrefix):])]; ok {
 				data, err := spaces.section(in)
-				if err != nil {
+				if err != nil && !errors.Is(err, ErrNoSection) {
 					return err
 				}
 				data = data[min(syms.value(i), uint64(len(data))):]
@@ -189,7 +196,7 @@ func (f *File) describe(syms *symbols, list []Export) error {
 		case isPrefixed(name, flagsPrefix) && in == flags:
 			if at, ok := index[string(name[len(flagsPrefix):])]; ok {
 				data, err := flagtab.section(in)
-				if err != nil {
+				if err != nil && !errors.Is(err, ErrNoSection) {
 					return err
 				}
 				if v := syms.value(i); v < uint64(len(data)) {
@@ -209,16 +216,23 @@ type part struct {
 	data  []byte
 }
 
-// section returns the contents of the section with that index.
+// section returns the contents of the section with that index, of whatever
+// type; the error is ErrNoSection if it does not fit in the file or its name is
+// bad.
 func (p *part) section(index int) ([]byte, error) {
-	if index != p.index || p.index == 0 {
-		data, err := p.f.Data(p.f.SectionAt(index))
-		if err != nil {
-			return nil, err
-		}
+	if index == p.index && p.index != 0 {
+		return p.data, nil
+	}
+	h := p.f.header(index)
+	off, size := p.f.extent(h)
+	if !p.f.fits(off, size) || p.f.name(h) == nil {
+		return nil, p.f.misfit(index)
+	}
+	data, err := p.f.read(off, size)
+	if err == nil {
 		p.index, p.data = index, data
 	}
-	return p.data, nil
+	return data, err
 }
 
 func isPrefixed(name []byte, prefix string) bool {

@@ -115,7 +115,7 @@ func (f *File) Imports() ([]Import, error) {
 		}
 		name := syms.name(i)
 		if name == nil {
-			return nil, syms.check(i)
+			return nil, syms.bad(i)
 		}
 		if len(name) == 0 {
 			continue

@@ -205,7 +205,7 @@ func (f *File) parseSections(ehsize uint64, strndx int) error {
 	}
 	h := f.header(strndx)
 	off, size := f.extent(h)
-	if f.u32(h[4:]) == shtNobits || size == 0 {
+	if size == 0 {
 		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table is empty")
 	}
 	if !f.fits(off, size) {
@@ -216,6 +216,9 @@ func (f *File) parseSections(ehsize uint64, strndx int) error {
 	}
 	if f.names[size-1] != 0 {
 		return badf(off+size-1, "section name table does not end in a NUL")
+	}
+	if f.name(h) == nil {
+		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table has a bad name")
 	}
 	return nil
 }
@@ -450,18 +453,15 @@ func (f *File) Data(s *Section) ([]byte, error) {
 	return f.read(s.Off, s.Size)
 }
 
-// contents returns what the first section of that name holds and where it
-// starts; the error is ErrNoSection if there is none to be read.
+// contents returns what the first section of that name holds, whatever its
+// type, and where it starts; the error is ErrNoSection if there is none to be
+// read.
 func (f *File) contents(name string) (data []byte, off uint64, err error) {
 	i := f.find(name)
 	if i == 0 {
 		return nil, 0, ErrNoSection
 	}
-	h := f.header(i)
-	off, size := f.extent(h)
-	if f.u32(h[4:]) == shtNobits {
-		return nil, off, nil
-	}
+	off, size := f.extent(f.header(i))
 	if !f.fits(off, size) {
 		return nil, off, f.misfit(i)
 	}

@@ -33,7 +33,6 @@ func (f *File) Link(l Linker) error {
 	exports := 0
 	part := part{f: f}
 	sparc := f.machine == emSPARC || f.machine == emSPARCv9
-	ends := bytes.LastIndexByte(syms.strs, 0) + 1 // a name that begins before has an end
 	in := 14                                      // where an entry says which section the symbol is in
 	if f.wide {
 		in = 6
@@ -41,8 +40,8 @@ func (f *File) Link(l Linker) error {
 	for i := 1; i < syms.len(); i++ {
 		entry := syms.entry(i)
 		off := f.u32(entry)
-		if uint64(off) >= uint64(ends) {
-			return syms.check(i)
+		if uint64(off) >= uint64(len(syms.strs)) {
+			return syms.bad(i)
 		}
 		undefined := f.u16(entry[in:]) == shnUndef
 		if !undefined && !isPrefixed(syms.strs[off:], crcPrefix) {

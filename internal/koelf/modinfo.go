@@ -9,47 +9,48 @@ import (
 // "key=value", in the order of the file; empty ones, which are padding, are
 // left out. The error is [ErrNoSection] if there is no such section.
 func (f *File) Modinfo() ([]string, error) {
-	data, off, err := f.contents(".modinfo")
+	data, _, err := f.contents(".modinfo")
 	if err != nil {
 		return nil, err
 	}
-	return splitStrings(data, off, ".modinfo")
+	return splitStrings(data), nil
 }
 
 // EachModinfo calls do with each string that Modinfo would return, in that
 // order. The bytes are valid during the call only.
 func (f *File) EachModinfo(do func(s []byte)) error {
-	data, off, err := f.contents(".modinfo")
-	if err == nil {
-		data, err = stringsIn(data, off, ".modinfo")
+	data, _, err := f.contents(".modinfo")
+	if err != nil {
+		return err
 	}
-	for len(data) > 0 && err == nil {
-		end := bytes.IndexByte(data, 0)
-		if end > 0 {
-			do(data[:end])
+	for data = trimStrings(data); len(data) > 0; {
+		var s []byte
+		s, data, _ = bytes.Cut(data, []byte{0})
+		if len(s) > 0 {
+			do(s)
 		}
-		data = data[end+1:]
 	}
-	return err
+	return nil
 }
 
-// stringsIn checks that each string in a section ends in a NUL, and returns the
-// section without the NULs it starts with.
-func stringsIn(data []byte, off uint64, name string) ([]byte, error) {
-	data, pad := trimNULs(data)
-	if len(data) > 0 && data[len(data)-1] != 0 {
-		return nil, badf(off+uint64(pad+len(data)-1), "%s does not end in a NUL", name)
+// trimStrings returns a section of strings that each end in a NUL without the
+// NULs it starts with. As with kmod the last string may lack its NUL, unless it
+// is a single letter and all there is.
+func trimStrings(data []byte) []byte {
+	data = bytes.TrimLeft(data, "\x00")
+	if len(data) <= 1 {
+		return nil
 	}
-	return data, nil
+	return data
 }
 
-// splitStrings cuts a section of strings that each end in a NUL.
-func splitStrings(data []byte, off uint64, name string) ([]string, error) {
-	data, err := stringsIn(data, off, name)
-	if err != nil || len(data) == 0 {
-		return nil, err
+// splitStrings cuts a section of strings.
+func splitStrings(data []byte) []string {
+	data = trimStrings(data)
+	if data == nil {
+		return nil
 	}
-	list := make([]string, 0, bytes.Count(data, []byte{0}))
+	list := make([]string, 0, bytes.Count(data, []byte{0})+1)
 	rest := string(data)
 	for rest != "" {
 		var s string
@@ -58,16 +59,7 @@ func splitStrings(data []byte, off uint64, name string) ([]string, error) {
 			list = append(list, s)
 		}
 	}
-	return list, nil
-}
-
-// trimNULs returns data without the NULs it starts with, and their number.
-func trimNULs(data []byte) ([]byte, int) {
-	pad := 0
-	for pad < len(data) && data[pad] == 0 {
-		pad++
-	}
-	return data[pad:], pad
+	return list
 }
 
 // BuildID returns the linker's fingerprint of the module, the descriptor of

@@ -46,24 +46,13 @@ func (s *symbols) name(i int) []byte {
 	if off >= uint64(len(s.strs)) {
 		return nil
 	}
-	name := s.strs[off:]
-	if end := bytes.IndexByte(name, 0); end >= 0 {
-		return name[:end:end]
-	}
-	return nil
+	name, _, _ := bytes.Cut(s.strs[off:], []byte{0}) // as with kmod, the last one may lack its NUL
+	return name[:len(name):len(name)]
 }
 
-// check returns the error of a name that name returned nil for: an offset
-// beyond the string table, or a string that does not end.
-func (s *symbols) check(i int) error {
-	off := uint64(s.f.u32(s.entry(i)))
-	if off >= uint64(len(s.strs)) {
-		return badf(s.at(i), "name of symbol %d lies outside the string table", i)
-	}
-	if bytes.IndexByte(s.strs[off:], 0) < 0 {
-		return badf(s.at(i), "name of symbol %d does not end in a NUL", i)
-	}
-	return nil
+// bad returns the error of a name that name returned nil for.
+func (s *symbols) bad(i int) error {
+	return badf(s.at(i), "name of symbol %d lies outside the string table", i)
 }
 
 // at returns the offset of the i-th symbol in the file.

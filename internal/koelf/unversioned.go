@@ -25,6 +25,10 @@ func (f *File) Unversioned(modversions, vermagic bool) ([]byte, error) {
 	image := f.image
 	if modversions || vermagic {
 		image, _ = SplitSignature(image)
+		var err error
+		if f, err = Parse(image); err != nil {
+			return nil, err // what claims to be the signature reaches into the module
+		}
 	}
 	image = bytes.Clone(image)
 	if modversions {

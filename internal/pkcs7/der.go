@@ -1,26 +1,35 @@
 package pkcs7
 
-// A reader walks over the values of a constructed value. After the first error
-// it yields nothing more.
+import "unicode/utf8"
+
+// A reader walks over the values of a constructed value. All readers of a
+// message share its first error, after which they yield nothing more.
 type reader struct {
-	rest   []byte
-	off    int // of rest in the message
-	failed error
+	rest []byte
+	off  int // of rest in the message
+	err  *error
 }
 
-// err returns the first error.
-func (r *reader) err() error { return r.failed }
+// fail notes an error at the reader's place, unless there is one already.
+func (r *reader) fail(what string) {
+	if *r.err == nil {
+		*r.err = &SyntaxError{r.off, what}
+	}
+}
 
-// fail makes err the reader's error unless it has one.
-func (r *reader) fail(err error) {
-	if r.failed == nil {
-		r.failed = err
+// more reports whether there is another value.
+func (r *reader) more() bool { return *r.err == nil && len(r.rest) > 0 }
+
+// end wants that there is none.
+func (r *reader) end(what string) {
+	if r.more() {
+		r.fail("more than belongs to the " + what)
 	}
 }
 
 // next returns the tag of the next value, 0 at the end.
 func (r *reader) next() byte {
-	if len(r.rest) == 0 || r.failed != nil {
+	if !r.more() {
 		return 0
 	}
 	return r.rest[0]
@@ -29,16 +38,16 @@ func (r *reader) next() byte {
 // take returns the contents of the next value, which must have that tag; what
 // names it in the error.
 func (r *reader) take(tag byte, what string) []byte {
-	if r.failed == nil && r.next() != tag {
-		r.fail(&SyntaxError{r.off, "no " + what})
+	if r.next() != tag {
+		r.fail("no " + what)
 	}
 	return r.takeAny(what)
 }
 
-// enter is take for a constructed value. The new reader has the error of r.
+// enter is take for a constructed value.
 func (r *reader) enter(tag byte, what string) reader {
 	body := r.take(tag, what)
-	return reader{rest: body, off: r.off - len(body), failed: r.failed}
+	return reader{body, r.off - len(body), r.err}
 }
 
 // skip passes over the next value if it has that tag.
@@ -50,18 +59,100 @@ func (r *reader) skip(tag byte) {
 
 // takeAny returns the contents of the next value whatever its tag.
 func (r *reader) takeAny(what string) []byte {
-	if r.failed != nil {
+	if *r.err != nil {
 		return nil
 	}
 	head, size, ok := header(r.rest)
 	if !ok || size > len(r.rest)-head {
-		r.fail(&SyntaxError{r.off, what + " is cut off or has no sound length"})
+		r.fail(what + " is cut off or has no sound length")
 		return nil
 	}
 	body := r.rest[head:][:size:size]
 	r.rest = r.rest[head+size:]
 	r.off += head + size
 	return body
+}
+
+// oid takes an object identifier: numbers of seven bits a byte, none with a
+// leading zero, the last one complete.
+func (r *reader) oid(what string) []byte {
+	id := r.take(tagOID, what)
+	ok := len(id) > 0 && id[len(id)-1] < 0x80
+	for i, b := range id {
+		if b == 0x80 && (i == 0 || id[i-1] < 0x80) {
+			ok = false
+		}
+	}
+	if !ok {
+		r.fail(what + " is not an object identifier")
+	}
+	return id
+}
+
+// integer takes a number: at least one byte, and none that only repeats the
+// sign.
+func (r *reader) integer(what string) []byte {
+	n := r.take(tagInteger, what)
+	if len(n) == 0 || len(n) > 1 && (n[0] == 0 && n[1] < 0x80 || n[0] == 0xff && n[1] >= 0x80) {
+		r.fail(what + " is not a sound number")
+	}
+	return n
+}
+
+// parameter takes the one value that may be behind the identifier of an
+// algorithm. Only of the simplest types is the content looked at.
+func (r *reader) parameter(what string) {
+	if !r.more() {
+		return
+	}
+	before := *r
+	switch tag := r.next(); tag {
+	case tagOID:
+		r.oid(what)
+	case tagInteger:
+		r.integer(what)
+	default:
+		n := len(r.takeAny(what))
+		if tag == tagNull && n != 0 || tag == tagBoolean && n != 1 || tag == 0 || tag == tagBitString && n == 0 {
+			before.fail(what + " has the wrong length")
+		}
+	}
+	r.end(what)
+}
+
+// algorithm takes the identifier of an algorithm with its parameter.
+func (r *reader) algorithm(what string) []byte {
+	id := r.enter(tagSequence, what)
+	oid := id.oid(what)
+	id.parameter("parameter of the " + what)
+	return oid
+}
+
+// text takes a value that is a part of a name.
+func (r *reader) text(what string) []byte {
+	before := *r
+	tag := r.next()
+	value := r.takeAny(what)
+	switch tag {
+	case tagUTF8, tagUTF8 | constructed:
+		if !utf8.Valid(value) {
+			before.fail(what + " is not UTF-8")
+		}
+	case tagBMP:
+		if len(value)%2 != 0 {
+			before.fail(what + " has half a character")
+		}
+	case tagUniversal:
+		if len(value)%4 != 0 {
+			before.fail(what + " has a part of a character")
+		}
+	case tagSequence:
+		value = before.rest[:r.off-before.off] // OpenSSL keeps it with its head
+	case tagBitString, tagNumeric, tagPrintable, tagT61, tagIA5:
+	default:
+		before.fail(what + " is not text")
+	}
+	return value
 }
 
 // header reads the tag, of one byte, and the length of a value.

@@ -45,84 +45,124 @@ func (e *SyntaxError) Error() string {
 
 // Tags of the values that are looked at.
 const (
-	tagInteger  = 0x02
-	tagOctets   = 0x04
-	tagOID      = 0x06
-	tagSequence = 0x30
-	tagSet      = 0x31
-	tagContext0 = 0xa0 // [0], constructed
-	tagContext1 = 0xa1 // [1], constructed
-	tagKeyID    = 0x80 // [0], primitive
+	tagBoolean   = 0x01
+	tagInteger   = 0x02
+	tagBitString = 0x03
+	tagOctets    = 0x04
+	tagNull      = 0x05
+	tagOID       = 0x06
+	tagUTF8      = 0x0c
+	tagNumeric   = 0x12
+	tagPrintable = 0x13
+	tagT61       = 0x14
+	tagIA5       = 0x16
+	tagUniversal = 0x1c
+	tagBMP       = 0x1e
+	tagSequence  = 0x30
+	tagSet       = 0x31
+	tagContext0  = 0xa0 // [0], constructed
+	tagContext1  = 0xa1 // [1], constructed
+	tagKeyID     = 0x80 // [0], primitive
+
+	constructed = 0x20
 )
 
 // signedData is the object identifier 1.2.840.113549.1.7.2.
 const signedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 
-// Parse reads the message. Bytes behind it are ignored. Errors are of type
-// *[SyntaxError].
+// Parse reads the message. Bytes behind it are ignored, but within it
+// everything has to be in its place, since OpenSSL and the kernel would not
+// take it otherwise. Errors are of type *[SyntaxError].
 func Parse(msg []byte) (*Signer, error) {
-	r := reader{rest: msg}
+	var err error
+	r := reader{rest: msg, err: &err}
 	content := r.enter(tagSequence, "ContentInfo")
-	if oid := content.take(tagOID, "content type"); content.err() == nil && string(oid) != signedData {
-		return nil, &SyntaxError{content.off, "content other than SignedData"}
+	if oid := content.oid("content type"); string(oid) != signedData {
+		content.fail("content other than SignedData")
 	}
 	explicit := content.enter(tagContext0, "content")
+	content.end("ContentInfo")
 	data := explicit.enter(tagSequence, "SignedData")
-	data.take(tagInteger, "version")
-	data.take(tagSet, "digest algorithms")
-	data.take(tagSequence, "content info")
+	explicit.end("content")
+	data.integer("version")
+	for digests := data.enter(tagSet, "digest algorithms"); digests.more(); {
+		digests.algorithm("digest algorithm")
+	}
+	inner := data.enter(tagSequence, "content info")
+	inner.oid("type of the content that is signed")
+	inner.skip(tagContext0)
+	inner.end("content info")
 	data.skip(tagContext0) // certificates
 	data.skip(tagContext1) // revocation lists
 	signers := data.enter(tagSet, "signers")
-	if signers.err() == nil && len(signers.rest) == 0 {
-		return nil, &SyntaxError{signers.off, "no signer"}
+	data.end("SignedData")
+	first := signers.signer()
+	for signers.more() {
+		signers.signer()
 	}
-	info := signers.enter(tagSequence, "SignerInfo")
-	info.take(tagInteger, "signer version")
+	if err != nil {
+		return nil, err
+	}
+	return first, nil
+}
 
+// signer takes a SignerInfo.
+func (r *reader) signer() *Signer {
 	s := new(Signer)
+	info := r.enter(tagSequence, "SignerInfo")
+	info.integer("signer version")
 	if info.next() == tagKeyID {
 		s.KeyID = info.take(tagKeyID, "key identifier")
 	} else {
 		id := info.enter(tagSequence, "issuer and serial number")
 		name := id.enter(tagSequence, "issuer")
-		s.Issuer = commonName(&name)
-		s.Serial = magnitude(id.take(tagInteger, "serial number"))
-		info.fail(name.err())
-		info.fail(id.err())
+		s.Issuer = name.commonName()
+		s.Serial = magnitude(id.integer("serial number"))
+		id.end("issuer and serial number")
 	}
-	digest := info.enter(tagSequence, "digest algorithm")
-	s.Hash = hashName(digest.take(tagOID, "digest algorithm"))
-	info.fail(digest.err())
-	info.skip(tagContext0) // signed attributes
-	info.take(tagSequence, "signature algorithm")
+	s.Hash = hashName(info.algorithm("digest algorithm"))
+	info.attributes(tagContext0) // signed
+	info.algorithm("signature algorithm")
 	s.Signature = info.take(tagOctets, "signature")
-	if err := info.err(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	info.attributes(tagContext1) // not signed
+	info.end("SignerInfo")
+	return s
 }
 
-// commonName returns the common name of a distinguished name, or its last
-// part.
-func commonName(name *reader) string {
-	const oidCommonName = "\x55\x04\x03" // 2.5.4.3
-	last := ""
-	for len(name.rest) > 0 && name.err() == nil {
-		set := name.enter(tagSet, "part of a name")
-		for len(set.rest) > 0 && set.err() == nil {
-			pair := set.enter(tagSequence, "attribute")
-			oid := pair.take(tagOID, "attribute type")
-			value := pair.takeAny("attribute value")
-			set.fail(pair.err())
-			if string(oid) == oidCommonName {
-				return string(value)
-			}
-			last = string(value)
-		}
-		name.fail(set.err())
+// attributes passes over the attributes with that tag, if there are any.
+func (r *reader) attributes(tag byte) {
+	if r.next() != tag {
+		return
 	}
-	return last
+	for all := r.enter(tag, "attributes"); all.more(); {
+		one := all.enter(tagSequence, "attribute")
+		one.oid("type of an attribute")
+		one.take(tagSet, "values of an attribute")
+		one.end("attribute")
+	}
+}
+
+// commonName returns the first common name of a distinguished name or, if it
+// has none, its last part.
+func (r *reader) commonName() string {
+	const oidCommonName = "\x55\x04\x03" // 2.5.4.3
+	var name, last []byte
+	found := false
+	for r.more() {
+		for set := r.enter(tagSet, "part of a name"); set.more(); {
+			pair := set.enter(tagSequence, "name and value")
+			oid := pair.oid("name")
+			last = pair.text("value of a name")
+			pair.end("name and value")
+			if !found && string(oid) == oidCommonName {
+				name, found = last, true
+			}
+		}
+	}
+	if found {
+		return string(name)
+	}
+	return string(last)
 }
 
 // magnitude returns the bytes of a number without its sign and leading zeros,

@@ -147,8 +147,11 @@ type signaturePair struct {
 	bytes     []byte
 }
 
-// append appends the value.
-func (p *signaturePair) append(out []byte) []byte { return appendHex(append(out, p.text...), p.bytes) }
+// append appends the value; as with kmod a text ends at a NUL.
+func (p *signaturePair) append(out []byte) []byte {
+	text, _, _ := strings.Cut(p.text, "\x00")
+	return appendHex(append(out, text...), p.bytes)
+}
 
 // signaturePairs returns the fields made from a signature; none if there is none or, as with kmod, it is not
 // understood.
