@@ -33,7 +33,7 @@ func (f *File) Link(l Linker) error {
 	exports := 0
 	part := part{f: f}
 	sparc := f.machine == emSPARC || f.machine == emSPARCv9
-	in := 14                                      // where an entry says which section the symbol is in
+	in := 14 // where an entry says which section the symbol is in
 	if f.wide {
 		in = 6
 	}
