@@ -48,7 +48,7 @@ check 'request_module: fs-squashfs' "$F unloaded squashfs; mount -t squashfs /de
 check 'request_module: opening a static node' "$F unloaded tun; (: </dev/net/tun) || :; loaded tun"
 check 'request_module: a name that does not exist' '! mount -t nosuchfs none /mnt 2>/dev/null; ! dmesg | grep -q "modprobe.*status"'
 
-# By hand
+# By hand. udevd has a look at new disks, and a module is in use as long: settle waits for that.
 says 'modprobe -v' 0 "^insmod /lib/modules/$V/kernel/net/netfilter/ipvs/ip_vs.ko " 'modprobe -v ip_vs'
 says 'modprobe --first-time' 1 "could not insert 'ip_vs': Module already in kernel" 'modprobe --first-time ip_vs'
 says 'lsmod' 0 '^nf_conntrack +[0-9]+ +[0-9]+ .*ip_vs' 'lsmod'
@@ -56,10 +56,10 @@ says 'rmmod of a module in use' 1 'Module nf_conntrack is in use by: .*ip_vs' 'r
 check 'modprobe -r takes what it needs along' "$F modprobe -r ip_vs; unloaded ip_vs nf_conntrack nf_defrag_ipv6"
 says 'insmod without what it needs' 1 'Unknown symbol in module' "insmod /lib/modules/$V/kernel/net/netfilter/ipvs/ip_vs.ko"
 says 'modprobe with a wrong parameter: the reason' 0 'unknown parameter .nosuch. ignored' 'modprobe nbd nosuch=1; dmesg | tail -n 3'
-check 'parameters' 'modprobe -r nbd; modprobe nbd nbds_max=3; [ "$(cat /sys/module/nbd/parameters/nbds_max)" = 3 ]; modprobe -r nbd'
+check 'parameters' 'udevadm settle; modprobe -r nbd; modprobe nbd nbds_max=3; [ "$(cat /sys/module/nbd/parameters/nbds_max)" = 3 ]; udevadm settle; modprobe -r nbd'
 check 'compressed modules' "for c in 'gzip -9' 'xz --check=crc32' 'zstd -q'; do
 	command -v \${c%% *} >/dev/null || { echo \"no \$c\"; exit 1; }
-	\$c -c /lib/modules/$V/kernel/drivers/block/nbd.ko >/tmp/nbd.ko.x; insmod /tmp/nbd.ko.x; rmmod nbd; done"
+	\$c -c /lib/modules/$V/kernel/drivers/block/nbd.ko >/tmp/nbd.ko.x; insmod /tmp/nbd.ko.x; udevadm settle; rmmod nbd; done"
 check 'twenty at once' "$F pids=; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do modprobe ip_vs & pids=\"\$pids \$!\"; done
 for p in \$pids; do wait \$p; done; loaded ip_vs; modprobe -r ip_vs"
 
@@ -69,7 +69,7 @@ says 'modprobe(8): --check --all-kernels' 1 'FAILS' 'modprobe --check --all-kern
 check 'modprobe(8): sysctl kernel.modprobe' "$F echo /usr/sbin/gomodprobe >/proc/sys/kernel/modprobe; unloaded udf
 mount -t udf /dev/zero /mnt 2>/dev/null || :; echo /sbin/modprobe >/proc/sys/kernel/modprobe; loaded udf; modprobe -r udf"
 check 'modprobe.d(5): softdep and options' "$F printf 'blacklist tun\nsoftdep nbd pre: udf\noptions nbd nbds_max=5\n' >/etc/modprobe.d/example.conf
-modprobe nbd; rm /etc/modprobe.d/example.conf; loaded udf; [ \"\$(cat /sys/module/nbd/parameters/nbds_max)\" = 5 ]; modprobe -r nbd udf"
+modprobe nbd; rm /etc/modprobe.d/example.conf; loaded udf; [ \"\$(cat /sys/module/nbd/parameters/nbds_max)\" = 5 ]; udevadm settle; modprobe -r nbd udf"
 check 'depmod.d(5): search' "mkdir -p /lib/modules/$V/updates; cp /lib/modules/$V/kernel/drivers/block/nbd.ko /lib/modules/$V/updates/
 echo 'search updates/dkms updates built-in' >/etc/depmod.d/example.conf; depmod; modinfo -n nbd | grep -qx /lib/modules/$V/updates/nbd.ko
 rm /etc/depmod.d/example.conf /lib/modules/$V/updates/nbd.ko; depmod; modinfo -n nbd | grep -q /kernel/"
@@ -85,13 +85,13 @@ check 'container: calico: modprobe -a xt_set ip6_tables' "$F $run modprobe -a xt
 says 'container: system-validators: modprobe configs' 1 "^modprobe: FATAL: Module configs not found in directory /lib/modules/$V\$" "$run modprobe configs"
 says 'container: system-validators: modprobe -r configs' 1 '^modprobe: FATAL: Module configs not found.$' "$run modprobe -r configs"
 says 'container: kata: modprobe -v NAME p=v' 0 '^insmod .*/nbd.ko nbds_max=2$' "$run /sbin/modprobe -v nbd nbds_max=2"
-check 'container: KMM: modprobe -rvd DIR NAME' "$run modprobe -rvd / nbd | grep -qx 'rmmod nbd'"
+check 'container: KMM: modprobe -rvd DIR NAME' "udevadm settle; $run modprobe -rvd / nbd | grep -qx 'rmmod nbd'"
 says 'container: KMM: modprobe -vd DIR NAME p=v' 0 '^insmod /+lib/modules/.*/nbd.ko nbds_max=4$' "$run modprobe -vd / nbd nbds_max=4"
-check 'container: KMM: modprobe -rv NAMES' "$run modprobe -rv nbd | grep -qx 'rmmod nbd'"
+check 'container: KMM: modprobe -rv NAMES' "udevadm settle; $run modprobe -rv nbd | grep -qx 'rmmod nbd'"
 says 'container: NVIDIA: modprobe -a NAMES --show-depends' 0 '^insmod .*/kernel/.*\.ko $' "$run modprobe -a tun wireguard --show-depends"
 check 'container: NVIDIA: chroot ROOT modprobe NAME' "$F $run /sbin/modprobe wireguard; loaded wireguard"
 check 'container: falcoctl: lsmod, rmmod, insmod' "$F $run lsmod | cut -d' ' -f1 | grep -qx wireguard; $run rmmod wireguard; unloaded wireguard
-$run insmod /lib/modules/$V/kernel/drivers/block/nbd.ko; loaded nbd; $run rmmod nbd"
+$run insmod /lib/modules/$V/kernel/drivers/block/nbd.ko; loaded nbd; udevadm settle; $run rmmod nbd"
 check 'container: cilium, tailscale: modprobe NAME that is there' "$run modprobe -v tun"
 says 'container: depmod, read-only modules' 1 'Read-only file system' "$run depmod $V"
 
@@ -109,7 +109,7 @@ says 'missing: /bin/sh for an install command' 1 'there is no /bin/sh here to ru
 echo "examples: begin"
 sh /srv/examples.sh
 echo "examples: end"
-check 'forced: the module of another kernel is there' '[ -d /sys/module/nbd ]; [ "$(cat /sys/module/nbd/taint)" = FE ]; rmmod nbd'
+check 'forced: the module of another kernel is there' '[ -d /sys/module/nbd ]; [ "$(cat /sys/module/nbd/taint)" = FE ]; udevadm settle; rmmod nbd'
 
 says 'refused: sysctl kernel.modules_disabled' 1 'switched off until the next boot' 'echo 1 >/proc/sys/kernel/modules_disabled; modprobe nbd'
 
