@@ -8,9 +8,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// TestStories: README.md shows what the script check-stories compares with.
+// TestStories: docs/check.md shows what the script check-stories compares with.
 func TestStories(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../docs/check.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,8 +23,8 @@ func TestStories(t *testing.T) {
 		if !strings.HasPrefix(f.Name, "story-") {
 			continue
 		}
-		if n++; !strings.Contains(string(readme), "\n"+string(f.Data)) {
-			t.Errorf("README.md does not have what modprobe prints for %s:\n%s", f.Name, f.Data)
+		if n++; !strings.Contains(string(page), "\n"+string(f.Data)) {
+			t.Errorf("docs/check.md does not have what modprobe prints for %s:\n%s", f.Name, f.Data)
 		}
 	}
 	if n != 4 {
