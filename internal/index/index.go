@@ -135,8 +135,8 @@ func (x *Index) Close() error {
 
 // Lookup returns the first value of exactly that key. Wildcards on either side mean themselves.
 func (x *Index) Lookup(key string) (string, bool) {
-	n, err := x.node(x.root)
-	for err == nil {
+	var n node
+	for word := x.root; x.read(&n, word) == nil; {
 		if len(key) < len(n.prefix) || key[:len(n.prefix)] != n.prefix {
 			return "", false
 		}
@@ -148,12 +148,10 @@ func (x *Index) Lookup(key string) (string, bool) {
 			v, _, err := x.value(n.values)
 			return v.Value, err == nil
 		}
-		word := n.child(x, key[0])
-		if word&offsetMask == 0 {
+		if word = n.child(x, key[0]); word&offsetMask == 0 {
 			return "", false
 		}
 		key = key[1:]
-		n, err = x.node(word)
 	}
 	return "", false
 }
@@ -190,8 +188,8 @@ func (w *walker) walk(word uint32, key []byte, depth int) bool {
 	if off == 0 {
 		return true
 	}
-	n, err := w.x.node(word)
-	if err != nil {
+	var n node
+	if err := w.x.read(&n, word); err != nil {
 		w.err = err
 		return false
 	}
@@ -232,45 +230,46 @@ type node struct {
 	values   int    // offset of the first
 }
 
-// node reads the node a word points at.
-func (x *Index) node(word uint32) (n node, err *FormatError) {
+// read reads the node a word points at into n.
+func (x *Index) read(n *node, word uint32) (err *FormatError) {
+	*n = node{}
 	off := int(word & offsetMask)
 	if off == 0 {
-		return n, nil
+		return nil
 	}
 	if off < headerSize || off > len(x.data) {
-		return n, &FormatError{Off: int64(off), What: "node outside of the file"}
+		return &FormatError{Off: int64(off), What: "node outside of the file"}
 	}
 	if word&hasPrefix != 0 {
 		if n.prefix, err = x.text(off); err != nil {
-			return n, err
+			return err
 		}
 		off += len(n.prefix) + 1
 	}
 	if word&hasChildren != 0 {
 		if len(x.data)-off < 2 {
-			return n, &FormatError{Off: int64(off), What: "file ends within a node"}
+			return &FormatError{Off: int64(off), What: "file ends within a node"}
 		}
 		last := x.data[off+1]
 		n.first = x.data[off]
 		if n.first > last {
-			return n, &FormatError{Off: int64(off), What: "first child after the last"}
+			return &FormatError{Off: int64(off), What: "first child after the last"}
 		}
 		n.children = int(last-n.first) + 1
 		n.table = off + 2
 		if (len(x.data)-n.table)/4 < n.children {
-			return n, &FormatError{Off: int64(n.table), What: "file ends within a node"}
+			return &FormatError{Off: int64(n.table), What: "file ends within a node"}
 		}
 		off = n.table + 4*n.children
 	}
 	if word&hasValues != 0 {
 		if len(x.data)-off < 4 {
-			return n, &FormatError{Off: int64(off), What: "file ends within a node"}
+			return &FormatError{Off: int64(off), What: "file ends within a node"}
 		}
 		n.count = binary.BigEndian.Uint32(x.data[off:])
 		n.values = off + 4
 	}
-	return n, nil
+	return nil
 }
 
 // word returns the word in slot i of the table of children.

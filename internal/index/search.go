@@ -49,18 +49,14 @@ type state struct {
 	open    bool
 }
 
-// node reads a node and counts it.
-func (s *search) node(word uint32) (node, bool) {
+// read reads a node into n and counts it.
+func (s *search) read(n *node, word uint32) bool {
 	s.budget--
-	if s.budget < 0 || s.depth > maxDepth {
-		return node{}, false
-	}
-	n, err := s.x.node(word)
-	return n, err == nil
+	return s.budget >= 0 && s.depth <= maxDepth && s.x.read(n, word) == nil
 }
 
 // add inserts the values of a node into the result.
-func (s *search) add(n node) {
+func (s *search) add(n *node) {
 	at := n.values
 	for range n.count {
 		v, next, err := s.x.value(at)
@@ -82,14 +78,14 @@ func (s *search) add(n node) {
 func (s *search) exact(word uint32) {
 	at := 0
 	for {
-		n, ok := s.node(word)
-		if !ok {
+		var n node
+		if !s.read(&n, word) {
 			return
 		}
 		for i := range len(n.prefix) {
 			switch c := n.prefix[i]; {
 			case c == '*' || c == '?' || c == '[':
-				s.wild(n, i, s.at(at))
+				s.wild(&n, i, s.at(at))
 				s.positions = s.positions[:0]
 				return
 			case at == len(s.key) || c != s.key[at]:
@@ -104,7 +100,7 @@ func (s *search) exact(word uint32) {
 			}
 		}
 		if at == len(s.key) {
-			s.add(n)
+			s.add(&n)
 			return
 		}
 		word = n.child(s.x, s.key[at])
@@ -158,21 +154,22 @@ func (s *search) step(st state, c byte) (next state, alive bool) {
 
 // branch searches the child at byte c, having met a wildcard.
 func (s *search) branch(word uint32, c byte, st state) {
+	var n node
 	top := len(s.positions)
 	if c == '[' || c == '\\' {
-		if n, ok := s.node(word); ok {
+		if s.read(&n, word) {
 			s.depth++
 			s.pattern = append(s.pattern, c)
-			s.collect(n, 0, st)
+			s.collect(&n, 0, st)
 			s.pattern = s.pattern[:0]
 			s.depth--
 		}
 		return
 	}
 	if next, alive := s.step(st, c); alive {
-		if n, ok := s.node(word); ok {
+		if s.read(&n, word) {
 			s.depth++
-			s.wild(n, 0, next)
+			s.wild(&n, 0, next)
 			s.depth--
 		}
 	}
@@ -181,7 +178,7 @@ func (s *search) branch(word uint32, c byte, st state) {
 
 // wild searches a node, from byte i of its prefix on, and those below it, having met a wildcard. It follows all the
 // positions of the key that the pattern can have got to at once, and leaves a branch when there are none.
-func (s *search) wild(n node, i int, st state) {
+func (s *search) wild(n *node, i int, st state) {
 	for ; i < len(n.prefix); i++ {
 		c := n.prefix[i]
 		if c == '[' || c == '\\' {
@@ -194,9 +191,13 @@ func (s *search) wild(n node, i int, st state) {
 			return
 		}
 	}
-	for i := range n.children {
-		if word := n.word(s.x, i); word&offsetMask != 0 {
-			s.branch(word, n.first+byte(i), st)
+	if st.n == 1 && !st.open {
+		s.narrow(n, st)
+	} else {
+		for i := range n.children {
+			if word := n.word(s.x, i); word&offsetMask != 0 {
+				s.branch(word, n.first+byte(i), st)
+			}
 		}
 	}
 	if st.open || s.positions[st.from+st.n-1] == int32(len(s.key)) {
@@ -204,9 +205,37 @@ func (s *search) wild(n node, i int, st state) {
 	}
 }
 
+// narrow searches the children of a node in a state of a single position, where those that are wildcards and the next
+// byte of the key are all that can match.
+func (s *search) narrow(n *node, st state) {
+	next := -1
+	if at := int(s.positions[st.from]); at < len(s.key) {
+		next = int(s.key[at])
+	}
+	for _, c := range [...]byte{'*', '?', '[', '\\'} {
+		if next >= 0 && next <= int(c) { // the order is that of the bytes
+			if next < int(c) {
+				s.child(n, byte(next), st)
+			}
+			next = -1
+		}
+		s.child(n, c, st)
+	}
+	if next >= 0 {
+		s.child(n, byte(next), st)
+	}
+}
+
+// child searches the child of a node at byte c, if there is one.
+func (s *search) child(n *node, c byte, st state) {
+	if word := n.child(s.x, c); word&offsetMask != 0 {
+		s.branch(word, c, st)
+	}
+}
+
 // collect searches a node, from byte i of its prefix on, and those below it, having met a bracket or a backslash in the
 // state st: the rest of the pattern is put together and matched as a whole.
-func (s *search) collect(n node, i int, st state) {
+func (s *search) collect(n *node, i int, st state) {
 	top := len(s.pattern)
 	s.pattern = append(s.pattern, n.prefix[i:]...)
 	for i := range n.children {
@@ -214,11 +243,12 @@ func (s *search) collect(n node, i int, st state) {
 		if word&offsetMask == 0 {
 			continue
 		}
-		if child, ok := s.node(word); ok {
+		var child node
+		if s.read(&child, word) {
 			end := len(s.pattern)
 			s.pattern = append(s.pattern, n.first+byte(i))
 			s.depth++
-			s.collect(child, 0, st)
+			s.collect(&child, 0, st)
 			s.depth--
 			s.pattern = s.pattern[:end]
 		}
