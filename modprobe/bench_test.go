@@ -1,43 +1,14 @@
 package modprobe_test
 
 import (
-	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
-	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
-
-// corpusProber returns a Prober on a whole kernel, without configuration.
-func corpusProber(b *testing.B) *modprobe.Prober {
-	b.Helper()
-	dir, release := kmodtest.Corpus(b, "6.1")
-	p, err := modprobe.New(&modprobe.Options{
-		FS: os.DirFS(dir), Release: release, Kernel: new(modprobetest.Kernel), NoConfig: true,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return p
-}
-
-// BenchmarkResolve looks names up as often as it can, in one process.
-func BenchmarkResolve(b *testing.B) {
-	for _, name := range []string{"ext4", "pci:v00008086d00001533sv00008086sd0000abcdbc02sc00i00", "nosuch"} {
-		b.Run(strings.SplitN(name, ":", 2)[0], func(b *testing.B) {
-			p := corpusProber(b)
-			b.ReportAllocs()
-			for b.Loop() {
-				p.Resolve(name)
-			}
-		})
-	}
-}
 
 // BenchmarkPlan plans the loading of a module with a dozen others.
 func BenchmarkPlan(b *testing.B) {

@@ -11,6 +11,8 @@ package modprobe
 
 import (
 	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -56,6 +58,7 @@ type Prober struct {
 	hasDir  bool   // whether it exists
 
 	tables tables
+	found  sync.Pool // of *[]index.Value
 
 	configOnce sync.Once
 	config     *Config
@@ -110,6 +113,20 @@ func (p *Prober) locate() (err error) {
 		p.dir, p.dirName, p.hasDir = other, name, true
 	}
 	return nil
+}
+
+// Close gives the memory of the tables back. The Prober finds nothing afterwards, and the names that AppendNames gave
+// are not valid any more. A program that makes one Prober need not call it: the tables are mapped, not read.
+func (p *Prober) Close() error {
+	t := &p.tables
+	var failed error
+	for _, lazy := range []*lazyTable{&t.dep, &t.alias, &t.symbols, &t.builtin, &t.builtinAlias} {
+		lazy.once.Do(func() { lazy.table = list(nil) })
+		if c, ok := lazy.table.(io.Closer); ok {
+			failed = errors.Join(failed, c.Close())
+		}
+	}
+	return failed
 }
 
 // Dir returns the module directory, such as /lib/modules/6.1.0, whether it exists or not.

@@ -6,19 +6,15 @@ import "github.com/gomodprobe/gomodprobe/alias"
 // it returns the first builtin module that has the name as an alias, as kmod_module_new_from_name_lookup does; false if
 // there is none either.
 func (p *Prober) Module(name string) (Module, bool) {
-	s := newSearch(p)
-	n := s.node(alias.ModName(name), "")
-	s.fill(n)
-	if n.path != "" || n.builtin {
-		return n.module(), true
+	m := p.fill(hit{name: alias.ModName(name)})
+	if m.Path != "" || m.Builtin {
+		return m, true
 	}
-	nodes := s.values(p.builtinAlias(), n.name)
-	if nodes == nil {
+	hits := p.values(nil, p.builtinAlias(), m.Name)
+	if len(hits) == 0 {
 		return Module{}, false
 	}
-	n = nodes[0]
-	s.fill(n)
-	m := n.module()
+	m = p.fill(hits[0])
 	// modules.builtin does not list what can only be built in.
 	m.Builtin = m.Builtin || m.Path == ""
 	return m, true

@@ -2,11 +2,10 @@ package modprobe
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/glob"
-	"github.com/gomodprobe/gomodprobe/internal/index"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
@@ -32,17 +31,47 @@ type Module struct {
 // The places that are asked, and which of them ends the search, are those of kmod_module_new_from_lookup: aliases of
 // the configuration, names, symbols, install and remove commands, aliases of the modules, builtin names, builtin aliases.
 func (p *Prober) Resolve(name string) ([]Module, error) {
-	s := newSearch(p)
-	nodes, err := s.find(name)
-	if err != nil {
-		return nil, err
+	if strings.HasPrefix(name, "/") {
+		s := newSearch(p)
+		nodes, err := s.find(name)
+		if err != nil {
+			return nil, err
+		}
+		s.fill(nodes[0])
+		return []Module{nodes[0].module()}, nil
 	}
-	modules := make([]Module, len(nodes))
-	for i, n := range nodes {
-		s.fill(n)
-		modules[i] = n.module()
+	p.base() // so that what is wrong there is said whatever the name
+	var buffer [8]hit
+	hits := p.lookup(buffer[:0], name)
+	if len(hits) == 0 {
+		return nil, &Error{Op: "resolve", Module: name, Err: p.notFound()}
+	}
+	modules := make([]Module, len(hits))
+	for i, h := range hits {
+		modules[i] = p.fill(h)
 	}
 	return modules, nil
+}
+
+// fill finds the file of a module and what it needs.
+func (p *Prober) fill(h hit) Module {
+	m := Module{Name: strings.Clone(h.name), Alias: h.alias}
+	line, ok := p.dep().Lookup(m.Name)
+	if !ok {
+		_, m.Builtin = p.builtin().Lookup(m.Name)
+		return m
+	}
+	file, deps, _ := strings.Cut(line, ":")
+	m.Path = p.path(file)
+	fields := strings.Fields(strings.Clone(deps)) // of the table, as h.name may be
+	slices.Reverse(fields)
+	for i, f := range fields {
+		fields[i] = alias.FromPath(f)
+	}
+	if len(fields) > 0 {
+		m.Depends = fields
+	}
+	return m
 }
 
 // search is one walk over names. Modules met twice by the same name or alias are the same node.
@@ -135,72 +164,15 @@ func (s *search) find(name string) ([]*node, error) {
 	return nil, &Error{Op: "resolve", Module: name, Err: s.p.notFound()}
 }
 
-// lookup asks one place after the other; nil if none knows the name. kmod looks no alias up again: what it leads to is
-// a module.
-func (s *search) lookup(name string) []*node {
-	query, err := alias.Normalize(name)
-	if err != nil {
-		return nil
-	}
-	if nodes := s.configAlias(query); nodes != nil {
-		return nodes
-	}
-	if !strings.Contains(query, ":") {
-		if _, ok := s.p.dep().Lookup(query); ok {
-			return []*node{s.node(query, "")}
+// lookup returns the modules for a name; nil if there are none.
+func (s *search) lookup(name string) (nodes []*node) {
+	var buffer [8]hit
+	for _, h := range s.p.lookup(buffer[:0], name) {
+		n := s.node(h.name, h.alias)
+		if h.install != "" || h.remove != "" {
+			n.install, n.remove = h.install, h.remove
 		}
-	} else if strings.HasPrefix(query, "symbol:") {
-		if nodes := s.values(s.p.symbols(), query); nodes != nil {
-			return nodes
-		}
-	}
-	if n := s.command(query); n != nil {
-		return []*node{n}
-	}
-	if nodes := s.values(s.p.alias(), query); nodes != nil {
-		return nodes
-	}
-	if _, ok := s.p.builtin().Lookup(query); ok {
-		return []*node{s.node(query, "")}
-	}
-	return s.values(s.p.builtinAlias(), query)
-}
-
-// configAlias returns the modules of all alias directives that match.
-func (s *search) configAlias(query string) (nodes []*node) {
-	for _, a := range s.p.base().Aliases {
-		if glob.Match(a.Pattern, query) {
-			nodes = append(nodes, s.node(a.Module, a.Pattern))
-		}
-	}
-	return nodes
-}
-
-// command returns a module that has an install or remove command under exactly this name.
-func (s *search) command(query string) *node {
-	c := s.p.base()
-	for _, command := range c.Install {
-		if command.Pattern == query {
-			n := s.node(query, "")
-			n.install = command.Text
-			return n
-		}
-	}
-	for _, command := range c.Remove {
-		if command.Pattern == query {
-			n := s.node(query, "")
-			n.remove = command.Text
-			return n
-		}
-	}
-	return nil
-}
-
-// values returns the modules a table has for a name.
-func (s *search) values(t table, query string) (nodes []*node) {
-	var buffer [8]index.Value
-	for _, v := range t.Search(buffer[:0], query) {
-		nodes = append(nodes, s.node(v.Value, query))
+		nodes = append(nodes, n)
 	}
 	return nodes
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package modprobe_test
+
+const raceDetector = false

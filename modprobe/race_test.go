@@ -1,0 +1,6 @@
+//go:build race
+
+package modprobe_test
+
+// sync.Pool forgets things at random under the race detector, so that allocations cannot be counted.
+const raceDetector = true
