@@ -33,8 +33,12 @@ func TestGuest(t *testing.T) {
 				kmodtest.Long(t)
 			}
 			vmtest.Run(t, k.key, vmtest.Options{
-				Modules: []string{"ext4", "loop", "dummy", "brd", "nls_utf8"},
-				Files:   guestFiles(t, k.key),
+				Modules: []string{
+					"ext4", "loop", "dummy", "brd", "isofs",
+					"nls_utf8", "nls_ascii", "nls_iso8859-1", "nls_koi8-r", "nls_cp437", "nls_cp850",
+				},
+				Files: guestFiles(t, k.key),
+				Links: map[string]string{"bin/sh": "../guest.test"},
 			})
 		})
 	}
@@ -53,7 +57,8 @@ func guestFiles(t *testing.T, key string) map[string][]byte {
 		t.Fatal(err)
 	}
 	files := map[string][]byte{
-		"etc/modprobe.d/test.conf": []byte("forbid nls_utf8 for the test\noptions dummy numdummies=2\n"),
+		"etc/modprobe.d/test.conf": []byte(guestConfig),
+		"m/builtin":                []byte(builtinName(t, key)),
 		"m/plain/dummy.ko":         image,
 		"m/broken/dummy.ko":        image[:len(image)/2],
 	}

@@ -3,6 +3,7 @@
 package confd
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -87,7 +88,7 @@ func Files(fsys fs.FS, places []string) (files []File, problems []Problem) {
 			if seen[name] {
 				continue
 			}
-			data, err := read(fsys, place)
+			data, err := read(fsys, place, info.Size())
 			if err != nil {
 				report(place, err)
 				continue
@@ -114,7 +115,7 @@ func Files(fsys fs.FS, places []string) (files []File, problems []Problem) {
 			case !info.Mode().IsRegular(): // a link to /dev/null hides; a FIFO would keep us waiting
 				add(name, full, nil)
 			default:
-				data, err := read(fsys, full)
+				data, err := read(fsys, full, info.Size())
 				if err != nil {
 					report(full, err)
 				}
@@ -140,20 +141,21 @@ func inFS(name string) string {
 	return name
 }
 
-func read(fsys fs.FS, full string) ([]byte, error) {
+// read reads a file of about that size.
+func read(fsys fs.FS, full string, size int64) ([]byte, error) {
 	f, err := fsys.Open(inFS(full))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
+	data := bytes.NewBuffer(make([]byte, 0, min(max(size, 0), 64<<10)+bytes.MinRead))
+	if _, err := data.ReadFrom(io.LimitReader(f, MaxSize+1)); err != nil {
 		return nil, err
 	}
-	if len(data) > MaxSize {
+	if data.Len() > MaxSize {
 		return nil, ErrTooLarge
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 // text returns err without the name of the file, which Problem has anyway.

@@ -1,7 +1,6 @@
 package confd
 
 import (
-	"bytes"
 	"iter"
 	"strings"
 )
@@ -11,11 +10,12 @@ import (
 // is written as two). Lines that are blank or begin with '#' are left out. A NUL byte ends the line's text.
 func Lines(data []byte) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
+		text := string(data) // once: lines are parts of it
 		number := 0
-		for len(data) > 0 {
+		for len(text) > 0 {
 			var line string
 			var physical int
-			line, physical, data = logical(data)
+			line, physical, text = logical(text)
 			number += physical
 			if i := strings.IndexByte(line, 0); i >= 0 {
 				line = line[:i]
@@ -30,34 +30,31 @@ func Lines(data []byte) iter.Seq2[int, string] {
 	}
 }
 
-// logical cuts the first logical line off data, and counts the physical lines in it.
-func logical(data []byte) (line string, physical int, rest []byte) {
-	end := bytes.IndexByte(data, '\n')
-	if end < 0 {
-		end = len(data)
-	}
-	if bytes.IndexByte(data[:end], '\\') < 0 {
-		return string(data[:end]), 1, data[min(end+1, len(data)):]
+// logical cuts the first logical line off a text, and counts the physical lines in it.
+func logical(text string) (line string, physical int, rest string) {
+	line, rest, _ = strings.Cut(text, "\n")
+	if strings.IndexByte(line, '\\') < 0 {
+		return line, 1, rest
 	}
 	var b strings.Builder
-	for i := 0; i < len(data); i++ {
-		c := data[i]
+	for i := 0; i < len(text); i++ {
+		c := text[i]
 		if c == '\n' {
-			return b.String(), physical + 1, data[i+1:]
+			return b.String(), physical + 1, text[i+1:]
 		}
 		if c == '\\' {
 			i++
-			if i == len(data) {
+			if i == len(text) {
 				break
 			}
-			if c = data[i]; c == '\n' {
+			if c = text[i]; c == '\n' {
 				physical++
 				continue
 			}
 		}
 		b.WriteByte(c)
 	}
-	return b.String(), physical + 1, nil
+	return b.String(), physical + 1, ""
 }
 
 // Word cuts the first word off a line: blanks and tabs before it are skipped, and the one blank or tab after it is
