@@ -21,9 +21,9 @@ import (
 const guestConfig = `forbid nls_utf8 for the test
 options dummy numdummies=2
 
-install brd /sbin/modprobe --ignore-install brd rd_size=4096 $CMDLINE_OPTS
-remove brd /sbin/modprobe -r --ignore-remove brd
-install isofs /bin/true
+install nbd /sbin/modprobe --ignore-install nbd max_part=3 $CMDLINE_OPTS
+remove nbd /sbin/modprobe -r --ignore-remove nbd
+install nls_cp852 /bin/true
 install nls_cp437 /bin/false
 install nls_cp850 /bin/nosuch an argument
 
@@ -42,12 +42,19 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	log, err := os.OpenFile(shellLog, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil || len(os.Args) != 3 || os.Args[1] != "-c" {
-		fmt.Fprintln(os.Stderr, "sh:", os.Args, err)
+	module, command := os.Getenv("MODPROBE_MODULE"), ""
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "-c": // by the command
+		command = os.Args[2]
+	case len(os.Args) == 6 && os.Args[1] == "-c": // by the library: sh -c SCRIPT sh MODULE COMMAND
+		module, command = os.Args[4], os.Args[5]
+	}
+	words := strings.Fields(command)
+	if err != nil || len(words) == 0 {
+		fmt.Fprintf(os.Stderr, "sh: %q %v\n", os.Args, err)
 		os.Exit(2)
 	}
-	fmt.Fprintf(log, "%s: %s\n", os.Getenv("MODPROBE_MODULE"), os.Args[2])
-	words := strings.Fields(os.Args[2])
+	fmt.Fprintf(log, "%s: %s\n", module, command)
 	err = syscall.Exec(words[0], words, os.Environ())
 	fmt.Fprintln(os.Stderr, "sh:", words[0], err)
 	os.Exit(127)
@@ -107,17 +114,21 @@ func parameter(module, name string) string {
 func TestGuestCommands(t *testing.T) {
 	vmtest.InGuest(t)
 	os.Remove(shellLog)
-	if status, out := guestRun(t, "/", "modprobe", "brd", "rd_nr=1"); status != 0 || out != "" {
-		t.Errorf("modprobe brd: %d %s", status, out)
+	if status, out := guestRun(t, "/", "modprobe", "nbd", "nbds_max=1"); status != 0 || out != "" {
+		t.Errorf("modprobe nbd: %d %s", status, out)
 	}
-	if nr, size := parameter("brd", "rd_nr"), parameter("brd", "rd_size"); nr != "1" || size != "4096" {
-		t.Errorf("brd has rd_nr=%s rd_size=%s; want 1 and 4096", nr, size)
+	if devices, parts := parameter("nbd", "nbds_max"), parameter("nbd", "max_part"); devices != "1" || parts != "3" {
+		t.Errorf("nbd has nbds_max=%s max_part=%s; want 1 and 3", devices, parts)
 	}
-	if status, out := guestRun(t, "/", "modprobe", "-r", "brd"); status != 0 || out != "" {
-		t.Errorf("modprobe -r brd: %d %s", status, out)
+	if status, out := guestRun(t, "/", "modprobe", "-r", "nbd"); status != 0 || out != "" {
+		t.Errorf("modprobe -r nbd: %d %s", status, out)
 	}
-	if status, out := guestRun(t, "/", "modprobe", "-v", "isofs"); status != 0 || out != "install /bin/true \n" {
-		t.Errorf("modprobe isofs: %d %q; want /bin/true", status, out)
+	if err := modprobe.Load(t.Context(), "nbd", "nbds_max=2"); err != nil || parameter("nbd", "nbds_max") != "2" {
+		t.Errorf("Load(nbd): %v; nbds_max=%s, want 2", err, parameter("nbd", "nbds_max"))
+	}
+	unload(t, "nbd")
+	if status, out := guestRun(t, "/", "modprobe", "-v", "nls_cp852"); status != 0 || out != "install /bin/true \n" {
+		t.Errorf("modprobe nls_cp852: %d %q; want /bin/true", status, out)
 	}
 	if status, out := guestRun(t, "/", "modprobe", "nls_cp437"); status != 1 || !strings.Contains(out, "Error running install command '/bin/false' for module nls_cp437") {
 		t.Errorf("modprobe nls_cp437: %d %q; want the failure of /bin/false", status, out)
@@ -126,13 +137,15 @@ func TestGuestCommands(t *testing.T) {
 		t.Errorf("modprobe nls_cp850: %d %q; want a failure", status, out)
 	}
 	if list := loadedNow(t); slices.ContainsFunc(list, func(name string) bool {
-		return name == "brd" || name == "isofs" || strings.HasPrefix(name, "nls_cp")
+		return name == "nbd" || strings.HasPrefix(name, "nls_cp")
 	}) {
-		t.Errorf("loaded now: %q; want neither brd nor isofs nor nls_cp437", list)
+		t.Errorf("loaded now: %q; want neither nbd nor nls_cp…", list)
 	}
 	log, _ := os.ReadFile(shellLog)
-	const want = "brd: /sbin/modprobe --ignore-install brd rd_size=4096 rd_nr=1\n" +
-		"brd: /sbin/modprobe -r --ignore-remove brd\n" +
+	const want = "nbd: /sbin/modprobe --ignore-install nbd max_part=3 nbds_max=1\n" +
+		"nbd: /sbin/modprobe -r --ignore-remove nbd\n" +
+		"nbd: /sbin/modprobe --ignore-install nbd max_part=3 nbds_max=2\n" +
+		"nbd: /sbin/modprobe -r --ignore-remove nbd\n" +
 		"nls_cp850: /bin/nosuch an argument\n"
 	if string(log) != want {
 		t.Errorf("the shell was asked for\n%swant\n%s", log, want)
@@ -181,7 +194,7 @@ func TestGuestNames(t *testing.T) {
 		{"/m", "insmod", "plain/dummy.ko numdummies=1", 0, "", "dummy"},
 		{"/", "insmod", "/m/crc64/dummy.ko.xz", 0, "", "dummy"},
 		{"/", "modprobe", string(builtin), 0, "", ""},
-		{"/", "modprobe", "--first-time " + string(builtin), 1, "builtin", ""},
+		{"/", "modprobe", "--first-time " + string(builtin), 1, "already in kernel", ""},
 		{"/", "modprobe", "-r " + string(builtin), 1, "builtin", ""},
 		{"/", "modprobe", "nls_utf8", 1, "for the test", ""},
 		{"/", "modprobe", "--allow-forbidden nls_utf8", 0, "", "nls_utf8"},

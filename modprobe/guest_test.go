@@ -34,8 +34,8 @@ func TestGuest(t *testing.T) {
 			}
 			vmtest.Run(t, k.key, vmtest.Options{
 				Modules: []string{
-					"ext4", "loop", "dummy", "brd", "isofs",
-					"nls_utf8", "nls_ascii", "nls_iso8859-1", "nls_koi8-r", "nls_cp437", "nls_cp850",
+					"ext4", "loop", "dummy", "brd", "nbd",
+					"nls_utf8", "nls_ascii", "nls_iso8859-1", "nls_koi8-r", "nls_cp437", "nls_cp850", "nls_cp852",
 				},
 				Files: guestFiles(t, k.key),
 				Links: map[string]string{"bin/sh": "../guest.test"},

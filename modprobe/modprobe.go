@@ -14,7 +14,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"sync"
 
@@ -23,7 +22,7 @@ import (
 
 // Options say where a Prober finds things. The zero value is the running system.
 type Options struct {
-	// FS is the file system, whose root is "/". Default: os.DirFS("/").
+	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/").
 	FS fs.FS
 	// Dir is the directory that has lib/modules/RELEASE, an absolute path: -d of modprobe. Only the module tree is
 	// looked for there; the configuration stays where it is. Default: the root of FS. It is put in front of
@@ -76,7 +75,7 @@ func New(o *Options) (*Prober, error) {
 	}
 	p.fsys, p.kernel, p.release = p.opts.FS, p.opts.Kernel, p.opts.Release
 	if p.fsys == nil {
-		p.fsys = os.DirFS("/")
+		p.fsys = sysroot.Host("/")
 	}
 	if p.kernel == nil {
 		p.kernel = Running()

@@ -273,6 +273,7 @@ func TestNoTables(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			w.load(t, "symbol:base_sym")
 			w.load(t, "top")
 			w.load(t, "both")
 			w.load(t, "bi-one")

@@ -150,6 +150,9 @@ func (s *search) find(name string) ([]*node, error) {
 		n := s.node(alias.FromPath(name), "")
 		n.path = name
 		file, err := sysroot.Name(s.p.fsys, name)
+		if err == nil && strings.HasSuffix(name, "/") {
+			err = fs.ErrNotExist // a folder is no module
+		}
 		if err == nil {
 			_, err = fs.Stat(s.p.fsys, file)
 		}

@@ -3,6 +3,7 @@ package modprobe
 import (
 	"io/fs"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -118,22 +119,31 @@ func (t *tree) modinfo(name string) []string {
 		return info
 	}
 	var info []string
-	image, _, err := compress.ReadFile(t.p.fsys, t.p.name(t.files[name]), nil, 0)
-	if err == nil {
-		var f *koelf.File
-		if f, err = koelf.Parse(image); err == nil {
-			info, err = f.Modinfo()
-		}
-	}
-	if err != nil {
-		t.p.report(&TableError{File: t.p.path(t.files[name]), Err: err})
-	}
+	t.read(name, func(f *koelf.File) (err error) {
+		info, err = f.Modinfo()
+		return err
+	})
 	info = slices.Clone(info)
 	for i := range info {
 		info[i] = strings.Clone(info[i]) // do not keep the whole image
 	}
 	t.info[name] = info
 	return info
+}
+
+// read reads a module and passes it to look. It reports what goes wrong.
+func (t *tree) read(name string, look func(*koelf.File) error) {
+	image, _, err := compress.ReadFile(t.p.fsys, t.p.name(t.files[name]), nil, 0)
+	var f *koelf.File
+	if err == nil {
+		f, err = koelf.Parse(image)
+	}
+	if err == nil {
+		err = look(f)
+	}
+	if err != nil {
+		t.p.report(&TableError{File: t.p.path(t.files[name]), Err: err})
+	}
 }
 
 // Search finds nothing: the names of modules are no patterns.
@@ -144,13 +154,8 @@ func (t *tree) All() iter.Seq2[string, index.Value] { return list(nil).All() }
 
 // aliases returns the aliases of all modules.
 func (t *tree) aliases(p *Prober) list {
-	names := make([]string, 0, len(t.files))
-	for name := range t.files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	var l list
-	for _, name := range names {
+	for _, name := range t.names() {
 		for _, text := range t.modinfo(name) {
 			if pattern, ok := strings.CutPrefix(text, "alias="); ok {
 				if key, err := alias.Normalize(pattern); err == nil {
@@ -161,3 +166,20 @@ func (t *tree) aliases(p *Prober) list {
 	}
 	return l
 }
+
+// symbols returns the symbols that the modules export, as modules.symbols has them.
+func (t *tree) symbols() (l list) {
+	for _, name := range t.names() {
+		t.read(name, func(f *koelf.File) error {
+			exports, err := f.Exports()
+			for _, e := range exports {
+				l = append(l, entry{"symbol:" + e.Name, name})
+			}
+			return err
+		})
+	}
+	return l
+}
+
+// names returns the names of all modules, in order.
+func (t *tree) names() []string { return slices.Sorted(maps.Keys(t.files)) }

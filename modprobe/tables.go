@@ -67,7 +67,15 @@ func (p *Prober) alias() table {
 
 // symbols returns the table of exported symbols.
 func (p *Prober) symbols() table {
-	return p.tables.symbols.get(func() table { return orEmpty(p.open("modules.symbols", readAlias, true)) })
+	return p.tables.symbols.get(func() table {
+		if t := p.open("modules.symbols", readAlias, true); t != nil {
+			return t
+		}
+		if t, ok := p.dep().(*tree); ok {
+			return t.symbols()
+		}
+		return list(nil) // with the other tables there, few would wait for all modules to be read for this one
+	})
 }
 
 // builtin returns the table of the builtin modules' names.

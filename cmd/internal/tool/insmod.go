@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
@@ -40,8 +41,8 @@ func simpleOptions(force bool) []getopt.Option {
 
 // parseSimple reads a command line; own is called for the options that are not -s, -v, -V or -h. done is set for -h,
 // -V and mistakes.
-func (l *logger) parseSimple(options []getopt.Option, usage string, own func(id int)) (operands []string, status int, done bool) {
-	p := getopt.New(options, l.env.order(), l.env.Args[1:])
+func (l *logger) parseSimple(options []getopt.Option, order getopt.Order, usage string, own func(id int)) (operands []string, status int, done bool) {
+	p := getopt.New(options, order, l.env.Args[1:])
 	level := l.level
 	for {
 		o, _, err := p.Next()
@@ -76,7 +77,7 @@ func Insmod(env *Env) int {
 		getopt.Option{Long: "force-modversion", ID: optForceModversion, Exact: true},
 		getopt.Option{Long: "force-vermagic", ID: optForceVermagic, Exact: true})
 	flags := 0
-	operands, status, done := l.parseSimple(options, insmodUsage, func(id int) {
+	operands, status, done := l.parseSimple(options, env.order(), insmodUsage, func(id int) {
 		switch id {
 		case 'f':
 			flags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
@@ -102,6 +103,9 @@ func Insmod(env *Env) int {
 func (l *logger) insmod(operand, params string, flags int) int {
 	abs, err := absolute(l.env, operand)
 	var name string
+	if err == nil && (operand == "" || strings.HasSuffix(operand, "/")) {
+		err = fs.ErrNotExist // a folder is no module
+	}
 	if err == nil {
 		name, err = fsName(l.env.FS, abs)
 	}

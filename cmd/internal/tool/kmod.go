@@ -64,7 +64,7 @@ func (l *logger) kmodCommand(operands []string) int {
 		io.WriteString(l.env.Stdout, kmodUsage)
 		return 0
 	case "list":
-		return lsmod(&sub, l.prog)
+		return lsmod(&sub, l.prog, getopt.Posix)
 	case "static-nodes":
 		return staticNodes(&sub)
 	}
@@ -90,13 +90,13 @@ Formats:
 // staticNodes prints what the running kernel's modules.devname has, in other words. Its messages have no prefix.
 func staticNodes(env *Env) int {
 	l := newLogger(env, levelWarning)
-	format, output := writeHuman, ""
+	format, output := writeHuman, (*string)(nil)
 	options := []getopt.Option{
 		{Long: "output", Short: 'o', Arg: getopt.Required, ID: 'o'},
 		{Long: "format", Short: 'f', Arg: getopt.Required, ID: 'f'},
 		{Long: "help", Short: 'h', ID: 'h'},
 	}
-	p := getopt.New(options, env.order(), env.Args[1:])
+	p := getopt.New(options, getopt.Posix, env.Args[1:]) // kmod leaves getopt as its own options need it
 	for {
 		o, value, err := p.Next()
 		if err != nil {
@@ -107,7 +107,7 @@ func staticNodes(env *Env) int {
 		}
 		switch o.ID {
 		case 'o':
-			output = value
+			output = &value
 		case 'f':
 			var ok bool
 			if format, ok = nodeFormat(value); !ok {
@@ -226,15 +226,16 @@ func writeDevname(w io.Writer, n node) {
 }
 
 // writeFile writes to a file, made with its folders, or to standard output if there is no name.
-func (l *logger) writeFile(name string, data []byte) int {
+func (l *logger) writeFile(name *string, data []byte) int {
 	var err error
-	if name == "" {
+	if name == nil {
+		name = new(string)
 		_, err = l.env.Stdout.Write(data)
 	} else {
-		err = l.env.WriteFile(name, data)
+		err = l.env.WriteFile(*name, data)
 	}
 	if err != nil {
-		fmt.Fprintf(l.env.Stderr, "Error: could not create %s - %s\n", name, strerror(err))
+		fmt.Fprintf(l.env.Stderr, "Error: could not create %s - %s\n", *name, strerror(err))
 		return 1
 	}
 	return 0

@@ -21,15 +21,15 @@ Options:
 `
 
 // Lsmod lists the modules that are loaded.
-func Lsmod(env *Env) int { return lsmod(env, program(env)) }
+func Lsmod(env *Env) int { return lsmod(env, program(env), env.order()) }
 
-// lsmod is Lsmod under the name prog, for messages.
-func lsmod(env *Env, prog string) int {
+// lsmod is Lsmod under the name prog, for messages, with operands where getopt takes them.
+func lsmod(env *Env, prog string, order getopt.Order) int {
 	l := newLogger(env, levelError)
 	l.prog = prog
 	json := false
 	options := append(simpleOptions(false), getopt.Option{Long: "json", ID: optJSON, Exact: true})
-	operands, status, done := l.parseSimple(options, lsmodUsage, func(int) { json = true })
+	operands, status, done := l.parseSimple(options, order, lsmodUsage, func(int) { json = true })
 	switch {
 	case done:
 		return status

@@ -141,7 +141,8 @@ func TestSplitWords(t *testing.T) {
 		{"-q", []string{"-q"}},
 		{" -q  -b\t-C 'a b' ", []string{"-q", "-b", "-C", "a b"}},
 		{`"x y"z ''`, []string{"x yz", ""}},
-		{"'never closed", []string{"never closed"}},
+		{"-S 'never closed", []string{"-S", "'never closed"}},
+		{`a"b 'c' d`, []string{`a"b 'c' d`}},
 	} {
 		if got := splitWords(tt.in); !slices.Equal(got, tt.want) {
 			t.Errorf("splitWords(%q) = %q; want %q", tt.in, got, tt.want)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -388,13 +389,14 @@ func (r *modprobeRun) do(operands []string) int {
 func splitWords(text string) (words []string) {
 	var word []byte
 	var quote byte
+	var begin int // of what is quoted, in word
 	inWord := false
 	for _, c := range []byte(text) {
 		switch {
 		case quote != 0 && c == quote:
 			quote = 0
 		case quote == 0 && (c == '\'' || c == '"'):
-			quote, inWord = c, true
+			quote, begin, inWord = c, len(word), true
 		case quote == 0 && (c == ' ' || c == '\t' || c == '\n'):
 			if inWord {
 				words = append(words, string(word))
@@ -403,6 +405,9 @@ func splitWords(text string) (words []string) {
 		default:
 			word, inWord = append(word, c), true
 		}
+	}
+	if quote != 0 { // it is never closed, and means itself
+		word = slices.Insert(word, begin, quote)
 	}
 	if inWord {
 		words = append(words, string(word))

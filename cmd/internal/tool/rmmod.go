@@ -24,7 +24,7 @@ Options:
 func Rmmod(env *Env) int {
 	l := newLogger(env, levelError)
 	flags := 0
-	operands, status, done := l.parseSimple(simpleOptions(true), rmmodUsage, func(int) { flags = modprobe.RemoveForce })
+	operands, status, done := l.parseSimple(simpleOptions(true), env.order(), rmmodUsage, func(int) { flags = modprobe.RemoveForce })
 	switch {
 	case done:
 		return status
@@ -43,11 +43,28 @@ func Rmmod(env *Env) int {
 		return 1
 	}
 	for _, operand := range operands {
+		if l.folder(operand) {
+			l.error("could not use module %s: %s", operand, strerror(fs.ErrNotExist))
+			return 1
+		}
 		if !l.rmmod(p, operand, flags) {
 			status = 1
 		}
 	}
 	return status
+}
+
+// folder reports whether an operand ends in a slash and is there. kmod goes no further then.
+func (l *logger) folder(operand string) bool {
+	abs, err := absolute(l.env, operand)
+	if err != nil || !strings.HasSuffix(operand, "/") {
+		return false
+	}
+	name, err := fsName(l.env.FS, abs)
+	if err == nil {
+		_, err = fs.Stat(l.env.FS, name)
+	}
+	return err == nil
 }
 
 // rmmod removes one module and reports whether that went well.

@@ -43,6 +43,9 @@ module kernel/bad.ko
 	if err := os.WriteFile(conf, []byte("blacklist x\nalias gone nothing\nalias xx x\nforbid evil CVE-1\nalias evil evil\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Symlink("loop", filepath.Join(root, "loop")); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		line           string
 		stdout, stderr string
@@ -50,6 +53,7 @@ module kernel/bad.ko
 	}{
 		{"modprob x", "", "modprob: no tool of this name; link me as modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod or goinitramfs\n", 1},
 		{"gomodprobe nope", "", "gomodprobe: FATAL: Module nope not found in directory /lib/modules/6.1.0\n", 1},
+		{"modprobe -C /loop -n base", "", "modprobe: ERROR: Cannot stat directory entry: /loop\n", 0},
 		{"modprobe -r x[y", "", "modprobe: FATAL: Module x[y not found.\n", 1},
 		{"modprobe -vv xx", "", "modprobe: INFO: Module x is blacklisted: not inserted\n", 0},
 		{"modprobe xx", "", "", 0},

@@ -1,0 +1,68 @@
+package sysroot
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Host returns the files below a directory of this machine: those of os.DirFS(dir), with two differences. A name may have any
+// bytes, as file names on Linux do, and not only UTF-8. And files, which are *os.File as well, are unknown to the runtime's
+// poller: to be told that a file is always ready takes more system calls than to read it.
+func Host(dir string) fs.FS { return host(strings.TrimRight(dir, "/") + "/") }
+
+// host is the directory with a slash behind it.
+type host string
+
+// Open opens a file for reading.
+func (h host) Open(name string) (fs.File, error) {
+	path, err := h.path("open", name)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		if err == nil {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+		if err != syscall.EINTR {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
+}
+
+// Stat describes the file a name leads to.
+func (h host) Stat(name string) (fs.FileInfo, error) { return h.describe("stat", name, os.Stat) }
+
+// Lstat describes a file or link.
+func (h host) Lstat(name string) (fs.FileInfo, error) { return h.describe("lstat", name, os.Lstat) }
+
+// ReadDir lists a directory.
+func (h host) ReadDir(name string) ([]fs.DirEntry, error) {
+	return fs.ReadDir(os.DirFS(string(h)), name)
+}
+
+// ReadLink returns where a link points.
+func (h host) ReadLink(name string) (string, error) { return fs.ReadLink(os.DirFS(string(h)), name) }
+
+// describe describes a file, and in an error calls it by its name.
+func (h host) describe(op, name string, stat func(string) (fs.FileInfo, error)) (fs.FileInfo, error) {
+	path, err := h.path(op, name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := stat(path)
+	if e, ok := err.(*fs.PathError); ok {
+		e.Path = name
+	}
+	return info, err
+}
+
+// path returns the path of a name, which must be valid but for its bytes.
+func (h host) path(op, name string) (string, error) {
+	if !fs.ValidPath(strings.ToValidUTF8(name, "?")) {
+		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	return string(h) + name, nil
+}
