@@ -3,85 +3,111 @@ package initramfs_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"log"
 	"path"
+	"strings"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/depmod"
 	"github.com/gomodprobe/gomodprobe/initramfs"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// system is a file system with two modules, one of which needs the other, and without tables.
-func system() fstest.MapFS {
-	jbd2 := kmodtest.Module{Name: "jbd2", Exports: []kmodtest.Export{{Name: "jbd2_start"}}}
-	ext4 := kmodtest.Module{Name: "ext4", Aliases: []string{"fs-ext4"}, Depends: "jbd2", Imports: []kmodtest.Import{{Name: "jbd2_start"}}}
-	return fstest.MapFS{
-		"lib/modules/6.1.0/kernel/fs/jbd2.ko": {Data: jbd2.Bytes()},
-		"lib/modules/6.1.0/kernel/fs/ext4.ko": {Data: ext4.Bytes()},
-	}
+// system is a root file system with a kernel of three modules: os.DirFS("/") in real programs.
+var system = fstest.MapFS{
+	"lib/modules/6.1.0/kernel/virtio_blk.ko": {Data: []byte("module")},
+	"lib/modules/6.1.0/kernel/ext4.ko":       {Data: []byte("module")},
+	"lib/modules/6.1.0/kernel/jbd2.ko":       {Data: []byte("module")},
+	"lib/modules/6.1.0/modules.dep":          {Data: []byte("kernel/virtio_blk.ko:\nkernel/ext4.ko: kernel/jbd2.ko\nkernel/jbd2.ko:\n")},
+	"lib/modules/6.1.0/modules.alias":        {Data: []byte("alias virtio:d00000002v* virtio_blk\nalias fs-ext4 ext4\n")},
 }
 
-// An image for a machine that needs ext4: what belongs into it, why, and what is in the archive then.
-func Example() {
-	ctx, fsys := context.Background(), system()
-	tables, err := depmod.Build(ctx, &depmod.Options{FS: fsys, Release: "6.1.0", Config: []string{}})
+// selectBoot chooses what a machine with a virtio disk and an ext4 root needs.
+func selectBoot() *initramfs.Selection {
+	p, err := modprobe.New(&modprobe.Options{FS: system, Release: "6.1.0"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, name := range []string{"modules.dep", "modules.alias", "modules.softdep"} {
-		data, err := tables.ReadFile(name)
+	s, err := initramfs.Select(context.Background(), p, system, &initramfs.Options{
+		Add:     []string{"fs-ext4"},
+		Aliases: []string{"virtio:d00000002v00001AF4"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return s
+}
+
+// A program that has an archive already, as u-root's builder makes one, puts the modules behind it. The kernel unpacks
+// both, and /lib stays the link that it is in the first.
+func Example_behindAnArchive() {
+	var image bytes.Buffer
+	userland := []initramfs.Entry{
+		initramfs.Content("init", 0o755, []byte("an ELF file")),
+		initramfs.Dir("usr/lib"),
+		initramfs.Link("lib", "usr/lib"),
+	}
+	if err := initramfs.Write(&image, userland, nil); err != nil {
+		log.Fatal(err)
+	}
+	base := new(initramfs.Base)
+	if err := base.Read(image.Bytes()); err != nil {
+		log.Fatal(err)
+	}
+	entries, err := selectBoot().Entries()
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := initramfs.Write(&image, entries, &initramfs.WriteOptions{Base: base}); err != nil {
+		log.Fatal(err)
+	}
+	for f, err := range initramfs.NewReader(&image).All() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fsys["lib/modules/6.1.0/"+name] = &fstest.MapFile{Data: data}
+		if !f.Mode.IsDir() {
+			fmt.Println(f.Member.Index, f.Path)
+		}
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: "6.1.0", NoConfig: true})
-	if err != nil {
-		log.Fatal(err)
-	}
-	s, err := initramfs.Select(ctx, p, fsys, &initramfs.Options{Add: []string{"fs-ext4"}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, m := range s.Modules {
-		fmt.Printf("%s: %s\n", m.Name, m.Reasons[0])
-	}
+	// Output:
+	// 0 init
+	// 0 lib
+	// 1 dev/console
+	// 1 dev/null
+	// 1 usr/lib/modules/6.1.0/kernel/ext4.ko
+	// 1 usr/lib/modules/6.1.0/kernel/jbd2.ko
+	// 1 usr/lib/modules/6.1.0/kernel/virtio_blk.ko
+	// 1 usr/lib/modules/6.1.0/modules.alias.bin
+	// 1 usr/lib/modules/6.1.0/modules.dep.bin
+	// 1 usr/lib/modules/6.1.0/modules.why
+}
 
-	var image bytes.Buffer
+// A program with a loader and a layout of its own, as booster has them, takes only the files, and asks why they are
+// there.
+func Example_ownLayout() {
+	s := selectBoot()
 	entries, err := s.Entries()
 	if err != nil {
 		log.Fatal(err)
 	}
-	entries = append(entries, initramfs.Content("etc/motd", 0o644, []byte("hello\n")))
-	if err := initramfs.Write(&image, entries, &initramfs.WriteOptions{Compression: initramfs.Zstd}); err != nil {
+	files, err := initramfs.NewFS(entries)
+	if err != nil {
 		log.Fatal(err)
 	}
-
-	fmt.Println("in the image:")
-	for r := initramfs.NewReader(&image); ; {
-		f, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			break
+	err = fs.WalkDir(files, strings.TrimPrefix(s.Dir, "/"), func(name string, d fs.DirEntry, err error) error {
+		if err == nil && path.Ext(name) == ".ko" {
+			module := strings.TrimSuffix(d.Name(), ".ko")
+			chain := s.Why(module)
+			fmt.Printf("modules/%s: %s\n", d.Name(), chain[len(chain)-1].Reason)
 		}
-		if err != nil {
-			log.Fatal(err)
-		}
-		if path.Ext(f.Path) == ".ko" || path.Dir(f.Path) == "dev" || path.Dir(f.Path) == "etc" {
-			fmt.Println(f.Mode, f.Path)
-		}
+		return err
+	})
+	if err != nil {
+		log.Fatal(err)
 	}
 	// Output:
-	// ext4: added as fs-ext4
-	// jbd2: dependency of ext4
-	// in the image:
-	// Dcrw------- dev/console
-	// Dcrw-rw-rw- dev/null
-	// -rw-r--r-- etc/motd
-	// -rw-r--r-- lib/modules/6.1.0/kernel/fs/ext4.ko
-	// -rw-r--r-- lib/modules/6.1.0/kernel/fs/jbd2.ko
+	// modules/ext4.ko: added as fs-ext4
+	// modules/jbd2.ko: dependency of ext4
+	// modules/virtio_blk.ko: for device virtio:d00000002v00001AF4
 }

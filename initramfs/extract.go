@@ -55,7 +55,7 @@ func extract(in *Reader, root *os.Root, f *File, first map[[2]uint32]string) err
 	if info, err := root.Lstat(path.Dir(name)); err != nil {
 		return err
 	} else if info.Mode()&fs.ModeSymlink == 0 && !info.IsDir() {
-		return &fs.PathError{Op: "extract", Path: name, Err: errNotDir}
+		return &fs.PathError{Op: "extract", Path: name, Err: errNoDir}
 	}
 	if info, err := root.Lstat(name); err == nil {
 		if info.IsDir() && f.Mode.IsDir() {
@@ -76,7 +76,11 @@ func extract(in *Reader, root *os.Root, f *File, first map[[2]uint32]string) err
 	return fmt.Errorf("%s: %w", strings.ToLower(kindOf(f.Mode)), errors.ErrUnsupported)
 }
 
-var errNotDir = errors.New("its parent is not a directory")
+var (
+	errNoDir  = errors.New("its parent is not a directory")
+	errNotDir = errors.New("not a directory")
+	errIsDir  = errors.New("is a directory")
+)
 
 // kindOf names the type of a special file.
 func kindOf(m fs.FileMode) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
 	"strings"
 
@@ -109,6 +110,19 @@ func (r *Reader) Next() (*File, error) {
 		}
 	}
 	return nil, r.err
+}
+
+// All returns the entries that are left, each with a nil error, or an error at the end. The content of an entry can be read
+// before the next one is asked for.
+func (r *Reader) All() iter.Seq2[*File, error] {
+	return func(yield func(*File, error) bool) {
+		for {
+			f, err := r.Next()
+			if err == io.EOF || !yield(f, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Read reads the content of the current regular file.
