@@ -15,6 +15,7 @@ type job struct {
 	ColdplugModule
 	step  Step
 	rank  int    // that of the most urgent of it and its users
+	chain int    // how many wait for each other behind it
 	waits int    // jobs that have to end before
 	needs []*job // the same
 	users []edge // jobs that wait for this one
@@ -132,16 +133,16 @@ func (c *coldplug) wait(j, other *job, hard bool) {
 		j.waits++
 		j.needs = append(j.needs, other)
 		other.users = append(other.users, edge{j, hard})
-		urge(other, j.rank)
+		urge(other, j.rank, j.chain)
 	}
 }
 
-// urge makes a job, and what it waits for, as urgent as one that needs it.
-func urge(j *job, rank int) {
-	if rank < j.rank {
-		j.rank = rank
+// urge makes a job, and what it waits for, as urgent as one that needs it and has so many behind.
+func urge(j *job, rank, chain int) {
+	if rank < j.rank || chain >= j.chain {
+		j.rank, j.chain = min(rank, j.rank), max(chain+1, j.chain)
 		for _, other := range j.needs {
-			urge(other, rank)
+			urge(other, j.rank, j.chain)
 		}
 	}
 }
@@ -164,11 +165,11 @@ func (c *coldplug) start(j *job) {
 	c.ready = append(c.ready, j)
 }
 
-// pick takes the most urgent of the jobs in line, the first of several.
+// pick takes the most urgent of the jobs in line, of several the one with the longest chain behind it, the first of these.
 func (c *coldplug) pick() *job {
 	best := 0
 	for i, j := range c.ready {
-		if j.rank < c.ready[best].rank {
+		if b := c.ready[best]; j.rank < b.rank || j.rank == b.rank && j.chain > b.chain {
 			best = i
 		}
 	}

@@ -102,13 +102,13 @@ func udevFiles(t *testing.T) (files map[string][]byte, links map[string]string) 
 	return files, links
 }
 
-// watch looks every 50 ms how many modules are ready, until quit is closed, and returns when that last changed.
+// watch looks every 100 ms how many modules are ready, until quit is closed, and returns when that last changed.
 func watch(begin time.Time, quit <-chan struct{}) <-chan time.Duration {
 	result := make(chan time.Duration, 1)
 	go func() {
 		var last time.Duration
 		count := 0
-		tick := time.NewTicker(50 * time.Millisecond)
+		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			if data, err := os.ReadFile("/proc/modules"); err == nil {
@@ -162,6 +162,9 @@ func TestColdplugMeasured(t *testing.T) {
 		t.Fatalf("how=%q", how)
 	}
 	close(quit)
+	if stat, err := os.ReadFile("/proc/stat"); err == nil {
+		t.Logf("%.70s", stat)
+	}
 	loaded, err := os.ReadFile("/proc/modules")
 	if err != nil {
 		t.Fatal(err)
