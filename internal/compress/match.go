@@ -36,13 +36,10 @@ const (
 	matchMax   = 273     // the longest match in LZMA
 )
 
-func newFinder() *finder {
-	return &finder{buf: make([]byte, 0, windowSize+slideSize), links: make([]uint32, windowSize)}
-}
-
-// room moves the window if the buffer is full, and returns how much there is room for. What is to be compressed stays.
-func (f *finder) room() int {
-	if len(f.buf) == cap(f.buf) && f.pos > windowSize {
+// fill takes as much of p as there is room for. The window moves if the buffer is full.
+func (f *finder) fill(p []byte) (n int) {
+	const full = windowSize + slideSize
+	if len(f.buf) == full && f.pos > windowSize {
 		n := f.pos - windowSize
 		f.buf = f.buf[:copy(f.buf, f.buf[n:])]
 		f.pos, f.next = windowSize, f.next-n
@@ -54,7 +51,12 @@ func (f *finder) room() int {
 			f.base = 0
 		}
 	}
-	return cap(f.buf) - len(f.buf)
+	n = min(len(p), full-len(f.buf))
+	f.buf = append(f.buf, p[:n]...)
+	if k := min(len(f.buf)+1, windowSize) - len(f.links); k > 0 {
+		f.links = append(f.links, make([]uint32, k)...)
+	}
+	return n
 }
 
 // link enters all positions before i.
@@ -128,13 +130,6 @@ func common(a, b []byte) int {
 	for n < len(a) && a[n] == b[n] {
 		n++
 	}
-	return n
-}
-
-// fill takes as much of p as there is room for.
-func (f *finder) fill(p []byte) (n int) {
-	n = min(len(p), f.room())
-	f.buf = append(f.buf, p[:n]...)
 	return n
 }
 
