@@ -1,3 +1,5 @@
+//go:build linux
+
 package initramfs_test
 
 import (
@@ -8,8 +10,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,29 +80,47 @@ func (s shuffledFS) ReadDir(name string) ([]fs.DirEntry, error) {
 func (s shuffledFS) ReadLink(name string) (string, error)   { return fs.ReadLink(s.FS, name) }
 func (s shuffledFS) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(s.FS, name) }
 
-// TestReproducible: the bytes do not depend on the order of folders and requests, nor on the number of processors.
+// TestReproducible: the bytes do not depend on the order of folders and requests, nor on the number of processors, the
+// umask or the locale.
 func TestReproducible(t *testing.T) {
 	root, release := kmodtest.Corpus(t, "6.12")
 	names := append([]string{"drivers/net/phy/*"}, bootNames[:20]...)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	defer syscall.Umask(syscall.Umask(0))
+	builds := 6
+	if os.Getenv("GOMODPROBE_LONG") != "" {
+		builds = 100
+	}
+	name := filepath.Join(t.TempDir(), "image")
 	var want [sha256.Size]byte
-	for i := range 6 {
+	for i := range builds {
 		runtime.GOMAXPROCS([]int{1, 2, 8}[i%3])
+		syscall.Umask([]int{0o022, 0o077}[i%2])
+		t.Setenv("LC_ALL", []string{"C", "tr_TR.UTF-8", "de_DE.ISO-8859-1"}[i/2%3])
 		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		s := selectFrom(t, shuffledFS{os.DirFS(root)}, release, &initramfs.Options{Add: names, Firmware: true, Config: true})
 		entries, err := s.Entries()
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := sha256.New()
-		if err := initramfs.Write(h, entries, &initramfs.WriteOptions{Compression: initramfs.Zstd}); err != nil {
+		out, err := os.Create(name)
+		if err != nil {
 			t.Fatal(err)
 		}
-		got := [sha256.Size]byte(h.Sum(nil))
-		if i == 0 {
+		if err := initramfs.Write(out, entries, &initramfs.WriteOptions{Compression: initramfs.Zstd}); err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		image, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sha256.Sum256(image); i == 0 {
 			want = got
 		} else if got != want {
-			t.Fatalf("build %d has other bytes than the first", i)
+			t.Fatalf("build %d of %d has other bytes than the first", i+1, builds)
 		}
 	}
 }

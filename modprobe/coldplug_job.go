@@ -15,7 +15,6 @@ type job struct {
 	ColdplugModule
 	step  Step
 	rank  int    // that of the most urgent of it and its users
-	chain int    // how many wait for each other behind it
 	waits int    // jobs that have to end before
 	needs []*job // the same
 	users []edge // jobs that wait for this one
@@ -133,16 +132,16 @@ func (c *coldplug) wait(j, other *job, hard bool) {
 		j.waits++
 		j.needs = append(j.needs, other)
 		other.users = append(other.users, edge{j, hard})
-		urge(other, j.rank, j.chain)
+		urge(other, j.rank)
 	}
 }
 
-// urge makes a job, and what it waits for, as urgent as one that needs it and has so many behind.
-func urge(j *job, rank, chain int) {
-	if rank < j.rank || chain >= j.chain {
-		j.rank, j.chain = min(rank, j.rank), max(chain+1, j.chain)
+// urge makes a job, and what it waits for, as urgent as one that needs it.
+func urge(j *job, rank int) {
+	if rank < j.rank {
+		j.rank = rank
 		for _, other := range j.needs {
-			urge(other, j.rank, j.chain)
+			urge(other, rank)
 		}
 	}
 }
@@ -165,11 +164,11 @@ func (c *coldplug) start(j *job) {
 	c.ready = append(c.ready, j)
 }
 
-// pick takes the most urgent of the jobs in line, of several the one with the longest chain behind it, the first of these.
+// pick takes the most urgent of the jobs in line, the first of several.
 func (c *coldplug) pick() *job {
 	best := 0
 	for i, j := range c.ready {
-		if b := c.ready[best]; j.rank < b.rank || j.rank == b.rank && j.chain > b.chain {
+		if j.rank < c.ready[best].rank {
 			best = i
 		}
 	}

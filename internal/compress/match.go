@@ -77,8 +77,9 @@ func (f *finder) find(i int) (length, dist int) {
 	if len(f.buf)-i < 4 {
 		return 0, 0
 	}
-	m := &f.found[i%len(f.found)]
-	if at := f.base + uint32(i) + 1; m.at != at {
+	at := f.base + uint32(i) + 1
+	m := &f.found[at%uint32(len(f.found))]
+	if m.at != at {
 		m.at = at
 		m.length, m.dist = f.search(i)
 	}
