@@ -192,36 +192,52 @@ func (b *Base) follow(links map[string]string, dir string) (string, error) {
 	if len(links) == 0 && (b == nil || len(b.links) == 0) {
 		return dir, nil
 	}
-	done, todo := "", strings.Split(dir, "/")
-	for n := 0; len(todo) > 0; {
+	done, err := followLinks(dir, true, func(name string) (string, bool, error) {
+		target, ok := links[name]
+		if !ok && b != nil {
+			target, ok = b.links[name]
+		}
+		return target, ok, nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w in the image", dir, err)
+	}
+	return done, nil
+}
+
+// followLinks resolves the links of a path, of its last element only on request, and returns where it leads, "." for
+// the top, above which nothing leads. readLink says whether a path is a link and to what. The error is errLoop or
+// readLink's.
+func followLinks(name string, last bool, readLink func(name string) (target string, ok bool, err error)) (string, error) {
+	done, todo := ".", strings.Split(name, "/")
+	for links := 0; len(todo) > 0; {
 		elem := todo[0]
 		todo = todo[1:]
 		switch elem {
 		case "", ".":
 			continue
 		case "..":
-			done = path.Dir("/" + done)[1:]
+			done = path.Dir(done)
 			continue
 		}
 		next := path.Join(done, elem)
-		target, ok := links[next]
-		if !ok && b != nil {
-			target, ok = b.links[next]
+		target, ok, err := readLink(next)
+		if err != nil {
+			return "", err
 		}
-		if !ok {
+		if !ok || len(todo) == 0 && !last {
 			done = next
 			continue
 		}
-		if n++; n > maxLinks {
-			return "", fmt.Errorf("%s: too many links in the image", dir)
+		if links++; links > maxLinks {
+			return "", errLoop
 		}
 		if strings.HasPrefix(target, "/") {
-			done = ""
+			done = "."
 		}
 		todo = append(strings.Split(target, "/"), todo...)
 	}
-	if done == "" {
-		return ".", nil
-	}
 	return done, nil
 }
+
+var errLoop = errors.New("too many levels of symbolic links")

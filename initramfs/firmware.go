@@ -1,7 +1,6 @@
 package initramfs
 
 import (
-	"errors"
 	"io/fs"
 	"path"
 	"slices"
@@ -107,38 +106,21 @@ func (f *firmwareFinder) list(dir, sub string) []string {
 // copyThrough returns the entries for a file and for every link on the way to it, all below the root of fsys.
 func copyThrough(fsys fs.FS, name string) ([]Entry, error) {
 	var out []Entry
-	done, todo := "", strings.Split(name, "/")
-	for links := 0; len(todo) > 0; {
-		elem := todo[0]
-		todo = todo[1:]
-		switch elem {
-		case "", ".":
-			continue
-		case "..":
-			done = path.Dir("/" + done)[1:]
-			continue
+	done, err := followLinks(name, true, func(name string) (target string, ok bool, err error) {
+		info, err := fs.Lstat(fsys, name)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return "", false, err
 		}
-		next := path.Join(done, elem)
-		info, err := fs.Lstat(fsys, next)
-		if err != nil {
-			return nil, err
+		if target, err = fs.ReadLink(fsys, name); err == nil {
+			out = append(out, Link(name, target))
 		}
-		if info.Mode()&fs.ModeSymlink == 0 {
-			done = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: errLoop}
-		}
-		target, err := fs.ReadLink(fsys, next)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, Link(next, target))
-		if strings.HasPrefix(target, "/") {
-			done = ""
-		}
-		todo = append(strings.Split(target, "/"), todo...)
+		return target, true, err
+	})
+	if err == errLoop {
+		err = &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	if err != nil {
+		return nil, err
 	}
 	e, err := Copy(done, 0o644, fsys, done)
 	if err != nil {
@@ -146,5 +128,3 @@ func copyThrough(fsys fs.FS, name string) ([]Entry, error) {
 	}
 	return append(out, e), nil
 }
-
-var errLoop = errors.New("too many levels of symbolic links")

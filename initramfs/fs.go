@@ -60,37 +60,18 @@ type view struct {
 
 // lookup returns the entry for a name, after all links on the way; last says whether the last element is followed.
 func (v *view) lookup(op, name string, last bool) (*Entry, error) {
-	fail := func(err error) (*Entry, error) { return nil, &fs.PathError{Op: op, Path: name, Err: err} }
 	if !fs.ValidPath(name) {
-		return fail(fs.ErrInvalid)
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	done, todo := ".", strings.Split(name, "/")
-	for links := 0; len(todo) > 0; {
-		elem := todo[0]
-		todo = todo[1:]
-		switch elem {
-		case "", ".":
-			continue
-		case "..":
-			done = path.Dir(done)
-			continue
-		}
-		next := path.Join(done, elem)
-		e, ok := v.entries[next]
+	done, err := followLinks(name, last, func(name string) (string, bool, error) {
+		e, ok := v.entries[name]
 		if !ok {
-			return fail(fs.ErrNotExist)
+			return "", false, fs.ErrNotExist
 		}
-		if e.Mode&fs.ModeSymlink == 0 || len(todo) == 0 && !last {
-			done = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return fail(errLoop)
-		}
-		if strings.HasPrefix(e.Target, "/") {
-			done = "."
-		}
-		todo = append(strings.Split(e.Target, "/"), todo...)
+		return e.Target, e.Mode&fs.ModeSymlink != 0, nil
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: op, Path: name, Err: err}
 	}
 	return v.entries[done], nil
 }
