@@ -118,6 +118,7 @@ type Checker struct {
 	source string
 	notes  []string
 	keys   func()                       // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
+	more   func()                       // reads all modules of the tree, of which one has been read; nil: nothing left to read
 	loaded func(name string) bool       // nil: another kernel than the running one
 	byName map[string]*kernelabi.Module // modules of the tree that were read, by name; nil if there is no such
 	judged *kernelabi.Module            // the module whose turn it is: it does not provide for itself
@@ -146,6 +147,10 @@ func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
 
 // Exports returns how many symbols the kernel itself exports, as far as that is known.
 func (c *Checker) Exports() int {
+	if more := c.more; more != nil {
+		c.more = nil
+		more()
+	}
 	if c.k.Core == nil {
 		return 0
 	}
@@ -175,6 +180,25 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		}
 	}
 	asked := slices.Clone(c.set)
+	verdicts := c.judgeAll(asked)
+	if more := c.more; more != nil && !slices.ContainsFunc(verdicts, unsettled) {
+		return verdicts, nil
+	} else if more != nil {
+		c.more = nil
+		more()
+		c.set = slices.Clone(asked)
+		verdicts = c.judgeAll(asked)
+	}
+	return verdicts, nil
+}
+
+// unsettled reports whether a verdict may become another one when more of the kernel's exports are known.
+func unsettled(v *Verdict) bool {
+	return v.Outcome != Fails || v.Errno != syscall.ENOEXEC && !slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Fatal && f.Symbol == "" })
+}
+
+// judgeAll judges a set until no verdict changes.
+func (c *Checker) judgeAll(asked []*kernelabi.Module) []*Verdict {
 	verdicts := make([]*Verdict, len(asked))
 	for changed := true; changed; {
 		changed = false
@@ -188,7 +212,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 			verdicts[i] = v
 		}
 	}
-	return verdicts, nil
+	return verdicts
 }
 
 // files returns the module files that a name stands for, in the order of loading, without what they depend on.
@@ -229,7 +253,7 @@ func (c *Checker) read(file string) (*kernelabi.Module, error) {
 // judge asks the rules about one module, and about the modules of the tree that it needs.
 func (c *Checker) judge(m *kernelabi.Module) *Verdict {
 	c.judged = m
-	if keys := c.keys; keys != nil && m.Signature.Present {
+	if keys := c.keys; keys != nil && m.Signature.Present && c.flags == 0 {
 		c.keys = nil
 		keys()
 	}

@@ -76,18 +76,19 @@ func TestCheckSources(t *testing.T) {
 	}
 	o.Dir = bare
 	c := checker(t, o, nil)
-	if !strings.Contains(c.Source(), "modules were built with") {
-		t.Errorf("source %q", c.Source())
+	if v := verdict(t, c, foreign); v.Outcome != modprobe.Fails || !strings.Contains(v.Source, "that a module of") {
+		t.Errorf("cloud's module by the versions of one: %+v", v)
 	}
 	if v := verdict(t, c, "vfat"); v.Outcome != modprobe.Unknown && v.Outcome != modprobe.Loads || len(v.Findings) > 0 {
 		t.Errorf("own module by the versions of others: %+v", v)
 	}
-	if v := verdict(t, c, foreign); v.Outcome == modprobe.Loads {
+	if v := verdict(t, c, foreign); v.Outcome != modprobe.Fails || !strings.Contains(v.Source, "modules were built with") {
 		t.Errorf("cloud's module by the versions of others: %+v", v)
 	}
 	// Quick does not read all modules.
-	if c := checker(t, o, &modprobe.CheckOptions{Quick: true}); c.Source() != "" {
-		t.Errorf("quick: source %q", c.Source())
+	q := checker(t, o, &modprobe.CheckOptions{Quick: true})
+	if v := verdict(t, q, "vfat"); v.Outcome != modprobe.Unknown || !strings.Contains(v.Source, "that a module of") {
+		t.Errorf("quick: %+v", v)
 	}
 }
 

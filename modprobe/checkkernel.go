@@ -168,8 +168,13 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 			c.notes = append(c.notes, "not used: "+err.Error())
 		}
 	}
-	if sample != nil && !o.Quick {
-		c.union(o.Cache)
+	if sample != nil && !c.union(o.Cache, true) {
+		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does not.
+		c.source = "the versions that a module of " + c.p.dir + " was built with"
+		c.k.Core = kernelabi.Union(c.source, c.p.release, slices.Values([]*kernelabi.Module{sample}))
+		if !o.Quick {
+			c.more = func() { c.union(o.Cache, false) }
+		}
 	}
 	return nil
 }
@@ -194,8 +199,8 @@ func (c *Checker) images(cache Cache, cached bool, sample *kernelabi.Module) boo
 	return false
 }
 
-// union gathers what the kernel's modules were built with, or takes what is kept of it.
-func (c *Checker) union(cache Cache) {
+// union gathers what the kernel's modules were built with, or, which may fail, takes what is kept of it.
+func (c *Checker) union(cache Cache, cached bool) bool {
 	source := "the versions that " + c.p.dir + "'s modules were built with"
 	label := ""
 	if name, err := sysroot.Name(c.p.fsys, c.p.path("modules.dep")); err == nil {
@@ -206,19 +211,24 @@ func (c *Checker) union(cache Cache) {
 	if label == "" {
 		cache = nil // nothing tells when the modules change
 	}
-	if cache != nil {
-		if im, err := kernelabi.DecodeImage(label, cache.Get(label)); err == nil {
-			c.k.Core = im.Exports
-			c.k.Core.Complete, c.k.Core.Licences = false, false
+	if cached {
+		if cache == nil {
+			return false
 		}
-	}
-	if c.k.Core == nil {
+		im, err := kernelabi.DecodeImage(label, cache.Get(label))
+		if err != nil {
+			return false
+		}
+		c.k.Core = im.Exports
+		c.k.Core.Complete, c.k.Core.Licences = false, false
+	} else {
 		c.k.Core = kernelabi.Union(source, c.p.release, c.tree(min(runtime.GOMAXPROCS(0), 8)))
 		if cache != nil {
 			cache.Put(label, (&kernelabi.Image{Exports: c.k.Core}).Encode(label))
 		}
 	}
 	c.source = source
+	return true
 }
 
 var (

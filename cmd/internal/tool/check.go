@@ -102,9 +102,11 @@ func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
 	if checker, a.err = p.Checker(&c.o); a.err != nil {
 		return a
 	}
-	a.source, a.exports = checker.Source(), checker.Exports()
 	if len(names) > 0 {
 		a.verdicts, a.err = checker.Check(names...)
+	} else {
+		a.exports = checker.Exports()
+		a.source = checker.Source()
 	}
 	return a
 }
