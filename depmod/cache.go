@@ -106,12 +106,11 @@ var errCache = errors.New("not a cache of depmod, or a damaged one")
 // ParseCache reads what Bytes made. The data belongs to the Cache from then on and must not be changed. After an error one
 // begins with an empty Cache.
 func ParseCache(data []byte) (*Cache, error) {
-	n := len(data) - crc32.Size
-	if n < len(cacheMagic) || string(data[:len(cacheMagic)]) != cacheMagic || crc32.ChecksumIEEE(data[:n]) != binary.BigEndian.Uint32(data[n:]) {
+	text, ok := unsealed(data, cacheMagic)
+	if !ok {
 		return nil, errCache
 	}
-	body := data[len(cacheMagic):n]
-	d := decoder{text: unsafe.String(unsafe.SliceData(body), len(body))}
+	d := decoder{text: text}
 	c := &Cache{crcs: d.uint() == 1}
 	all := &names{list: d.strings()}
 	files := d.count()
@@ -224,6 +223,15 @@ func (c *Cache) Bytes() []byte {
 // sealed appends the check sum.
 func sealed(out []byte) []byte {
 	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out))
+}
+
+// unsealed returns what is between the magic and the check sum, in the same memory; ok is false if either is wrong.
+func unsealed(data []byte, magic string) (body string, ok bool) {
+	n := len(data) - crc32.Size
+	if n < len(magic) || string(data[:len(magic)]) != magic || crc32.ChecksumIEEE(data[:n]) != binary.BigEndian.Uint32(data[n:]) {
+		return "", false
+	}
+	return unsafe.String(unsafe.SliceData(data), n)[len(magic):], true
 }
 
 // encoder makes the part of the file that has the modules, and collects the names in it.

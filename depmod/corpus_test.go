@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
@@ -106,4 +107,94 @@ func compareTables(t testing.TB, ours, kmods, release string) {
 			t.Errorf("%s: %s differs (%d bytes, want %d)", release, name, len(got), len(want[name]))
 		}
 	}
+}
+
+// TestCorpusConfigured does the same with whole kernels to which modules were added: newer copies in updates and extra, and
+// outside the tree, chosen between by depmod.d, with and without modules.order.
+func TestCorpusConfigured(t *testing.T) {
+	oracle := kmodtest.Oracle(t)
+	for i, key := range append([]string{"6.1-cloud"}, corpus...) {
+		t.Run(key, func(t *testing.T) {
+			if i > 0 {
+				kmodtest.Long(t)
+			}
+			dir, release := kmodtest.Corpus(t, key)
+			for _, configured := range []bool{false, true} {
+				root, config := withCopies(t, dir, release, configured)
+				cmd := oracle.Command("depmod", "-b", root, "-C", config, release)
+				if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 && configured {
+					t.Fatalf("kmod: %v\n%s", err, out)
+				}
+				tables, err := depmod.Build(context.Background(), &depmod.Options{
+					Dir: filepath.Join(root, "lib/modules", release), Release: release, Config: []string{config},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				dep, _ := tables.ReadFile("modules.dep")
+				for _, want := range []string{"\nupdates/", "\nextra/", "\nchosen/", "\n" + root + "/outside/"} {
+					if configured && !bytes.Contains(dep, []byte(want)) {
+						t.Errorf("no module of %q was chosen", want)
+					}
+				}
+				for name, want := range kmodTables(t, root, release) {
+					if got, _ := tables.ReadFile(name); !bytes.Equal(got, want) {
+						t.Errorf("configured %t: %s differs (%d bytes, want %d)", configured, name, len(got), len(want))
+					}
+				}
+			}
+		})
+	}
+}
+
+// withCopies makes a tree of a kernel's modules and of copies of some, and a configuration that decides between them; or,
+// not configured, without modules.order and with copies that need no decision.
+func withCopies(t *testing.T, kernel, release string, configured bool) (root, config string) {
+	t.Helper()
+	root = t.TempDir()
+	from, dir := filepath.Join(kernel, "lib/modules", release), filepath.Join(root, "lib/modules", release)
+	config = filepath.Join(root, "depmod.d")
+	var files []string
+	filepath.WalkDir(filepath.Join(from, "kernel"), func(name string, d os.DirEntry, err error) error {
+		if err == nil && strings.Contains(name, ".ko") {
+			files = append(files, name)
+		}
+		return err
+	})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.MkdirAll(dir, 0o755))
+	must(os.Mkdir(config, 0o755))
+	must(os.Symlink(filepath.Join(from, "kernel"), filepath.Join(dir, "kernel")))
+	for _, name := range []string{"modules.builtin", "modules.builtin.modinfo", "modules.order"} {
+		if data, err := os.ReadFile(filepath.Join(from, name)); err == nil && (configured || name != "modules.order") {
+			must(os.WriteFile(filepath.Join(dir, name), data, 0o644))
+		}
+	}
+	var overridden string
+	for i, to := range []string{"updates", "updates/dkms", "extra", "extra/deep", "../../../outside", "chosen"} {
+		if !configured && i > 1 {
+			break // which of two is found first is up to the file system
+		}
+		must(os.MkdirAll(filepath.Join(dir, to), 0o755))
+		for j := range 4 {
+			if to == "chosen" && j > 0 {
+				break // between others the file system would decide
+			}
+			file := files[(37*i+11*j)%len(files)]
+			data, err := os.ReadFile(file)
+			must(err)
+			must(os.WriteFile(filepath.Join(dir, to, filepath.Base(file)), data, 0o644))
+			overridden, _, _ = strings.Cut(filepath.Base(file), ".")
+		}
+	}
+	if configured {
+		text := "search updates extra external built-in\nexternal * " + root + "/outside\noverride " + overridden + " ^" + release[:2] + " chosen\nexclude staging\n"
+		must(os.WriteFile(filepath.Join(config, "a.conf"), []byte(text), 0o644))
+	}
+	return root, config
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,10 +40,16 @@ func (e *InstallError) Unwrap() error { return e.Err }
 const tempPrefix = ".depmod-"
 
 // Install puts the tables into a folder of the operating system, which it makes if need be: all of them, or none. They
-// are written under other names, brought to the disk, and renamed at the end; if one cannot be renamed, those before
-// it are taken back. So whatever fails, a reader finds the tables of before, and also after a loss of power no table is
-// empty or cut short. What an Install that was killed left behind, the next one removes. Two at a time wait for each
-// other, where the file system has locks.
+// are written under other names, with a journal that lists them, brought to the disk, and renamed at the end; if one
+// cannot be renamed, those before it are taken back. So whatever fails, a reader finds the tables of before, and also
+// after a loss of power no table is empty or cut short. Two at a time wait for each other, where the file system has
+// locks.
+//
+// A folder of tables cannot be exchanged in one step, so that there is one case left: killed in the fraction of a
+// millisecond between the first rename and the last, Install leaves some tables of each set, each of them whole.
+// The next Install, or Recover, goes by the journal and completes the set. The order makes the best of the time until
+// then: modules.dep.bin comes before the tables whose names lead to it, and modules.dep last, so that depmod -A knows that
+// it is not done.
 //
 // A table that is there already, byte for byte, is not written again; modules.dep then gets the present time, as the
 // sign that all is up to date. The error is an *InstallError.
@@ -53,11 +60,17 @@ func (t *Tables) Install(dir string) error {
 	return t.install(osDisk{}, dir)
 }
 
+// Recover completes what an Install that was killed while it gave the tables their names has left undone in a folder, and
+// removes what one that was killed before has left behind. Install does it too; Recover is for those who have nothing to
+// install yet. The error is an *InstallError; that there is no such folder is none.
+func Recover(dir string) error { return recoverDir(osDisk{}, dir) }
+
 // disk is what Install does to a file system, so that tests can have it fail.
 type disk interface {
 	mkdirAll(dir string) error
 	lock(dir string) (unlock func(), err error)
 	list(dir string) ([]string, error)
+	read(name string) ([]byte, error)
 	same(name string, data []byte) bool
 	create(name string) (diskFile, error)
 	link(old, new string) error
@@ -95,14 +108,28 @@ func (t *Tables) install(d disk, dir string) error {
 		return &InstallError{"open", dir, "", err}
 	}
 	defer unlock()
-	if err := in.clean(tempPrefix); err != nil {
+	if err := in.recover(); err != nil {
 		return err
 	}
-	for _, f := range t.files {
+	first := t.files[0]
+	for _, f := range append(slices.Clone(t.files[1:]), first) {
 		if !d.same(in.path(f.name), f.data) {
 			in.files = append(in.files, f)
 		}
 	}
+	if len(in.files) > 0 {
+		if err := in.replace(); err != nil {
+			return err
+		}
+	}
+	if n := len(in.files); n == 0 || in.files[n-1].name != first.name {
+		d.touch(in.path(first.name)) // if it fails, the next depmod -A does more than needed
+	}
+	return nil
+}
+
+// replace puts the tables that have changed in place.
+func (in *installation) replace() error {
 	defer in.clean(tempPrefix + in.id) // what is left of it, in case of failure; the next run tries again
 	if err := in.writeAll(); err != nil {
 		return err
@@ -110,13 +137,8 @@ func (t *Tables) install(d disk, dir string) error {
 	if err := in.renameAll(); err != nil {
 		return err
 	}
-	if len(in.files) > 0 {
-		if err := d.syncDir(dir); err != nil {
-			return &InstallError{"sync", dir, "", err}
-		}
-	}
-	if name := t.files[0].name; len(in.files) == 0 || in.files[0].name != name {
-		d.touch(in.path(name)) // if it fails, the next depmod -A does more than needed
+	if err := in.syncDir(in.dir); err != nil {
+		return &InstallError{"sync", in.dir, "", err}
 	}
 	return nil
 }
@@ -141,11 +163,12 @@ func (in *installation) clean(prefix string) error {
 	return nil
 }
 
-// writeAll writes the new tables under their names for a while and waits until they are on the disk.
+// writeAll writes the new tables and the journal under their names for a while and waits until they are on the disk.
 func (in *installation) writeAll() error {
 	var wg sync.WaitGroup
-	failed := make([]error, len(in.files))
-	for i, f := range in.files {
+	files := append(slices.Clone(in.files), table{journalName, journal(in.files)})
+	failed := make([]error, len(files))
+	for i, f := range files {
 		wg.Go(func() { failed[i] = in.write(f) })
 	}
 	wg.Wait()
@@ -219,6 +242,8 @@ func (osDisk) mkdirAll(dir string) error    { return os.MkdirAll(dir, 0o755) }
 func (osDisk) link(old, new string) error   { return os.Link(old, new) }
 func (osDisk) rename(old, new string) error { return os.Rename(old, new) }
 func (osDisk) remove(name string) error     { return os.Remove(name) }
+
+func (osDisk) read(name string) ([]byte, error) { return os.ReadFile(name) }
 
 func (osDisk) lock(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)

@@ -170,6 +170,13 @@ func (d *faulty) list(dir string) ([]string, error) {
 	return d.osDisk.list(dir)
 }
 
+func (d *faulty) read(name string) ([]byte, error) {
+	if err := d.fail(); err != nil {
+		return nil, err
+	}
+	return d.osDisk.read(name)
+}
+
 func (d *faulty) create(name string) (diskFile, error) {
 	if err := d.fail(); err != nil {
 		return nil, err
@@ -203,6 +210,12 @@ func (f *faultyFile) Close() error { return errors.Join(f.diskFile.Close(), f.d.
 func TestInstallFaults(t *testing.T) {
 	one, two := madeTables(t, 2), madeTables(t, 4)
 	oldSet, newSet := set(one), set(two)
+	mixed := 0
+	defer func() {
+		if mixed < len(newSet)-1 {
+			t.Errorf("%d times a mixture before Recover; want one for each two renames at least", mixed)
+		}
+	}()
 	for _, first := range []bool{false, true} { // whether there are no old tables
 		for _, after := range []bool{false, true} {
 			for n := 1; ; n++ {
@@ -236,12 +249,15 @@ func TestInstallFaults(t *testing.T) {
 					t.Errorf("%s: no error, but not the new set", name)
 				case !isOld && !isNew && !(after && strings.Contains(err.Error(), "undo")):
 					t.Errorf("%s: %v, and neither the old set nor the new one: %v", name, err, slices.Sorted(maps.Keys(got)))
+				case !isOld && !isNew:
+					mixed++
 				}
 				for table, data := range got {
 					if data != oldSet[table] && data != newSet[table] {
 						t.Errorf("%s: %s is neither old nor new", name, table)
 					}
 				}
+				checkRecovered(t, name, dir, oldSet, newSet)
 				if err := two.Install(dir); err != nil {
 					t.Fatalf("%s: the next run: %v", name, err)
 				}
@@ -253,8 +269,26 @@ func TestInstallFaults(t *testing.T) {
 	}
 }
 
+// checkRecovered calls Recover: the folder has exactly one of two sets then, or nothing if it had nothing.
+func checkRecovered(t *testing.T, name, dir string, sets ...map[string]string) {
+	t.Helper()
+	before := contents(t, dir)
+	if err := Recover(dir); err != nil {
+		t.Fatalf("%s: Recover: %v", name, err)
+	}
+	got := contents(t, dir)
+	for _, set := range sets {
+		if maps.Equal(got, set) {
+			return
+		}
+	}
+	if len(got) > 0 {
+		t.Fatalf("%s: neither set after Recover: %v; before it %v", name, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(before)))
+	}
+}
+
 // TestInstallKilled kills a process that installs two sets in turn, at 200 random moments. Every table is of one of the two
-// sets then, and readable; the next run leaves nothing else.
+// sets then, and readable; Recover leaves one of the sets, and nothing else.
 func TestInstallKilled(t *testing.T) {
 	if dir := os.Getenv("DEPMOD_TEST_INSTALL"); dir != "" {
 		one, two := madeTables(t, 40), madeTables(t, 60)
@@ -306,6 +340,7 @@ func TestInstallKilled(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 		}
+		checkRecovered(t, "killed", dir, oldSet, newSet)
 	}
 	if err := two.Install(dir); err != nil {
 		t.Fatal(err)

@@ -43,6 +43,9 @@ func (r *depmodRun) run(ctx context.Context) int {
 	if r.quick && r.show {
 		return 0 // as kmod, which has nothing to show then
 	}
+	if !r.show && !r.check {
+		depmod.Recover(r.out) // if it fails, Install says why
+	}
 	if r.quick {
 		outdated, err := depmod.Outdated(ctx, options)
 		if err != nil && errors.Is(err, fs.ErrNotExist) {
