@@ -2,12 +2,12 @@ package depmod
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"hash/maphash"
 	"io"
 	"io/fs"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -160,7 +160,7 @@ func (b *builder) largestFirst(list []*module) []*module {
 	}
 	b.parallel(len(list), func(i int) { list[i].key, _ = b.files.key(list[i].file) })
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(x, y *module) int { return cmp.Compare(y.key.size, x.key.size) })
+	sort.SliceStable(list, func(i, j int) bool { return list[i].key.size > list[j].key.size })
 	return list
 }
 

@@ -3,7 +3,6 @@ package depmod
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -178,7 +177,9 @@ func (b *builder) exportedSymbols() []exported {
 	}
 	list := make([]exported, 0, count)
 	for _, bucket := range buckets {
-		slices.SortFunc(bucket, func(x, y exported) int { return strings.Compare(x.key, y.key) })
+		if len(bucket) > 1 {
+			sort.Slice(bucket, func(i, j int) bool { return bucket[i].key < bucket[j].key })
+		}
 		list = append(list, bucket...)
 	}
 	return list
@@ -307,6 +308,8 @@ func (b *builder) builtinAliases(t *binTable) {
 }
 
 // appendWords appends a line of three words.
+//
+//go:noinline
 func appendWords(out []byte, x, y, z string) []byte {
 	out = append(append(out, x...), ' ')
 	out = append(append(out, y...), ' ')

@@ -67,64 +67,79 @@ func (p Problem) Unwrap() error { return p.Err }
 // These are the rules of kmod, so places are the folders of modprobe.d(5), or what -C named; modules.softdep and
 // modules.weakdep of a module tree join as two more files at the end.
 func Files(fsys fs.FS, places []string) (files []File, problems []Problem) {
-	seen := make(map[string]bool)
-	add := func(name, full string, data []byte) {
-		seen[name] = true
-		files = append(files, File{name, full, data})
-	}
-	report := func(full string, err error) {
-		problems = append(problems, Problem{Path: full, Text: text(err), Err: err})
-	}
+	l := list{fsys: fsys, seen: make(map[string]bool)}
 	for _, place := range places {
-		info, err := fs.Stat(fsys, inFS(place))
-		switch {
-		case err != nil:
-			if !errors.Is(err, fs.ErrNotExist) {
-				report(place, err)
-			}
-			continue
-		case !info.IsDir():
-			name := path.Base(place)
-			if seen[name] {
-				continue
-			}
-			data, err := read(fsys, place, info.Size())
-			if err != nil {
-				report(place, err)
-				continue
-			}
-			add(name, place, data)
-			continue
+		l.place(place)
+	}
+	sort.SliceStable(l.files, func(i, j int) bool { return l.files[i].Name < l.files[j].Name })
+	return l.files, l.problems
+}
+
+// list is what Files has found so far.
+type list struct {
+	fsys     fs.FS
+	seen     map[string]bool // by base name
+	files    []File
+	problems []Problem
+}
+
+func (l *list) add(full string, data []byte) {
+	name := path.Base(full)
+	l.seen[name] = true
+	l.files = append(l.files, File{name, full, data})
+}
+
+func (l *list) report(full string, err error) {
+	l.problems = append(l.problems, Problem{Path: full, Text: text(err), Err: err})
+}
+
+// place adds what there is in a place.
+func (l *list) place(place string) {
+	info, err := fs.Stat(l.fsys, inFS(place))
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			l.report(place, err)
 		}
-		entries, err := fs.ReadDir(fsys, inFS(place))
-		if err != nil {
-			report(place, err)
+		return
+	}
+	if !info.IsDir() {
+		if !l.seen[path.Base(place)] {
+			if data, err := read(l.fsys, place, info.Size()); err != nil {
+				l.report(place, err)
+			} else {
+				l.add(place, data)
+			}
 		}
-		for _, entry := range entries {
-			name := entry.Name()
-			if !wanted(name) || seen[name] {
-				continue
-			}
-			full := strings.TrimRight(place, "/") + "/" + name
-			info, err := fs.Stat(fsys, inFS(full))
-			switch {
-			case err != nil:
-				report(full, err)
-			case info.IsDir():
-				report(full, ErrDirectory)
-			case !info.Mode().IsRegular(): // a link to /dev/null hides; a FIFO would keep us waiting
-				add(name, full, nil)
-			default:
-				data, err := read(fsys, full, info.Size())
-				if err != nil {
-					report(full, err)
-				}
-				add(name, full, data)
-			}
+		return
+	}
+	entries, err := fs.ReadDir(l.fsys, inFS(place))
+	if err != nil {
+		l.report(place, err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); wanted(name) && !l.seen[name] {
+			l.entry(strings.TrimRight(place, "/") + "/" + name)
 		}
 	}
-	sort.SliceStable(files, func(i, j int) bool { return files[i].Name < files[j].Name })
-	return files, problems
+}
+
+// entry adds an entry of a folder.
+func (l *list) entry(full string) {
+	info, err := fs.Stat(l.fsys, inFS(full))
+	switch {
+	case err != nil:
+		l.report(full, err)
+	case info.IsDir():
+		l.report(full, ErrDirectory)
+	case !info.Mode().IsRegular(): // a link to /dev/null hides; a FIFO would keep us waiting
+		l.add(full, nil)
+	default:
+		data, err := read(l.fsys, full, info.Size())
+		if err != nil {
+			l.report(full, err)
+		}
+		l.add(full, data)
+	}
 }
 
 // wanted reports whether a file of that name in a configuration folder counts.
