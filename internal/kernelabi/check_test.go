@@ -86,6 +86,8 @@ func TestCheck(t *testing.T) {
 			log: []string{"m: module uses symbol (spaced) from namespace NS, but does not import it."}},
 		{name: "namespace of this module", kernel: func(k *kernelabi.Kernel) { k.Release = "6.16.0" }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Taints, taints: "E"},
 		{name: "namespace of this module, before 6.16", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E"},
+		{name: "duplicates in the order of the table", m: kmodtest.Module{Imports: imports(), Exports: []kmodtest.Export{{Name: "gpl", CRC: 1, GPL: true}, {Name: "spaced", CRC: 1}, {Name: "plain", CRC: 1}}}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, taints: "E",
+			log: []string{"m: exports duplicate symbol plain (owned by kernel)"}},
 		{name: "duplicate", m: kmodtest.Module{Imports: imports(), Exports: []kmodtest.Export{{Name: "plain", CRC: 1}}}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, taints: "E",
 			log: []string{"m: exports duplicate symbol plain (owned by kernel)"}},
 		{name: "vermagic", m: kmodtest.Module{Vermagic: "6.1.0 SMP preempt mod_unload modversions ", Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,

@@ -3,6 +3,7 @@ package kernelabi
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
@@ -20,7 +21,7 @@ type Module struct {
 	Size       uint64 // of struct module; 0 without one
 	Init, Exit int64  // where in it the module's two functions are entered; -1: none
 	Imports    []Import
-	Exports    []Symbol
+	Exports    []Symbol        // in the order in which the loader looks at them
 	Sections   int             // number of ELF sections
 	Versions   []koelf.Version // what it was built with, in the order of the file
 	Versioned  bool            // there is a table of versions that the kernel sees
@@ -174,6 +175,17 @@ func (m *Module) readExports(f *koelf.File) {
 		m.Exports = append(m.Exports, Symbol{Name: e.Name, Namespace: e.Namespace, Owner: m.Name, CRC: uint32(e.CRC), HasCRC: e.HasCRC, GPL: e.GPL})
 		m.Hidden = m.Hidden || !e.HasCRC
 	}
+	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
+	_, one := f.Section("__kflagstab")
+	slices.SortStableFunc(m.Exports, func(a, b Symbol) int {
+		switch {
+		case one || a.GPL == b.GPL:
+			return strings.Compare(a.Name, b.Name)
+		case a.GPL:
+			return 1
+		}
+		return -1
+	})
 }
 
 // version finds what the module expects of a symbol.
