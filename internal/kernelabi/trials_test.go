@@ -85,7 +85,7 @@ type course struct {
 }
 
 // perBoot is how many modules one guest is offered: what drivers leave behind adds up.
-const perBoot = 1500
+const perBoot = 3000
 
 func newCourse(t testing.TB, key string, k *kernelabi.Kernel) *course {
 	t.Helper()
