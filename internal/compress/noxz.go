@@ -2,7 +2,10 @@
 
 package compress
 
-import "errors"
+import (
+	"errors"
+	"io"
+)
 
 // expandXz stands in for the decoder that this build leaves out.
 func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
@@ -11,3 +14,11 @@ func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
 
 // firstXz stands in likewise.
 func firstXz([]byte, int, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+// NewXzWriter stands in likewise: the writer it returns fails.
+func NewXzWriter(io.Writer) io.WriteCloser { return noXz{} }
+
+type noXz struct{}
+
+func (noXz) Write([]byte) (int, error) { return 0, errors.ErrUnsupported }
+func (noXz) Close() error              { return errors.ErrUnsupported }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,37 @@ func TestModinfoGzip(t *testing.T) {
 	want.stdout = strings.Replace(want.stdout, "m.ko\n", "m.ko.gz\n", 1)
 	if got := ours(t, "modinfo", name+".gz"); got != want {
 		t.Errorf("%+v; want %+v", got, want)
+	}
+}
+
+// TestModinfoCompressedAll has a whole kernel in other compressions: the answers are those for the tree unpacked.
+func TestModinfoCompressedAll(t *testing.T) {
+	kmodtest.Long(t)
+	root, release := kmodtest.Corpus(t, "6.1")
+	dir := filepath.Join(root, "lib/modules", release)
+	files := moduleFiles(t, dir)
+	for _, end := range []string{"\n", "\x00"} {
+		args := []string{"modinfo"}
+		if end == "\x00" {
+			args = append(args, "-0")
+		}
+		unpacked := kmods(t, slices.Concat(args, files)...)
+		for _, ext := range []string{"gz", "xz", "zst"} {
+			other, _ := kmodtest.CorpusTree(t, "6.1", ext)
+			otherDir := filepath.Join(other, "lib/modules", release)
+			packed := moduleFiles(t, otherDir)
+			want := unpacked
+			entries := strings.SplitAfter(want.stdout, end)
+			for i, entry := range entries {
+				if path, ok := strings.CutPrefix(strings.TrimSuffix(entry, end), "filename:       "+dir); ok {
+					entries[i] = "filename:       " + otherDir + path + "." + ext + end
+				}
+			}
+			want.stdout = strings.Join(entries, "")
+			if got := ours(t, slices.Concat(args, packed)...); got != want {
+				t.Errorf("%s: status %d: %s\n%s", ext, got.status, firstDifference(got.stdout, want.stdout), got.stderr)
+			}
+		}
 	}
 }
 

@@ -229,10 +229,7 @@ func (v *modinfoView) jsonSymbols(w *jsonw.Writer, m *modinfo.Module) error {
 	w.Key("exports")
 	w.BeginArray()
 	for _, e := range exports {
-		w.BeginObject()
-		w.Key("name")
-		w.String(e.Name)
-		jsonCRC(w, e.CRC, e.HasCRC)
+		beginSymbol(w, e.Name, e.CRC, e.HasCRC)
 		w.Key("gpl_only")
 		w.Bool(e.GPL)
 		if e.Namespace != "" {
@@ -245,10 +242,7 @@ func (v *modinfoView) jsonSymbols(w *jsonw.Writer, m *modinfo.Module) error {
 	w.Key("imports")
 	w.BeginArray()
 	for _, im := range imports {
-		w.BeginObject()
-		w.Key("name")
-		w.String(im.Name)
-		jsonCRC(w, im.CRC, im.HasCRC)
+		beginSymbol(w, im.Name, im.CRC, im.HasCRC)
 		w.Key("weak")
 		w.Bool(im.Weak)
 		w.Key("providers")
@@ -259,18 +253,19 @@ func (v *modinfoView) jsonSymbols(w *jsonw.Writer, m *modinfo.Module) error {
 	w.Key("versions")
 	w.BeginArray()
 	for _, ver := range versions {
-		w.BeginObject()
-		w.Key("name")
-		w.String(ver.Name)
-		jsonCRC(w, ver.CRC, true)
+		beginSymbol(w, ver.Name, ver.CRC, true)
 		w.EndObject()
 	}
 	w.EndArray()
 	return nil
 }
 
-func jsonCRC(w *jsonw.Writer, crc uint64, has bool) {
-	if has {
+// beginSymbol opens an object with what all symbols have.
+func beginSymbol(w *jsonw.Writer, name string, crc uint64, hasCRC bool) {
+	w.BeginObject()
+	w.Key("name")
+	w.String(name)
+	if hasCRC {
 		w.Key("crc")
 		w.String(shownCRC(crc, true))
 	}
