@@ -33,7 +33,7 @@ type Options struct {
 	Append  string        // more words for the kernel's command line
 	Args    []string      // more arguments for qemu, such as disks
 	Memory  int           // MiB; 0: 512
-	Timeout time.Duration // for one boot with all tests; 0: ten minutes
+	Timeout time.Duration // for one boot with all tests; 0: twenty minutes
 
 	Log func(test, text string) // gets what each test of the guest wrote; may be nil
 }
@@ -64,7 +64,7 @@ func Run(t *testing.T, key string, o Options) {
 		o.Tests = "^TestGuest."
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Minute
+		o.Timeout = 20 * time.Minute
 	}
 	image := filepath.Join(t.TempDir(), "image")
 	if err := writeImage(t, image, tree, release, &o); err != nil {
