@@ -11,7 +11,9 @@
 //	}
 //	fmt.Println(m.Name(), m.Vermagic(), m.Depends())
 //
-// Names are resolved by package modprobe; this one knows only files.
+// Names are resolved by package modprobe; this one knows only files. Whoever
+// reads many of them may do so in several goroutines; memory for reading is
+// shared and used again.
 //
 // # Fields
 //
@@ -25,9 +27,11 @@
 // # Errors and hostile files
 //
 // A file that is not a sound module is an error that is [ErrFormat]; as a
-// *[FormatError] it tells the offset. A file without the section for them
-// is [ErrNoInfo], a file that expands to more than [MaxSize] is [ErrTooLarge], and
-// the errors of the file system are passed on. No input makes the package
+// *[FormatError] it tells the offset. A file without a section for fields is
+// [ErrNoInfo], a file that expands to more than [MaxSize] is [ErrTooLarge], one
+// in a compression that the build leaves out is [errors.ErrUnsupported], and
+// the errors of the file system are passed on. What is damaged elsewhere than
+// where one looks is not noticed, as with kmod. No input makes the package
 // panic, loop, or allocate more than in proportion to the file and what it
 // really expands to. Signatures are taken apart, never verified.
 package modinfo
@@ -67,7 +71,8 @@ type Module struct {
 
 // Open reads the fields and the signature of the module file with that name.
 // Symbols are read from the file when they are asked for, so it has to stay in
-// place until then; there is nothing to close.
+// place until then; there is nothing to close. The errors are those that the
+// package's documentation lists; with one there is no Module.
 func Open(fsys fs.FS, name string) (*Module, error) {
 	m := &Module{Path: name, fsys: fsys}
 	if err := m.withELF(m.read); err != nil {
@@ -77,7 +82,7 @@ func Open(fsys fs.FS, name string) (*Module, error) {
 }
 
 // Parse reads a module, or a compressed module, from memory. The image must
-// not change as long as the Module is used.
+// not change as long as the Module is used. The errors are as those of [Open].
 func Parse(image []byte) (*Module, error) {
 	m := &Module{Compression: compress.Detect(image).String()}
 	image, err := compress.Expand(nil, image, MaxSize)
