@@ -3,6 +3,7 @@ package koelf_test
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -257,5 +258,45 @@ func TestSplitSignature(t *testing.T) {
 		if elf, sig := koelf.SplitSignature(bad); sig != nil || len(elf) != len(bad) {
 			t.Errorf("bad %s: %d bytes, %+v", change.name, len(elf), sig)
 		}
+	}
+}
+
+// TestUnsoundTables: exports are found without a sound symbol table, strings without a NUL behind the last.
+func TestUnsoundTables(t *testing.T) {
+	image := kmodtest.Module{Name: "m", Exports: []kmodtest.Export{{Name: "one", CRC: 1}}}.Bytes()
+	e, err := elf.NewFile(bytes.NewReader(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := func(change func(b []byte)) *koelf.File {
+		t.Helper()
+		b := bytes.Clone(image)
+		change(b)
+		f, err := koelf.Parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	names, table, info := e.Section(".strtab"), e.Section(".symtab"), e.Section(".modinfo")
+	f := parse(func(b []byte) { binary.LittleEndian.PutUint32(b[table.Offset+24:], uint32(names.Size)) })
+	if list, err := f.Exports(); err != nil || len(list) != 1 || list[0].Name != "one" || list[0].HasCRC {
+		t.Errorf("with a bad name of a symbol: %+v, %v", list, err)
+	}
+	if list, err := f.Imports(); err == nil {
+		t.Errorf("with a bad name of a symbol: imports %+v", list)
+	}
+	f = parse(func(b []byte) { b[info.Offset+info.Size-1] = 'x' })
+	if list, err := f.Modinfo(); err != nil || !strings.HasSuffix(list[len(list)-1], "x") {
+		t.Errorf("without the last NUL: %q, %v", list, err)
+	}
+	// A signature that would begin before the section headers.
+	signed := append(bytes.Clone(image), 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, byte(len(image)>>8), byte(len(image)))
+	signed = append(signed, "~Module signature appended~\n"...)
+	if f, err = koelf.Parse(signed); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := f.Unversioned(true, true); err == nil {
+		t.Errorf("Unversioned of a signature over all of the module: %d bytes", len(out))
 	}
 }

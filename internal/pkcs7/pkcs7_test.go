@@ -72,6 +72,29 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestParseUnsound has messages with one thing that OpenSSL does not take.
+func TestParseUnsound(t *testing.T) {
+	msg := message(t, kmodtest.Signature{Signer: "Build key", KeyID: []byte{0x3d, 0x46}, Sig: []byte("signature")})
+	for _, test := range []struct{ name, old, new string }{
+		{"name that is not UTF-8", "Build", "Bu\xffld"},
+		{"name that is not text", "\x0c\x09Build", "\x05\x09Build"},
+		{"serial number with a needless byte", "\x02\x02\x3d\x46", "\x02\x02\x00\x46"},
+		{"digest number that does not end", "\x03\x04\x02\x01", "\x03\x04\x02\x81"},
+		{"digest number with a leading zero", "\x60\x86\x48\x01\x65", "\x60\x80\x48\x01\x65"},
+		{"more than a signature", "\x04\x09signature", "\x04\x08signature"},
+		{"other content", "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03"},
+	} {
+		bad := []byte(strings.Replace(string(msg), test.old, test.new, 1))
+		if string(bad) == string(msg) {
+			t.Errorf("%s: not found in the message", test.name)
+		}
+		var syntax *pkcs7.SyntaxError
+		if s, err := pkcs7.Parse(bad); s != nil || !errors.As(err, &syntax) {
+			t.Errorf("%s: %+v, %v", test.name, s, err)
+		}
+	}
+}
+
 // TestParseNoCommonName has an issuer without a common name: as in kmod, the
 // last part of the name stands for it.
 func TestParseNoCommonName(t *testing.T) {
