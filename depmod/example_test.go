@@ -3,6 +3,7 @@ package depmod_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"testing/fstest"
 
@@ -37,4 +38,48 @@ func ExampleBuild() {
 	// kernel/bus.ko:
 	// # Aliases extracted from modules themselves.
 	// alias pci:v00008086d00001533* card
+}
+
+// The tree of an image and an extension to it are read as one. The extension has a newer module and one that needs a symbol
+// nobody exports, which is a Problem and not an error.
+func ExampleOptions_overlay() {
+	const dir = "lib/modules/6.12.0/"
+	image := fstest.MapFS{
+		dir + "kernel/disk.ko":          {Data: kmodtest.Module{Name: "disk", Aliases: []string{"old"}}.Bytes()},
+		dir + "kernel/net.ko":           {Data: kmodtest.Module{Name: "net"}.Bytes()},
+		dir + "modules.order":           {},
+		dir + "modules.builtin":         {},
+		"etc/depmod.d/vendor.conf":      {Data: []byte("search vendor built-in\n")},
+		"boot/System.map-6.12.0":        {Data: []byte("0 T start\n")},
+		dir + "modules.builtin.modinfo": {},
+	}
+	extension := fstest.MapFS{
+		dir + "vendor/disk.ko": {Data: kmodtest.Module{
+			Name: "disk", Aliases: []string{"new"}, Imports: []kmodtest.Import{{Name: "vendor_call"}},
+		}.Bytes()},
+	}
+	symbols, err := image.Open("boot/System.map-6.12.0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tables, err := depmod.Build(context.Background(), &depmod.Options{
+		FS:          image,
+		Overlay:     []fs.FS{extension},
+		Release:     "6.12.0",
+		SystemMap:   symbols,
+		SymbolsName: "System.map-6.12.0",
+	})
+	for _, p := range tables.Problems() {
+		fmt.Println(p.Kind, p)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	tables.WriteFile(os.Stdout, "modules.dep")
+	// Output:
+	// unresolved /lib/modules/6.12.0/vendor/disk.ko: needs unknown symbol vendor_call
+	// kernel/net.ko:
+	// vendor/disk.ko:
 }

@@ -1,7 +1,6 @@
 package depmod
 
 import (
-	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io/fs"
@@ -29,14 +28,22 @@ func (e entry) is(data []byte) bool {
 // journal returns the journal of a set of tables: what it takes to know whether all of a set is on the disk, under one name
 // or the other.
 func journal(files []table) []byte {
-	out := []byte(journalMagic)
-	out = binary.AppendUvarint(out, uint64(len(files)))
-	for _, f := range files {
-		out = appendString(out, f.name)
-		out = binary.AppendUvarint(out, uint64(len(f.data)))
-		out = binary.AppendUvarint(out, uint64(crc32.ChecksumIEEE(f.data)))
+	list := make([]entry, len(files))
+	for i, f := range files {
+		list[i] = entry{f.name, uint64(len(f.data)), uint64(crc32.ChecksumIEEE(f.data))}
 	}
-	return sealed(out)
+	return formatJournal(list)
+}
+
+func formatJournal(list []entry) []byte {
+	e := encoder{out: []byte(journalMagic)}
+	e.uint(uint64(len(list)))
+	for _, x := range list {
+		e.out = appendString(e.out, x.name)
+		e.uint(x.size)
+		e.uint(x.crc)
+	}
+	return sealed(e.out)
 }
 
 // parseJournal reads a journal; ok is false if it is none, or a damaged one.
