@@ -1,5 +1,5 @@
 # make            what there is
-# make demo       boot a real kernel and load modules in it (KERNEL=5.10|6.1|6.12|7.2)
+# make demo       boot a real kernel from an image and a disk, and load modules in it (KERNEL=5.10|6.1|6.12|7.2)
 # make test       all tests
 # make install    programs, man pages and completions: PREFIX=/usr/local DESTDIR=
 # make release    archives for ten architectures, checksums, bills of materials and a container image in dist/
@@ -42,7 +42,8 @@ build:
 need:
 	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd cpio=cpio \
 		bsdtar=libarchive-tools dpkg-deb=dpkg flock=util-linux mandoc=mandoc zsh=zsh fish=fish \
-		shellcheck=shellcheck
+		shellcheck=shellcheck mke2fs=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mkfs.f2fs=f2fs-tools \
+		mkfs.vfat=dosfstools mkfs.erofs=erofs-utils mksquashfs=squashfs-tools sfdisk=fdisk blkid=util-linux
 
 fetch: need
 	@echo "fetching Go modules"
@@ -50,7 +51,7 @@ fetch: need
 	@$(GO) run $(STATICCHECK) -version
 
 demo:
-	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 || echo "going on without"
+	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 mke2fs=e2fsprogs || echo "going on without"
 	@$(GO) run ./initramfs/demo
 
 test: need

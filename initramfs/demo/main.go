@@ -1,7 +1,8 @@
 //go:build linux
 
 // Command demo shows gomodprobe at work: it builds the static binary, takes a Debian kernel, makes an image with
-// goinitramfs, boots it in qemu and lets a program in there load and remove modules. "make demo" runs it.
+// goinitramfs and a disk with a small system, and boots in qemu: /init of the image finds drivers for the devices and
+// starts the system on the disk, where a program loads and removes modules. "make demo" runs it.
 //
 // The environment may say what to boot: KERNEL is the key of a Debian kernel (5.10, 6.1, 6.12, 7.2; 6.1 if not set),
 // or the path of a boot image, and MODULES the path of its modules. What cannot be fetched is replaced: by the
@@ -52,9 +53,11 @@ func run() error {
 		return err
 	}
 	say("it has %d bytes", info.Size())
-	if _, err := exec.LookPath(vmtest.Qemu); err != nil {
-		say("%s is not here (apt-get install qemu-system-x86), so no real kernel can be booted", vmtest.Qemu)
-		return fake(ctx, tmp)
+	for program, pkg := range map[string]string{vmtest.Qemu: "qemu-system-x86", "mke2fs": "e2fsprogs"} {
+		if _, err := exec.LookPath(program); err != nil {
+			say("%s is not here (apt-get install %s), so no real kernel can be booted", program, pkg)
+			return fake(ctx, tmp)
+		}
 	}
 	k, err := chooseKernel(tmp)
 	if errors.Is(err, errNoKernel) {
@@ -67,7 +70,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	return boot(ctx, k, image)
+	disk, err := install(ctx, tmp, tool, k)
+	if err != nil {
+		return err
+	}
+	return boot(ctx, k, image, disk)
 }
 
 // kernel is what is booted.
@@ -150,30 +157,15 @@ func own(tmp string) (*kernel, error) {
 	return k, nil
 }
 
-// config is what the guest finds in /etc/modprobe.d.
-const config = "options loop max_part=3\nsoftdep macvlan pre: dummy\n"
-
-// pack makes the image.
+// pack makes the image: gomodprobe, and drivers for some of the machine's devices and the file system of its disk.
 func pack(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
-	init := filepath.Join(tmp, "init")
-	if err := vmtest.Build(ctx, init, "./initramfs/demo/guest", ".", false); err != nil {
-		return "", err
-	}
-	conf := filepath.Join(tmp, "demo.conf")
-	if err := os.WriteFile(conf, []byte(config), 0o644); err != nil {
-		return "", err
-	}
 	image := filepath.Join(tmp, "image")
-	args := []string{"build", "-v", "-o", image, "-k", k.release, "--root=" + k.root, "--init=" + init,
-		"--file=" + conf + ":etc/modprobe.d/demo.conf"}
-	for _, m := range []string{"ext4", "ahci", "loop", "macvlan", "dummy", "fs-minix"} {
+	args := []string{"build", "-v", "-o", image, "-k", k.release, "--root=" + k.root}
+	for _, m := range []string{"ext4", "virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "xhci_pci", "usbhid", "nvme"} {
 		args = append(args, "--add="+m)
 	}
-	say("making an image: goinitramfs %s", strings.Join(args, " "))
-	cmd := exec.CommandContext(ctx, tool, args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("goinitramfs: %w", err)
+	if err := goinitramfs(ctx, tool, args...); err != nil {
+		return "", err
 	}
 	info, err := os.Stat(image)
 	if err != nil {
@@ -183,10 +175,60 @@ func pack(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
 	return image, nil
 }
 
+// goinitramfs shows a command and runs it.
+func goinitramfs(ctx context.Context, tool string, args ...string) error {
+	say("goinitramfs %s", strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, tool, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("goinitramfs: %w", err)
+	}
+	return nil
+}
+
+// config is what the guest finds in /etc/modprobe.d.
+const config = "options loop max_part=3\nsoftdep macvlan pre: dummy\n"
+
+// install makes the disk: a file system with gomodprobe, more modules, and the program that shows them.
+func install(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
+	root, archive, disk := filepath.Join(tmp, "system"), filepath.Join(tmp, "archive"), filepath.Join(tmp, "disk")
+	say("making the disk with a small system")
+	args := []string{"build", "-o", archive, "-k", k.release, "--root=" + k.root, "--no-init"}
+	for _, m := range []string{"dm_thin_pool", "ahci", "loop", "macvlan", "dummy", "fs-minix"} {
+		args = append(args, "--add="+m)
+	}
+	if err := goinitramfs(ctx, tool, args...); err != nil {
+		return "", err
+	}
+	if err := goinitramfs(ctx, tool, "extract", archive, root); err != nil {
+		return "", err
+	}
+	for _, dir := range []string{"dev", "proc", "sys", "run", "mnt", "sbin", "etc/modprobe.d"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			return "", err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "etc/modprobe.d/demo.conf"), []byte(config), 0o644); err != nil {
+		return "", err
+	}
+	if err := vmtest.Build(ctx, filepath.Join(root, "sbin/init"), "./initramfs/demo/guest", ".", false); err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, "mke2fs", "-q", "-t", "ext4", "-L", "demo", "-d", root, disk, "128M").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("mke2fs: %w\n%s", err, out)
+	}
+	return disk, nil
+}
+
 // boot runs the guest.
-func boot(ctx context.Context, k *kernel, image string) error {
+func boot(ctx context.Context, k *kernel, image, disk string) error {
 	say("booting Linux %s in qemu (software emulation, so it takes some seconds)", k.release)
-	m := vmtest.Machine{Kernel: k.image, Initrd: image, Append: "quiet", Console: os.Stdout, Timeout: 10 * time.Minute}
+	m := vmtest.Machine{
+		Kernel: k.image, Initrd: image, Append: "quiet root=LABEL=demo", Console: os.Stdout, Timeout: 10 * time.Minute,
+		Args: []string{"-drive", "file=" + disk + ",format=raw,if=none,id=disk", "-device", "virtio-blk-pci,drive=disk",
+			"-device", "virtio-rng-pci", "-device", "virtio-net-pci", "-device", "qemu-xhci", "-device", "usb-kbd"},
+	}
 	m.Waiting = func() { say("another guest runs here; waiting for its end") }
 	start := time.Now()
 	status, err := m.Boot(ctx)

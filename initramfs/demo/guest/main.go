@@ -1,10 +1,12 @@
 //go:build linux
 
-// Command guest is /init of the machine that the demonstration boots: it loads and removes modules with gomodprobe,
-// shows what it does on the console, and checks each step. It ends the machine, with success only if all went well.
+// Command guest is the first program on the disk of the machine that the demonstration boots: it shows how /init of the
+// image got there, loads and removes modules with gomodprobe, and checks each step. It ends the machine, with success
+// only if all went well.
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +24,7 @@ import (
 
 func main() {
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "guest: this is /init of a machine; it does nothing elsewhere")
+		fmt.Fprintln(os.Stderr, "guest: this is the first program of a machine; it does nothing elsewhere")
 		os.Exit(1)
 	}
 	code := vmtest.ExitPass
@@ -35,19 +37,17 @@ func main() {
 
 // demo runs the steps.
 func demo() error {
-	if err := vmtest.Mount(); err != nil {
-		return err
-	}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
 		return err
 	}
-	fmt.Printf("\nThis is Linux %s. Nothing is in this image but gomodprobe, modules, and this program.\n",
+	fmt.Printf("\nThis is Linux %s. Nothing is on this disk but gomodprobe, modules, and this program.\n",
 		unix.ByteSliceToString(u.Release[:]))
 	for _, s := range []struct {
 		title string
 		run   func() error
 	}{
+		{"how the machine got here: /init of the image is gomodprobe, too", booted},
 		{"a module by name, with what it needs", byName},
 		{"a driver by the alias of a device", byAlias},
 		{"parameters, from the command line and from /etc/modprobe.d", parameters},
@@ -101,11 +101,14 @@ func order() []string {
 	return names
 }
 
+// thin is a module, and others that it needs.
+var thin = []string{"dm_thin_pool", "dm_persistent_data", "dm_bufio", "dm_mod"}
+
 func byName() error {
-	if err := sh("modprobe", "-v", "ext4"); err != nil {
+	if err := sh("modprobe", "-v", "dm_thin_pool"); err != nil {
 		return err
 	}
-	return loaded("ext4", "jbd2", "mbcache")
+	return loaded(thin...)
 }
 
 // byAlias loads the driver of the machine's disk controller.
@@ -174,12 +177,52 @@ func softDependency() error {
 	return nil
 }
 
+// booted shows what /init did, and checks that it was asked for the right root and that devices asked for its drivers.
+func booted() error {
+	data, err := os.ReadFile("/run/gomodprobe/boot.json")
+	if err != nil {
+		return err
+	}
+	var r struct {
+		Root, Device, Type, Init string
+		Found                    int `json:"found_ms"`
+		Mounted                  int `json:"mounted_ms"`
+		Took                     int `json:"took_ms"`
+		Coldplug                 struct {
+			Modules []struct {
+				Name, Device, By, Error string
+				Start                   int `json:"start_ms"`
+				End                     int `json:"end_ms"`
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return err
+	}
+	fmt.Printf("%-24s %7s %7s  %s\n", "module", "from ms", "to ms", "for")
+	drivers := 0
+	for _, m := range r.Coldplug.Modules {
+		why := strings.TrimPrefix(m.Device, "sys/")
+		switch {
+		case m.Error != "":
+			why = m.Error
+		case m.By != "":
+			why = "needed by " + m.By
+		default:
+			drivers++
+		}
+		fmt.Printf("%-24s %7d %7d  %s\n", m.Name, m.Start, m.End, why)
+	}
+	fmt.Printf("%d ms: root=%s found on %s; %d ms: mounted as %s; %d ms: %s started\n", r.Found, r.Root, r.Device, r.Mounted, r.Type, r.Took, r.Init)
+	if r.Root != "LABEL=demo" || r.Device != "/dev/vda" || r.Type != "ext4" || drivers == 0 {
+		return fmt.Errorf("this is not how it should have been: %s", data)
+	}
+	return loaded("virtio_blk", "ext4")
+}
+
 // byKernel mounts a file system whose driver is a module. There is none on the device, so that the mount fails, but not
 // before the kernel has run /sbin/modprobe -q -- fs-minix.
 func byKernel() error {
-	if err := os.MkdirAll("/mnt", 0o755); err != nil {
-		return err
-	}
 	fmt.Println("# mount -t minix /dev/loop0 /mnt")
 	err := unix.Mount("/dev/loop0", "/mnt", "minix", unix.MS_RDONLY, "")
 	fmt.Println("mount:", err)
@@ -196,10 +239,10 @@ func byKernel() error {
 func list() error { return sh("lsmod") }
 
 func remove() error {
-	if err := sh("modprobe", "-r", "-v", "ext4"); err != nil {
+	if err := sh("modprobe", "-r", "-v", "dm_thin_pool"); err != nil {
 		return err
 	}
-	for _, n := range []string{"ext4", "jbd2", "mbcache"} {
+	for _, n := range thin {
 		if loaded(n) == nil {
 			return fmt.Errorf("%s is still loaded", n)
 		}
