@@ -229,7 +229,7 @@ for c in goinitramfs
     complete -c $c -l kernel -s k -xa '(__gomodprobe_releases)' -d 'The kernel that the image is for'
     complete -c $c -l long -s l -d 'Show types, sizes and where the members are as well'
     complete -c $c -l no-hidden -d 'Do not add what no module declares and only experience says is needed, such as sd_mod for any SCSI controller'
-    complete -c $c -l no-init -d 'No /init, which is the default'
+    complete -c $c -l no-init -d 'No /init'
     complete -c $c -l no-weak -d 'Do not add weak dependencies'
     complete -c $c -l omit -xa '(__gomodprobe_modules)' -d 'Leave these out, even if others need them'
     complete -c $c -l output -s o -rF -d 'Write the image to this file, which is replaced as a whole or not at all'
