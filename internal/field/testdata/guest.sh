@@ -70,9 +70,6 @@ check 'modprobe(8): sysctl kernel.modprobe' "$F echo /usr/sbin/gomodprobe >/proc
 mount -t udf /dev/zero /mnt 2>/dev/null || :; echo /sbin/modprobe >/proc/sys/kernel/modprobe; loaded udf; modprobe -r udf"
 check 'modprobe.d(5): softdep and options' "$F printf 'blacklist tun\nsoftdep nbd pre: udf\noptions nbd nbds_max=5\n' >/etc/modprobe.d/example.conf
 modprobe nbd; rm /etc/modprobe.d/example.conf; loaded udf; [ \"\$(cat /sys/module/nbd/parameters/nbds_max)\" = 5 ]; udevadm settle; modprobe -r nbd udf"
-check 'depmod.d(5): search' "mkdir -p /lib/modules/$V/updates; cp /lib/modules/$V/kernel/drivers/block/nbd.ko /lib/modules/$V/updates/
-echo 'search updates/dkms updates built-in' >/etc/depmod.d/example.conf; depmod; modinfo -n nbd | grep -qx /lib/modules/$V/updates/nbd.ko
-rm /etc/depmod.d/example.conf /lib/modules/$V/updates/nbd.ko; depmod; modinfo -n nbd | grep -q /kernel/"
 check 'goinitramfs(8): build --host, why' 'goinitramfs build -o /tmp/image --host --firmware --config; goinitramfs why /tmp/image virtio_blk | grep -q "^virtio_blk: "; rm /tmp/image'
 
 # Containers: a root with nothing but our program and links, and the modules.
@@ -110,6 +107,10 @@ echo "examples: begin"
 sh /srv/examples.sh
 echo "examples: end"
 check 'forced: the module of another kernel is there' '[ -d /sys/module/nbd ]; [ "$(cat /sys/module/nbd/taint)" = FE ]; udevadm settle; rmmod nbd'
+
+check 'depmod.d(5): search' "mkdir -p /lib/modules/$V/updates; cp /lib/modules/$V/kernel/drivers/block/nbd.ko /lib/modules/$V/updates/
+echo 'search updates/dkms updates built-in' >/etc/depmod.d/example.conf; depmod; modinfo -n nbd | grep -qx /lib/modules/$V/updates/nbd.ko
+rm /etc/depmod.d/example.conf /lib/modules/$V/updates/nbd.ko; depmod; modinfo -n nbd | grep -q /kernel/"
 
 says 'refused: sysctl kernel.modules_disabled' 1 'switched off until the next boot' 'echo 1 >/proc/sys/kernel/modules_disabled; modprobe nbd'
 
