@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
@@ -14,10 +15,12 @@ import (
 )
 
 // This file reads the container of xz: streams of blocks with checks, and an
-// index. A block with filters that this package does not know is left to a
-// library; no kernel's build makes such files.
+// index.
 
-var errFilter = errors.New("filters that are not known")
+// unknownFilter is the error for a filter that is left out here.
+func unknownFilter() error {
+	return fmt.Errorf("a filter that is not known: %w", errors.ErrUnsupported)
+}
 
 // xzs holds idle decoders.
 var xzs = sync.Pool{New: func() any { return new(lzma) }}
@@ -28,9 +31,6 @@ func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
 	defer xzs.Put(d)
 	x := xzFile{lzma: d, src: src, limit: limit}
 	out, err := x.expand(dst)
-	if err == errFilter {
-		return expandXzSlow(dst, src, limit, true)
-	}
 	return out, int64(x.pos), err
 }
 
@@ -39,11 +39,7 @@ func firstXz(src []byte, hint int, limit int64) ([]byte, error) {
 	d := xzs.Get().(*lzma)
 	defer xzs.Put(d)
 	x := xzFile{lzma: d, src: src, limit: limit}
-	out, err := x.stream(grow(nil, hint+copySlack))
-	if err == errFilter {
-		out, _, err = expandXzSlow(nil, src, limit, false)
-	}
-	return out, err
+	return x.stream(grow(nil, hint+copySlack))
 }
 
 // An xzFile is a file being decoded.
@@ -219,8 +215,8 @@ func (x *xzFile) block(dst []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.filter != nil {
-		h.filter(dst[before:])
+	for _, f := range h.filters {
+		f(dst[before:])
 	}
 	if (h.hasStored && h.stored != uint64(n)) || (h.hasSize && h.size != uint64(len(dst)-before)) {
 		return nil, errCorrupt
@@ -246,7 +242,7 @@ type xzBlock struct {
 	hasStored, hasSize bool
 	stored, size       uint64
 	dict               uint32
-	filter             filter // undone after LZMA2; may be nil
+	filters            []filter // to be undone after LZMA2, in this order
 }
 
 func (x *xzFile) blockHeader() (h xzBlock, err error) {
@@ -274,19 +270,19 @@ func (x *xzFile) blockHeader() (h xzBlock, err error) {
 	if flags&withSize != 0 {
 		h.hasSize, h.size = true, r.next()
 	}
-	number := r.next()
-	if flags&filters == 1 {
-		// One before LZMA2. Its property, where it begins to count, has never been used.
-		if h.filter = xzFilter(number); h.filter == nil || r.next() != 0 {
-			return h, errFilter
+	for range flags & filters {
+		f, err := r.filter()
+		if err != nil {
+			return h, err
 		}
-		number = r.next()
+		h.filters = append([]filter{f}, h.filters...)
 	}
+	number := r.next()
 	if r.b == nil {
 		return h, errCorrupt
 	}
-	if flags&filters > 1 || number != xzLZMA2 {
-		return h, errFilter
+	if number != xzLZMA2 {
+		return h, unknownFilter()
 	}
 	size := r.next()
 	if size != 1 || len(r.b) < 1 || r.b[0] > 40 || !zero(r.b[1:]) {
@@ -294,6 +290,25 @@ func (x *xzFile) blockHeader() (h xzBlock, err error) {
 	}
 	h.dict = dictSize(r.b[0])
 	return h, nil
+}
+
+// filter reads the number and properties of a filter that stands before LZMA2.
+func (r *vlis) filter() (filter, error) {
+	number, size := r.next(), r.next()
+	if r.b == nil {
+		return nil, errCorrupt
+	}
+	if number == xzDelta && size == 1 && len(r.b) > 0 {
+		f := unfilterDelta(int(r.b[0]) + 1)
+		r.b = r.b[1:]
+		return f, nil
+	}
+	// The property of the others, where they begin to count, has never been used.
+	f := xzFilter(number)
+	if f == nil || size != 0 {
+		return nil, unknownFilter()
+	}
+	return f, nil
 }
 
 // dictSize returns the size of the dictionary from its byte, at most 40.

@@ -47,7 +47,11 @@ func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
 		if from == 0 || to <= from {
 			continue
 		}
-		symbols, err := c.exports(m, from, to, bounds["__start___kcrctab"+e.suffix], relativeCRCs(im.Release, im.Machine))
+		crcs := bounds["__start___kcrctab"+e.suffix]
+		if bounds["__stop___kcrctab"+e.suffix] <= crcs {
+			crcs = 0 // a kernel without versions
+		}
+		symbols, err := c.exports(m, from, to, crcs, relativeCRCs(im.Release, im.Machine))
 		if err != nil {
 			return nil, err
 		}

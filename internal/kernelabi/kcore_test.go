@@ -44,7 +44,8 @@ func coreOf(s shape, symbols []kernelabi.Symbol) (kallsyms string, core []byte) 
 	kallsyms = "ffffffff80000000 T _text\n" + bound("__start_rodata", -len(rodata)) +
 		bound("__start___ksymtab", 0) + bound("__stop___ksymtab", plain*record) +
 		bound("__start___ksymtab_gpl", plain*record) + bound("__stop___ksymtab_gpl", len(tables)) +
-		bound("__start___kcrctab", len(tables)) + bound("__start___kcrctab_gpl", len(tables)+4*plain)
+		bound("__start___kcrctab", len(tables)) + bound("__stop___kcrctab", len(tables)+4*plain) +
+		bound("__start___kcrctab_gpl", len(tables)+4*plain) + bound("__stop___kcrctab_gpl", len(tables)+len(crcs))
 	head := make([]byte, 64+2*56)
 	copy(head, "\x7fELF\x02\x01\x01")
 	order.PutUint64(head[32:], 64)
@@ -82,6 +83,11 @@ func TestFromKcore(t *testing.T) {
 		}
 		if im.Release != "6.1.0-9-test" || im.Vermagic != "6.1.0-9-test SMP mod_unload " || im.Features.ForceLoad != kernelabi.No || im.Keys != nil {
 			t.Errorf("%s: %q, %q, %+v", s.name, im.Release, im.Vermagic, im.Features)
+		}
+		// Without symbol versions the tables are there, and empty.
+		plain, err := kernelabi.FromKcore(strings.NewReader(strings.ReplaceAll(kallsyms, "__stop___kcrctab", "__nothing")), bytes.NewReader(core))
+		if err != nil || plain.Exports.Symbols()[0].HasCRC {
+			t.Errorf("%s: without versions: %v", s.name, err)
 		}
 		zeros := regexp.MustCompile(`(?m)^\w+`).ReplaceAllString(kallsyms, "0000000000000000")
 		for name, in := range map[string]struct {
