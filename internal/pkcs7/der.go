@@ -3,7 +3,9 @@ package pkcs7
 import "unicode/utf8"
 
 // A reader walks over the values of a constructed value. All readers of a
-// message share its first error, after which they yield nothing more.
+// message share its first error, after which they yield nothing more. Its small
+// methods are called often and never in a hurry; they are not inlined, since
+// their copies would be half of the package.
 type reader struct {
 	rest []byte
 	off  int // of rest in the message
@@ -11,6 +13,8 @@ type reader struct {
 }
 
 // fail notes an error at the reader's place, unless there is one already.
+//
+//go:noinline
 func (r *reader) fail(what string) {
 	if *r.err == nil {
 		*r.err = &SyntaxError{r.off, what}
@@ -18,9 +22,13 @@ func (r *reader) fail(what string) {
 }
 
 // more reports whether there is another value.
+//
+//go:noinline
 func (r *reader) more() bool { return *r.err == nil && len(r.rest) > 0 }
 
 // end wants that there is none.
+//
+//go:noinline
 func (r *reader) end(what string) {
 	if r.more() {
 		r.fail("more than belongs to the " + what)
@@ -28,6 +36,8 @@ func (r *reader) end(what string) {
 }
 
 // next returns the tag of the next value, 0 at the end.
+//
+//go:noinline
 func (r *reader) next() byte {
 	if !r.more() {
 		return 0
@@ -45,6 +55,8 @@ func (r *reader) take(tag byte, what string) []byte {
 }
 
 // enter is take for a constructed value.
+//
+//go:noinline
 func (r *reader) enter(tag byte, what string) reader {
 	body := r.take(tag, what)
 	return reader{body, r.off - len(body), r.err}
@@ -133,23 +145,21 @@ func (r *reader) text(what string) []byte {
 	before := *r
 	tag := r.next()
 	value := r.takeAny(what)
+	ok := true
 	switch tag {
 	case tagUTF8, tagUTF8 | constructed:
-		if !utf8.Valid(value) {
-			before.fail(what + " is not UTF-8")
-		}
+		ok = utf8.Valid(value)
 	case tagBMP:
-		if len(value)%2 != 0 {
-			before.fail(what + " has half a character")
-		}
+		ok = len(value)%2 == 0
 	case tagUniversal:
-		if len(value)%4 != 0 {
-			before.fail(what + " has a part of a character")
-		}
+		ok = len(value)%4 == 0
 	case tagSequence:
 		value = before.rest[:r.off-before.off] // OpenSSL keeps it with its head
 	case tagBitString, tagNumeric, tagPrintable, tagT61, tagIA5:
 	default:
+		ok = false
+	}
+	if !ok {
 		before.fail(what + " is not text")
 	}
 	return value
