@@ -13,17 +13,28 @@ import (
 
 // Profile is what a machine needs modules for. It is made on the machine, and used there or elsewhere.
 type Profile struct {
-	// Aliases are the modaliases of the devices, sorted.
+	// Aliases are the modaliases of the devices, and fs-TYPE for the file systems of the root and of /usr, sorted.
 	Aliases []string
 	// Modules are the names of the modules that were loaded, sorted.
 	Modules []string
 }
 
-// ReadProfile describes the machine whose sysfs and procfs are in fsys.
+// ReadProfile describes the machine whose sysfs and procfs are in fsys. Suppliers of devices (of clocks, power and so
+// on) need no care, as they are devices themselves. File systems do: what is part of this kernel may be a module in
+// another.
 func ReadProfile(fsys fs.FS) (*Profile, error) {
 	p := new(Profile)
 	for _, d := range modprobe.Devices(fsys) {
 		p.Aliases = append(p.Aliases, d.Alias)
+	}
+	mounts, err := fs.ReadFile(fsys, "proc/self/mounts")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 2 && (f[1] == "/" || f[1] == "/usr") {
+			p.Aliases = append(p.Aliases, "fs-"+f[2])
+		}
 	}
 	data, err := fs.ReadFile(fsys, "proc/modules")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,0 +1,46 @@
+//go:build linux
+
+// Command first is the first program on the root file system of guests whose boot is measured: it prints when the kernel
+// ran /init of the image and when this program began, both by the clock of the kernel's log, and ends the machine.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+)
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "first: this is the first program of a machine; it does nothing elsewhere")
+		os.Exit(1)
+	}
+	unix.Mount("devtmpfs", "/dev", "devtmpfs", 0, "") // on top of what /init has left
+	if err := os.WriteFile("/dev/kmsg", []byte("first: began"), 0); err != nil {
+		fmt.Println("first:", err)
+	}
+	const all = 3 // SYSLOG_ACTION_READ_ALL
+	log := make([]byte, 1<<20)
+	n, err := unix.Klogctl(all, log)
+	if err != nil {
+		fmt.Println("first:", err)
+	}
+	fmt.Printf("\nfirst: init %s root %s\n", when(log[:n], "Run /init as init process"), when(log[:n], "first: began"))
+	vmtest.End(vmtest.ExitPass)
+}
+
+// when returns the time of a line of the kernel's log, in seconds.
+func when(log []byte, text string) string {
+	for line := range bytes.Lines(log) {
+		if _, stamp, ok := strings.Cut(string(line), "["); ok && strings.Contains(stamp, "] "+text) {
+			stamp, _, _ = strings.Cut(stamp, "]")
+			return strings.TrimSpace(stamp)
+		}
+	}
+	return "?"
+}
