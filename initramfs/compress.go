@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 )
 
@@ -17,10 +15,7 @@ func compressor(w io.Writer, c Compression) (io.WriteCloser, error) {
 	case Gzip:
 		return gzip.NewWriterLevel(w, gzip.BestCompression)
 	case Zstd:
-		return zstd.NewWriter(w,
-			zstd.WithEncoderLevel(zstd.SpeedBetterCompression),
-			zstd.WithEncoderConcurrency(1),
-			zstd.WithWindowSize(8<<20))
+		return compress.NewZstdWriter(w), nil
 	case Xz:
 		return compress.NewXzWriter(w), nil
 	}

@@ -13,6 +13,8 @@ type finder struct {
 	pos  int    // in buf, of what is to be compressed
 	base uint32 // how far buf[0] is from the beginning of all
 	next int    // in buf, of the first position that has no link
+	// tries is how many links are followed for a match.
+	tries int
 
 	heads [1 << hashBits]uint32 // by hash: distance from the beginning, plus one
 	near  [1 << nearBits]uint32 // the same for three bytes
@@ -32,7 +34,6 @@ const (
 	hashBits   = 18
 	nearBits   = 14
 	slideSize  = 2 << 20 // what is gathered before the window moves
-	tries      = 40      // how many links are followed
 	matchMax   = 273     // the longest match in LZMA
 )
 
@@ -99,7 +100,7 @@ func (f *finder) search(i int) (length, dist int) {
 		}
 	}
 	c := f.heads[v*0x9e3779b1>>(32-hashBits)]
-	for range tries {
+	for range f.tries {
 		d := at - c
 		if d >= windowSize || d > uint32(i) || c == 0 || length == len(here) {
 			break

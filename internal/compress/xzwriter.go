@@ -37,7 +37,7 @@ const xzCRC32 = 1
 func NewXzWriter(w io.Writer) io.WriteCloser {
 	x := &xzWriter{e: newLZMAEncoder(), crc: crc32.NewIEEE()}
 	x.count.w = w
-	x.blockWriter = blockWriter{w: &x.count, f: new(finder), e: x.e, finish: x.end}
+	x.blockWriter = blockWriter{w: &x.count, f: &finder{tries: 40}, e: x.e, finish: x.end}
 	const dictSize = 2*windowBits - 24 // as LZMA2 spells a power of two
 	x.out = withCRC(append(x.out, xzMagic...), len(xzMagic), 0, xzCRC32)
 	x.out = withCRC(x.out, len(x.out), 2, 0, xzLZMA2, 1, dictSize, 0, 0, 0)

@@ -116,7 +116,7 @@ func firstDisk(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 	}
-	if err := vmtest.Build(t.Context(), filepath.Join(content, "first"), "./internal/field/first", "../..", false); err != nil {
+	if err := vmtest.Build(t.Context(), filepath.Join(content, "first"), "./internal/field/rootguest", "../..", false); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(content, "etc/os-release"), []byte("ID=measured\n"), 0o644); err != nil {

@@ -1,6 +1,6 @@
 //go:build linux
 
-// Command first is the first program on the root file system of guests whose boot is measured: it prints when the kernel
+// Command rootguest is the first program on the root file system of guests whose boot is measured: it prints when the kernel
 // ran /init of the image and when this program began, both by the clock of the kernel's log, and ends the machine.
 package main
 
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "first: this is the first program of a machine; it does nothing elsewhere")
+		fmt.Fprintln(os.Stderr, "rootguest: this is the first program of a machine; it does nothing elsewhere")
 		os.Exit(1)
 	}
 	unix.Mount("devtmpfs", "/dev", "devtmpfs", 0, "") // on top of what /init has left
