@@ -25,7 +25,7 @@ func main() {
 		fmt.Println("first:", err)
 	}
 	unix.Mount("devtmpfs", "/dev", "devtmpfs", 0, "") // if /init has left none
-	const all = 3 // SYSLOG_ACTION_READ_ALL
+	const all = 3                                     // SYSLOG_ACTION_READ_ALL
 	log := make([]byte, 1<<20)
 	n, err := unix.Klogctl(all, log)
 	if err != nil {
