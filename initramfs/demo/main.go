@@ -161,7 +161,7 @@ func own(tmp string) (*kernel, error) {
 func pack(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
 	image := filepath.Join(tmp, "image")
 	args := []string{"build", "-v", "-o", image, "-k", k.release, "--root=" + k.root}
-	for _, m := range []string{"ext4", "virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "xhci_pci", "usbhid", "nvme"} {
+	for _, m := range []string{"ext4", "virtio_pci", "virtio_blk", "virtio_balloon", "virtio_rng", "xhci_pci", "usbhid", "nvme"} {
 		args = append(args, "--add="+m)
 	}
 	if err := goinitramfs(ctx, tool, args...); err != nil {
@@ -179,9 +179,12 @@ func pack(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
 func goinitramfs(ctx context.Context, tool string, args ...string) error {
 	say("goinitramfs %s", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, tool, args...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("goinitramfs: %w", err)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("goinitramfs: %w\n%s", err, out)
+	}
+	if args[0] == "build" {
+		os.Stdout.Write(out) // extract says that it makes no device nodes, which the system gets from the kernel
 	}
 	return nil
 }
@@ -227,7 +230,7 @@ func boot(ctx context.Context, k *kernel, image, disk string) error {
 	m := vmtest.Machine{
 		Kernel: k.image, Initrd: image, Append: "quiet root=LABEL=demo", Console: os.Stdout, Timeout: 10 * time.Minute,
 		Args: []string{"-drive", "file=" + disk + ",format=raw,if=none,id=disk", "-device", "virtio-blk-pci,drive=disk",
-			"-device", "virtio-rng-pci", "-device", "virtio-net-pci", "-device", "qemu-xhci", "-device", "usb-kbd"},
+			"-device", "virtio-rng-pci", "-device", "virtio-balloon-pci", "-device", "qemu-xhci", "-device", "usb-kbd"},
 	}
 	m.Waiting = func() { say("another guest runs here; waiting for its end") }
 	start := time.Now()
