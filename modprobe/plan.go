@@ -3,7 +3,6 @@ package modprobe
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -218,24 +217,27 @@ func (b *builder) checkForbidden(config *Config) error {
 		return nil
 	}
 	var failed error
-	b.plan = slices.DeleteFunc(b.plan, func(s Step) bool {
-		if s.Group != b.index || s.Op != OpInsmod && s.Op != OpInstall {
-			return false
+	all := b.plan
+	b.plan = b.plan[:0]
+	for _, s := range all {
+		var rule *Rule
+		if s.Group == b.index && (s.Op == OpInsmod || s.Op == OpInstall) {
+			rule = config.Forbidden(s.Module.Name)
 		}
-		rule := config.Forbidden(s.Module.Name)
 		if rule == nil {
-			return false
+			b.plan = append(b.plan, s)
+			continue
 		}
 		err := &Error{Op: "insert", Module: s.Module.Name, Requested: b.top.name, Path: s.Module.Path, Err: ErrForbidden, Reason: rule.String()}
 		if !s.Required {
 			b.p.report(err)
-			return true
+			continue
 		}
+		b.plan = append(b.plan, s)
 		if failed == nil {
 			failed = err
 		}
-		return false
-	})
+	}
 	return failed
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"slices"
 	"strings"
 	"sync"
 
@@ -96,6 +95,7 @@ func (p *Prober) addTail(c *Config) {
 			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
 		}
 	}
-	c.Softdeps = slices.Insert(c.Softdeps, c.softdepAt, extra.Softdeps...)
-	c.Weakdeps = slices.Insert(c.Weakdeps, c.weakdepAt, extra.Weakdeps...)
+	soft, weak := c.Softdeps[c.softdepAt:], c.Weakdeps[c.weakdepAt:]
+	c.Softdeps = append(append(c.Softdeps[:c.softdepAt:c.softdepAt], extra.Softdeps...), soft...)
+	c.Weakdeps = append(append(c.Weakdeps[:c.weakdepAt:c.weakdepAt], extra.Weakdeps...), weak...)
 }
