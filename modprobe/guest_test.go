@@ -32,7 +32,12 @@ func TestGuest(t *testing.T) {
 			if k.long {
 				kmodtest.Long(t)
 			}
+			tests := "^TestGuest(Load|Compressed|Reason|Many|Wait)$"
+			if os.Getenv("GOMODPROBE_LONG") != "" {
+				tests = "" // all of them
+			}
 			vmtest.Run(t, k.key, vmtest.Options{
+				Tests: tests,
 				Modules: []string{
 					"ext4", "loop", "dummy", "brd", "nbd",
 					"nls_utf8", "nls_ascii", "nls_iso8859-1", "nls_koi8-r", "nls_cp437", "nls_cp850", "nls_cp852",
