@@ -64,7 +64,7 @@ check 'twenty at once' "$F pids=; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 1
 for p in \$pids; do wait \$p; done; loaded ip_vs; modprobe -r ip_vs"
 
 # The examples of the man pages
-check 'modprobe(8): what would load for a device' 'modprobe -r ip_vs 2>/dev/null || :; modprobe -nv "$(cat /sys/bus/pci/devices/0000:00:00.0/modalias)"'
+check 'modprobe(8): what would load for a device' 'modprobe -r ip_vs 2>/dev/null || :; modprobe -nv "$(cat /sys/class/block/vda/device/modalias)"'
 says 'modprobe(8): --check --all-kernels' 1 'FAILS' 'modprobe --check --all-kernels ~root/nbd.ko'
 check 'modprobe(8): sysctl kernel.modprobe' "$F echo /usr/sbin/gomodprobe >/proc/sys/kernel/modprobe; unloaded udf
 mount -t udf /dev/zero /mnt 2>/dev/null || :; echo /sbin/modprobe >/proc/sys/kernel/modprobe; loaded udf; modprobe -r udf"
@@ -108,7 +108,7 @@ sh /srv/examples.sh
 echo "examples: end"
 check 'forced: the module of another kernel is there' '[ -d /sys/module/nbd ]; [ "$(cat /sys/module/nbd/taint)" = FE ]; udevadm settle; rmmod nbd'
 
-check 'depmod.d(5): search' "mkdir -p /lib/modules/$V/updates; cp /lib/modules/$V/kernel/drivers/block/nbd.ko /lib/modules/$V/updates/
+check 'depmod.d(5): search' "mkdir -p /lib/modules/$V/updates /etc/depmod.d; cp /lib/modules/$V/kernel/drivers/block/nbd.ko /lib/modules/$V/updates/
 echo 'search updates/dkms updates built-in' >/etc/depmod.d/example.conf; depmod; modinfo -n nbd | grep -qx /lib/modules/$V/updates/nbd.ko
 rm /etc/depmod.d/example.conf /lib/modules/$V/updates/nbd.ko; depmod; modinfo -n nbd | grep -q /kernel/"
 
