@@ -27,6 +27,7 @@ func Mount() error {
 
 // End ends the guest with ExitPass or ExitFail. It does not return.
 func End(code byte) {
+	Drain()
 	port, err := os.OpenFile("/dev/port", os.O_WRONLY, 0)
 	if err == nil {
 		_, err = port.WriteAt([]byte{code}, ExitPort)
@@ -35,3 +36,6 @@ func End(code byte) {
 	unix.Sync()
 	unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 }
+
+// Drain waits until all that was written to the console has left the machine, which would take the rest with it.
+func Drain() { unix.IoctlSetInt(1, unix.TCSBRK, 1) }

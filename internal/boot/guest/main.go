@@ -49,6 +49,7 @@ func main() {
 	}
 	fmt.Println("guest: done")
 	if runtime.GOARCH != "amd64" {
+		vmtest.Drain()
 		unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
 	}
 	vmtest.End(vmtest.ExitPass)
