@@ -61,7 +61,7 @@ func measure(t testing.TB, args []string) used {
 		t.Fatalf("%s: %v\n%s", filepath.Base(args[0]), err, &stderr)
 	}
 	s := cmd.ProcessState
-	return used{s.UserTime() + s.SystemTime(), time.Since(begin), s.SysUsage().(*syscall.Rusage).Maxrss << 10}
+	return used{s.UserTime() + s.SystemTime(), time.Since(begin), int64(s.SysUsage().(*syscall.Rusage).Maxrss) << 10}
 }
 
 // BenchmarkDracut selects and writes the modules of two lists by turns with dracut-install, both as programs. Ours looks for
