@@ -3,8 +3,7 @@
 //
 // The format is told from the first bytes, never from the name. Every
 // expansion has a limit, and no size a file claims is allocated before data
-// has been seen to back it, but for the dictionary of an xz file with other
-// filters than LZMA2: that is set aside as it says, up to 128 MiB. A build may leave a format out with the tags
+// has been seen to back it. A build may leave a format out with the tags
 // kmod_nogzip, kmod_noxz and kmod_nozstd; its files then fail with an error
 // that is [errors.ErrUnsupported].
 package compress

@@ -166,24 +166,7 @@ func sameCommandLine(r *kmodtest.Result) string {
 
 // TestRandomCommandLines compares odd command lines and environments of all tools with kmod. Nothing but the command line is odd.
 func TestRandomCommandLines(t *testing.T) {
-	n := 60
-	if os.Getenv("GOMODPROBE_LONG") != "" {
-		n = 4000
-	}
-	spec, err := kmodtest.ParseSpec(commandLineTree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := kmodtest.NewSandbox(t)
-	if !s.HasOracle() || !kmodtest.HasShell(t) {
-		kmodtest.Missing(t, "no kmod, or no shell for it")
-	}
-	if err := spec.Write(s.Root); err != nil {
-		t.Fatal(err)
-	}
-	if r := s.Kmod(t, kmodtest.Run{Args: []string{"depmod", spec.Release}}); r.Status != 0 {
-		t.Fatal(r)
-	}
+	n, s := randomSandbox(t, commandLineTree)
 	s.WriteFile(t, "etc/modprobe.d/a.conf", "options leaf a=1\nalias als leaf\ninstall only-cmd /bin/true\n")
 	s.SetLoaded(t, "device") // TestNoTree: one that is loaded is found without a tree
 	before := s.State(t)

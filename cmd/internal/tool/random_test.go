@@ -224,17 +224,18 @@ func sameText(r *kmodtest.Result) string {
 	return memory.ReplaceAllString(text.String(), "memory $1 $2")
 }
 
-// TestRandom compares random command lines in random set-ups with kmod: what is printed, the exit status, the calls.
-func TestRandom(t *testing.T) {
-	n := 60
+// randomSandbox returns a sandbox with the modules that text describes and kmod's tables of them, and how many cases to try in it.
+func randomSandbox(t *testing.T, text string) (n int, s *kmodtest.Sandbox) {
+	t.Helper()
+	n = 60
 	if os.Getenv("GOMODPROBE_LONG") != "" {
 		n = 4000
 	}
-	spec, err := kmodtest.ParseSpec(randomTree)
+	spec, err := kmodtest.ParseSpec(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := kmodtest.NewSandbox(t)
+	s = kmodtest.NewSandbox(t)
 	if !s.HasOracle() || !kmodtest.HasShell(t) {
 		kmodtest.Missing(t, "no kmod, or no shell for it")
 	}
@@ -244,6 +245,12 @@ func TestRandom(t *testing.T) {
 	if r := s.Kmod(t, kmodtest.Run{Args: []string{"depmod", spec.Release}}); r.Status != 0 {
 		t.Fatal(r)
 	}
+	return n, s
+}
+
+// TestRandom compares random command lines in random set-ups with kmod: what is printed, the exit status, the calls.
+func TestRandom(t *testing.T) {
+	n, s := randomSandbox(t, randomTree)
 	first := uint64(1)
 	if text := os.Getenv("GOMODPROBE_SEED"); text != "" {
 		fmt.Sscan(text, &first)
