@@ -48,6 +48,7 @@ need:
 fetch: need
 	@echo "fetching Go modules"
 	@$(GO) list -deps -test ./... >/dev/null
+	@$(GO) mod tidy -diff >/dev/null
 	@$(GO) run $(STATICCHECK) -version
 
 demo:
@@ -65,6 +66,8 @@ test-long: need
 lint:
 	@echo "gofmt"
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted: $$bad"; exit 1; }
+	@echo "go.mod is tidy"
+	@$(GO) mod tidy -diff
 	@echo "go vet"
 	@$(GO) vet ./...
 	@echo "staticcheck"
