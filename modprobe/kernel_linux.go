@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/u-root/u-root/pkg/kmodule"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,7 +19,7 @@ func (running) Release() (string, error) {
 }
 
 // FinitModule calls finit_module(2) on f's descriptor. A file without one, such as a file of fstest.MapFS, is
-// errors.ErrUnsupported. kmodule.FileInit is not used: it never gets to finit_module and drops the flags.
+// errors.ErrUnsupported.
 func (running) FinitModule(f fs.File, params string, flags int) error {
 	if m, ok := f.(*imageFile); ok {
 		file, err := memfile(m.image)
@@ -49,16 +48,16 @@ func again(call func() error) error {
 
 // InitModule calls init_module(2).
 func (running) InitModule(image []byte, params string) error {
-	return again(func() error { return kmodule.Init(image, params) })
+	return again(func() error { return unix.InitModule(image, params) })
 }
 
 // DeleteModule calls delete_module(2).
 func (running) DeleteModule(name string, flags int) error {
-	how := uintptr(unix.O_NONBLOCK)
+	how := unix.O_NONBLOCK
 	if flags&RemoveForce != 0 {
 		how |= unix.O_TRUNC
 	}
-	return again(func() error { return kmodule.Delete(name, how) })
+	return again(func() error { return unix.DeleteModule(name, how) })
 }
 
 // memfile returns a file in memory with a module in it, so that finit_module(2) can have it.

@@ -48,9 +48,10 @@ func (p *Prober) readConfig() *Config {
 	}
 	c.mark("")
 	if f, err := p.fsys.Open(strings.TrimPrefix(cmdlineFile, "/")); err == nil {
-		data, _ := io.ReadAll(io.LimitReader(f, maxCmdline))
+		data := make([]byte, maxCmdline)
+		n, _ := io.ReadFull(f, data)
 		f.Close()
-		c.parseCmdline(string(data), p.report)
+		c.parseCmdline(string(data[:n]), p.report)
 	}
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
@@ -28,6 +29,22 @@ func TestBootBinary(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	checkBinary(t, name, maxBoot)
+}
+
+// TestStart: what makes a program's start longer is not in the binaries. Each process pays for the initialisers of all packages
+// that are linked, used or not; docs/benchmarks.md says what these would take.
+func TestStart(t *testing.T) {
+	slow := []string{
+		"crypto/x509", "debug/elf", "encoding/asn1", "encoding/json", "flag", "github.com/ulikunitz/xz", "github.com/u-root/u-root/pkg/kmodule",
+		"log/slog", "net", "os/exec", "regexp", "text/template",
+	}
+	for _, tags := range []string{"", "kmod_boot"} {
+		for _, p := range goList(t, []string{"CGO_ENABLED=0", "GOOS=linux"}, "-deps", "-json=ImportPath", "-tags="+tags, "./cmd/gomodprobe") {
+			if slices.Contains(slow, p.ImportPath) {
+				t.Errorf("with tags %q the binary has %s in it", tags, p.ImportPath)
+			}
+		}
+	}
 }
 
 // checkBinary fails if the binary is larger than max or not static.
