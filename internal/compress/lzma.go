@@ -21,6 +21,9 @@ const (
 	matchMin     = 2
 	matchStates  = 7 // states below this follow a literal
 
+	// endMark is the distance of the match that ends a stream.
+	endMark = 1<<32 - 1
+
 	// copySlack is how far behind a match the copying may write.
 	copySlack = 16
 
@@ -127,10 +130,19 @@ func (d *lzma) chunk(in []byte, n, size int) bool {
 	if c.code == rangeInit {
 		return false // code is always less than range
 	}
-	out, pos, end, state := d.out, d.pos, d.pos+size, d.state
+	c, ok := d.symbols(c, in, n, d.pos+size, d.pos+size)
+	c = c.norm(in)
+	return ok && c.pos == n && c.code == 0
+}
+
+// symbols decodes until pos is end or more; no match goes beyond most, behind
+// which there is room for copySlack. It returns false if the data is damaged,
+// or if there is an end mark: rep[0] is endMark then.
+func (d *lzma) symbols(c coder, in []byte, n, end, most int) (coder, bool) {
+	out, pos, state := d.out, d.pos, d.state
 	for pos < end {
 		if c.pos > n {
-			return false
+			return c, false
 		}
 		at := uint32(pos - d.base)
 		posState := uint(at & d.pbMask)
@@ -166,15 +178,15 @@ func (d *lzma) chunk(in []byte, n, size int) bool {
 			state = afterMatch(state, 8)
 		}
 		rep := d.rep[0]
-		if rep >= at || rep >= d.dict || length > end-pos {
-			return false
+		if rep >= at || rep >= d.dict || length > most-pos {
+			d.pos = pos
+			return c, false
 		}
 		copyMatch(out, pos, int(rep)+1, length)
 		pos += length
 	}
 	d.pos, d.state = pos, state
-	c = c.norm(in)
-	return c.pos == n && c.code == 0
+	return c, true
 }
 
 // afterLiteral is the state that follows each state and a literal.

@@ -150,6 +150,17 @@ var magics = [...]struct{ name, magic string }{
 	{"bzip2", "BZh91AY&SY"}, {"lzma", "\x5d\x00\x00"}, {"lzo", "\x89LZO\x00\r\n\x1a\n"},
 }
 
+// isLZMA recognizes the header of an .lzma file as xz and the kernel's build write it: parameters, the dictionary's size, the content's
+// size if it is known, and the first byte of what follows.
+func isLZMA(b []byte) bool {
+	const head = 13
+	if len(b) < head+5 || b[0] != 0x5d || b[head] != 0 {
+		return false
+	}
+	dict, size := binary.LittleEndian.Uint32(b[1:]), binary.LittleEndian.Uint64(b[5:])
+	return dict >= 1<<12 && dict&(dict-1) == 0 && (size == ^uint64(0) || size < 1<<32)
+}
+
 // packedWith names the compression that b begins with, or "".
 func packedWith(b []byte) string {
 	for _, m := range magics {
@@ -166,7 +177,7 @@ func expand(name string, b []byte) ([]byte, error) {
 	case "lz4":
 		return expandLZ4(b, imageLimit)
 	case "lzma":
-		return expandLZMA(b, imageLimit)
+		return compress.FirstLZMA(b, sizeHint(b), imageLimit)
 	case "bzip2":
 		return readLimited(bzip2.NewReader(bytes.NewReader(b)))
 	case "lzo":

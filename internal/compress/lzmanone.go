@@ -1,0 +1,8 @@
+//go:build kmod_noxz
+
+package compress
+
+import "errors"
+
+// FirstLZMA would expand an .lzma file; this build leaves that out together with xz.
+func FirstLZMA(src []byte, hint int, limit int64) ([]byte, error) { return nil, errors.ErrUnsupported }
