@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/index"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
@@ -257,11 +259,7 @@ func (c *Checker) image(name string, cache Cache, cached bool, sample *kernelabi
 		return errNotCached
 	}
 	if im == nil {
-		data, err := fs.ReadFile(c.p.fsys, file)
-		if err != nil {
-			return err
-		}
-		if im, err = kernelabi.FromImage(name, data, 0); err != nil {
+		if im, err = readImage(c.p.fsys, file, name); err != nil {
 			return err
 		}
 		if cache != nil {
@@ -269,6 +267,26 @@ func (c *Checker) image(name string, cache Cache, cached bool, sample *kernelabi
 		}
 	}
 	return c.use(name, im, sample)
+}
+
+// readImage reads a boot image.
+func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
+	f, err := fsys.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if f, ok := f.(*os.File); ok {
+		if data := index.MapFile(f); data != nil {
+			defer index.Unmap(data)
+			return kernelabi.FromImage(name, data, 0)
+		}
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	return kernelabi.FromImage(name, data, 0)
 }
 
 // use takes over what an image tells, unless it is another kernel's.

@@ -68,15 +68,7 @@ func (z *zstdFrame) next() error {
 	if err := z.take(3); err != nil {
 		return err
 	}
-	block := uint32(z.head[0]) | uint32(z.head[1])<<8 | uint32(z.head[2])<<16
-	z.last = block&1 != 0
-	switch block >> 1 & 3 {
-	case 1: // one byte, repeated
-		z.left = 1
-	default:
-		z.left = int64(block >> 3)
-	}
-	if z.last {
+	if z.left, z.last = zstdBlock(z.head); z.last {
 		z.left += z.sum
 	}
 	return nil
@@ -90,18 +82,51 @@ func (z *zstdFrame) header() error {
 	if binary.LittleEndian.Uint32(z.head) != 0xfd2fb528 {
 		return errFrame
 	}
-	d := z.head[4]
-	size := int64([...]int{0, 2, 4, 8}[d>>6]) + int64([...]int{0, 1, 2, 4}[d&3])
+	z.left, z.sum = zstdHeader(z.head[4])
+	return nil
+}
+
+// zstdHeader tells from the descriptor of a frame how many bytes its header goes on for, and how long the checksum is.
+func zstdHeader(d byte) (size, sum int64) {
+	size = int64([...]int{0, 2, 4, 8}[d>>6]) + int64([...]int{0, 1, 2, 4}[d&3])
 	if d&0x20 == 0 {
 		size++ // window descriptor
 	} else if d>>6 == 0 {
 		size++ // content size of one byte
 	}
 	if d&4 != 0 {
-		z.sum = 4
+		sum = 4
 	}
-	z.left = size
-	return nil
+	return size, sum
+}
+
+// zstdBlock tells from the header of a block how long its content is, and whether it is the last.
+func zstdBlock(head []byte) (size int64, last bool) {
+	block := uint32(head[0]) | uint32(head[1])<<8 | uint32(head[2])<<16
+	if block>>1&3 == 1 { // one byte, repeated
+		return 1, block&1 != 0
+	}
+	return int64(block >> 3), block&1 != 0
+}
+
+// zstdFrameSize is the length of the frame that src begins with.
+func zstdFrameSize(src []byte) (int64, error) {
+	if len(src) < 5 || binary.LittleEndian.Uint32(src) != 0xfd2fb528 {
+		return 0, errFrame
+	}
+	size, sum := zstdHeader(src[4])
+	at, n := 5+size, int64(len(src))
+	for last := false; !last; {
+		if at > n || 3 > n-at {
+			return 0, errCut
+		}
+		size, last = zstdBlock(src[at:])
+		at += 3 + size
+	}
+	if at += sum; at > n {
+		return 0, errCut
+	}
+	return at, nil
 }
 
 // take reads n bytes of a header.

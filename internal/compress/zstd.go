@@ -3,7 +3,6 @@
 package compress
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -76,10 +75,10 @@ func decodeZstd(dst, src []byte, size int, limit int64, claim uint64) ([]byte, i
 
 // firstZstd decodes the frame at the start of src.
 func firstZstd(src []byte, hint int, limit int64) ([]byte, error) {
-	in := &counter{r: bufio.NewReader(bytes.NewReader(src))}
-	if _, err := io.Copy(io.Discard, &zstdFrame{in: in}); err != nil {
+	n, err := zstdFrameSize(src)
+	if err != nil {
 		return nil, err
 	}
-	out, _, err := decodeZstd(nil, src[:in.n], hint, limit, 0)
+	out, _, err := decodeZstd(nil, src[:n], hint, limit, 0)
 	return out, err
 }

@@ -5,8 +5,9 @@ import (
 	"syscall"
 )
 
-// mapFile maps a whole regular file into memory. It returns nil if that cannot be done.
-func mapFile(f *os.File) []byte {
+// MapFile maps a whole regular file into memory, to be read only. It returns nil if that cannot be done. It is exported for other
+// large files that are read in place; Unmap gives the memory back.
+func MapFile(f *os.File) []byte {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > offsetMask+1 {
 		return nil
@@ -18,4 +19,5 @@ func mapFile(f *os.File) []byte {
 	return data
 }
 
-func unmap(data []byte) error { return syscall.Munmap(data) }
+// Unmap gives back what MapFile returned.
+func Unmap(data []byte) error { return syscall.Munmap(data) }

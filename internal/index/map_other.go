@@ -4,6 +4,8 @@ package index
 
 import "os"
 
-func mapFile(*os.File) []byte { return nil }
+// MapFile returns nil: files are read here.
+func MapFile(*os.File) []byte { return nil }
 
-func unmap([]byte) error { return nil }
+// Unmap does nothing.
+func Unmap([]byte) error { return nil }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // errKcore says that the kernel's memory does not show its tables.
@@ -38,7 +39,9 @@ func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
 			im.Banner = banner(words)
 			im.Release = bannerRelease(im.Banner)
 			im.Vermagic = vermagic(words, im.Release)
-			im.Features = features(words, im.Banner, im.Release)
+			var probes sync.WaitGroup
+			im.Features.probe(&probes, words, im.Banner, im.Release)
+			probes.Wait()
 		}
 	}
 	var all []Symbol

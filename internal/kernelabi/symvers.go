@@ -1,7 +1,6 @@
 package kernelabi
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -143,7 +142,7 @@ func OwnerName(p string) string {
 // WriteSymvers writes symbols as Module.symvers lines of today's form. modpath, if not nil, gives the path of an owner
 // for the module column; else its name stands there.
 func WriteSymvers(w io.Writer, symbols []Symbol, modpath func(owner string) string) error {
-	var b bytes.Buffer
+	var b []byte
 	for _, s := range symbols {
 		export := "EXPORT_SYMBOL"
 		if s.GPL {
@@ -153,8 +152,15 @@ func WriteSymvers(w io.Writer, symbols []Symbol, modpath func(owner string) stri
 		if modpath != nil && owner != Core {
 			owner = modpath(owner)
 		}
-		fmt.Fprintf(&b, "0x%08x\t%s\t%s\t%s\t%s\n", s.CRC, s.Name, owner, export, s.Namespace)
+		b = append(b, "0x"...)
+		for shift := 28; shift >= 0; shift -= 4 {
+			b = append(b, "0123456789abcdef"[s.CRC>>shift&15])
+		}
+		for _, column := range []string{s.Name, owner, export, s.Namespace} {
+			b = append(append(b, '\t'), column...)
+		}
+		b = append(b, '\n')
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(b)
 	return err
 }
