@@ -51,6 +51,7 @@ func decodeZstd(dst, src []byte, size int, limit int64, claim uint64) ([]byte, i
 	if size > 0 {
 		// The library wants some room behind the data to copy in steps.
 		dst = grow(dst, size+64)
+		prefault(dst[:cap(dst)])
 		out, err := z.DecodeAll(src, dst)
 		if err == nil && int64(len(out)) > limit {
 			err = ErrTooLarge

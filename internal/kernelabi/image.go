@@ -3,7 +3,6 @@ package kernelabi
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -73,9 +72,9 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 	im.Banner = banner(words)
 	im.Release = bannerRelease(im.Banner)
 	im.Vermagic = vermagic(words, im.Release)
-	var probes sync.WaitGroup // they read all constants, each for itself
-	defer probes.Wait()
-	im.Features.probe(&probes, words, im.Banner, im.Release)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { im.Features = features(words, im.Banner, im.Release) })
 	if elfErr == nil {
 		symbols, err = elfExports(f, relativeCRCs(im.Release, f.Machine()))
 	}
@@ -190,51 +189,37 @@ func relativeCRCs(release string, machine uint16) bool {
 		atLeast(release, 4, 11) && !atLeast(release, 5, 19)
 }
 
-// probe looks for the sentences that the loader is built with, at the same time if there are processors for it: the facts are there when
-// nobody is left to be waited for. What a probe cannot show stays Maybe.
-func (f *Features) probe(wait *sync.WaitGroup, kernel []byte, banner, release string) {
-	has := func(s string) bool { return bytes.Contains(kernel, []byte(s)) }
-	if !has("version magic '%s' should be") {
-		return // the loader's sentences are not where they should be
+// nearby is how far from each other the loader's sentences mostly are.
+const nearby = 1 << 20
+
+// features probes for the sentences that the loader is built with. What a probe cannot show stays Maybe.
+func features(kernel []byte, banner, release string) Features {
+	var f Features
+	at := bytes.Index(kernel, []byte("version magic '%s' should be"))
+	if at < 0 {
+		return f // the loader's sentences are not where they should be
 	}
-	for _, p := range []struct {
-		fact      *Tri
-		sentences []string // one of them is there, or the option is off
-	}{
-		{&f.ForceLoad, []string{"%s: %s: kernel tainted."}},
-		{&f.Signatures, []string{"Loading of %s is rejected", "module verification failed"}},
-		{&f.Versions, []string{"disagrees about version of symbol"}},
-		{&f.SizeCheck, []string{"section size must match"}},
-		{&f.StrictSyms, []string{"Only one .modinfo section must exist"}},
-		{&f.Livepatch, []string{"tainting kernel with TAINT_LIVEPATCH", "livepatch module"}},
-		{&f.Retpoline, []string{"loading module not compiled with retpoline compiler"}},
-	} {
-		wait.Go(func() { *p.fact = tri(slices.ContainsFunc(p.sentences, has)) })
+	near := kernel[max(0, at-nearby):min(len(kernel), at+nearby)]
+	has := func(s string) bool { return bytes.Contains(near, []byte(s)) || bytes.Contains(kernel, []byte(s)) }
+	f.ForceLoad = tri(has("%s: %s: kernel tainted."))
+	f.Signatures = tri(has("module verification failed") || has("Loading of %s is rejected"))
+	f.Versions = tri(has("disagrees about version of symbol"))
+	f.SizeCheck = tri(has("section size must match"))
+	f.StrictSyms = tri(has("Only one .modinfo section must exist"))
+	f.Livepatch = tri(has("tainting kernel with TAINT_LIVEPATCH") || has("livepatch module"))
+	f.Retpoline = tri(has("loading module not compiled with retpoline compiler"))
+	const ns = "%s: module uses symbol (%s) from namespace" // before it the level of the message
+	switch {
+	case has("\x013" + ns):
+		f.Namespaces = Yes
+	case has("\x014" + ns), !has(ns):
+		f.Namespaces = No
 	}
-	wait.Go(func() { f.Namespaces = namespaces(kernel) })
 	switch {
 	case !atLeast(release, 4, 9), strings.Contains(banner, "debian-kernel@lists.debian.org"):
 		f.Strict = Yes
 	case banner != "":
 		f.Strict = No
 	}
-}
-
-// namespaces tells by the level of a message whether imports from namespaces that are not named fail.
-func namespaces(kernel []byte) Tri {
-	sentence := []byte("%s: module uses symbol (%s) from namespace")
-	answer := No // without the sentence
-	for off := 0; ; off++ {
-		i := bytes.Index(kernel[off:], sentence)
-		if i < 0 {
-			return answer
-		}
-		answer = Maybe
-		switch off += i; string(kernel[max(off-2, 0):off]) {
-		case "\x013":
-			return Yes
-		case "\x014":
-			return No
-		}
-	}
+	return f
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // errKcore says that the kernel's memory does not show its tables.
@@ -39,9 +38,7 @@ func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
 			im.Banner = banner(words)
 			im.Release = bannerRelease(im.Banner)
 			im.Vermagic = vermagic(words, im.Release)
-			var probes sync.WaitGroup
-			im.Features.probe(&probes, words, im.Banner, im.Release)
-			probes.Wait()
+			im.Features = features(words, im.Banner, im.Release)
 		}
 	}
 	var all []Symbol

@@ -9,6 +9,7 @@ package kernelabi
 import (
 	"slices"
 	"sort"
+	"strings"
 )
 
 // Core is the owner of the symbols that the kernel itself exports, as Module.symvers spells it.
@@ -49,7 +50,7 @@ type Table struct {
 
 // NewTable makes a table of symbols, in any order; of several with one name and owner the first counts. It takes over the slice.
 func NewTable(source string, symbols []Symbol) *Table {
-	sort.SliceStable(symbols, func(i, j int) bool { return symbols[i].Name < symbols[j].Name })
+	slices.SortStableFunc(symbols, func(a, b Symbol) int { return strings.Compare(a.Name, b.Name) })
 	symbols = slices.CompactFunc(symbols, func(a, b Symbol) bool { return a.Name == b.Name && a.Owner == b.Owner })
 	return &Table{Source: source, Complete: true, CRCs: true, Licences: true, symbols: symbols}
 }

@@ -142,7 +142,7 @@ func OwnerName(p string) string {
 // WriteSymvers writes symbols as Module.symvers lines of today's form. modpath, if not nil, gives the path of an owner
 // for the module column; else its name stands there.
 func WriteSymvers(w io.Writer, symbols []Symbol, modpath func(owner string) string) error {
-	var b []byte
+	b := make([]byte, 0, 64*len(symbols)) // mostly enough
 	for _, s := range symbols {
 		export := "EXPORT_SYMBOL"
 		if s.GPL {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package compress
+
+// prefault does nothing here.
+func prefault([]byte) {}
