@@ -117,12 +117,13 @@ type Checker struct {
 	flags  int
 	source string
 	notes  []string
-	keys   func()                       // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
-	more   func()                       // reads all modules of the tree, of which one has been read; nil: nothing left to read
-	loaded func(name string) bool       // nil: another kernel than the running one
-	byName map[string]*kernelabi.Module // modules of the tree that were read, by name; nil if there is no such
-	judged *kernelabi.Module            // the module whose turn it is: it does not provide for itself
-	set    []*kernelabi.Module          // modules checked together: they come before those of the tree
+	keys   func()                                 // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
+	more   func()                                 // reads all modules of the tree, of which one has been read; nil: nothing left to read
+	loaded func(name string) bool                 // nil: another kernel than the running one
+	byName map[string]*kernelabi.Module           // modules of the tree that were read, by name; nil if there is no such
+	tables map[*kernelabi.Module]*kernelabi.Table // what modules export
+	judged *kernelabi.Module                      // the module whose turn it is: it does not provide for itself
+	set    []*kernelabi.Module                    // modules checked together: they come before those of the tree
 }
 
 // Check says what the kernel would answer to the modules that a name, an alias or an absolute path stands for. See
@@ -356,10 +357,8 @@ func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
 		if m == c.judged {
 			continue
 		}
-		for _, e := range m.Exports {
-			if e.Name == symbol {
-				return e, true
-			}
+		if e, ok := c.export(m, symbol); ok {
+			return e, true
 		}
 	}
 	owner, ok := c.p.symbols().Lookup("symbol:" + symbol)
@@ -370,12 +369,18 @@ func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
 	if m == nil {
 		return kernelabi.Symbol{}, false
 	}
-	for _, e := range m.Exports {
-		if e.Name == symbol {
-			return e, true
-		}
+	return c.export(m, symbol)
+}
+
+// export finds a symbol among what a module exports.
+func (c *Checker) export(m *kernelabi.Module, symbol string) (kernelabi.Symbol, bool) {
+	table := c.tables[m]
+	if table == nil {
+		table = kernelabi.NewTable(m.Path, slices.Clone(m.Exports))
+		c.tables[m] = table
 	}
-	return kernelabi.Symbol{}, false
+	s, answer := table.Lookup(symbol)
+	return s, answer == kernelabi.Found
 }
 
 // Releases lists the kernels whose modules are installed, in the order of their names.

@@ -25,7 +25,7 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	if o == nil {
 		o = new(CheckOptions)
 	}
-	c := &Checker{p: p, flags: o.Flags, byName: map[string]*kernelabi.Module{}}
+	c := &Checker{p: p, flags: o.Flags, byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{}}
 	c.k.Release = p.release
 	c.k.Modules = c.provide
 	if l, ok := p.symbols().(list); ok && len(l) == 0 {
@@ -282,7 +282,7 @@ func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
 			return kernelabi.FromImage(name, data, 0)
 		}
 	}
-	data, err := io.ReadAll(f)
+	data, err := io.ReadAll(io.LimitReader(f, compress.DefaultLimit))
 	if err != nil {
 		return nil, err
 	}
@@ -308,6 +308,9 @@ func (c *Checker) use(name string, im *kernelabi.Image, sample *kernelabi.Module
 	return nil
 }
 
+// symversLimit is the largest Module.symvers that is read: 20 times what kernels have.
+const symversLimit = 64 << 20
+
 // symvers reads a Module.symvers.
 func (c *Checker) symvers(name string, sample *kernelabi.Module) error {
 	file, err := sysroot.Name(c.p.fsys, name)
@@ -317,7 +320,7 @@ func (c *Checker) symvers(name string, sample *kernelabi.Module) error {
 	if _, err := fs.Stat(c.p.fsys, file); err != nil {
 		return err
 	}
-	data, _, err := compress.ReadFile(c.p.fsys, file, nil, 0)
+	data, _, err := compress.ReadFile(c.p.fsys, file, nil, symversLimit)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func TestFilters(t *testing.T) {
 				t.Fatalf("%q: %d bytes, %v; want %d", filters, len(got), err, len(data))
 			}
 			// The same as the first of what goes on with something else.
-			if got, err := First(append(file, "noise"...), 0, 1<<20); err != nil || !bytes.Equal(got, data) {
+			if got, _, err := First(append(file, "noise"...), 0, 1<<20); err != nil || !bytes.Equal(got, data) {
 				t.Fatalf("%q, first: %d bytes, %v; want %d", filters, len(got), err, len(data))
 			}
 		}
@@ -72,18 +72,18 @@ func TestFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, hint := range []int{0, 1, len(data), 2 * len(data)} {
-			if got, err := First(append(file, "\x01\x02\x03\x04"...), hint, 1<<20); err != nil || !bytes.Equal(got, data) {
+			if got, _, err := First(append(file, "\x01\x02\x03\x04"...), hint, 1<<20); err != nil || !bytes.Equal(got, data) {
 				t.Errorf("%s, hint %d: %d bytes, %v; want %d", tool, hint, len(got), err, len(data))
 			}
-			if _, err := First(file, hint, int64(len(data)-1)); !errors.Is(err, ErrTooLarge) {
+			if _, _, err := First(file, hint, int64(len(data)-1)); !errors.Is(err, ErrTooLarge) {
 				t.Errorf("%s, hint %d: %v; want ErrTooLarge", tool, hint, err)
 			}
 		}
-		if _, err := First(file[:len(file)/2], 0, 1<<20); err == nil {
+		if _, _, err := First(file[:len(file)/2], 0, 1<<20); err == nil {
 			t.Errorf("%s: half of it is accepted", tool)
 		}
 	}
-	if _, err := First(data, 0, 1<<20); err == nil {
+	if _, _, err := First(data, 0, 1<<20); err == nil {
 		t.Error("text is accepted")
 	}
 }

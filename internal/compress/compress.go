@@ -147,7 +147,7 @@ func grow(b []byte, n int) []byte {
 	return c
 }
 
-// readAll appends what r yields to dst, at most limit bytes in all.
+// readAll appends what r yields to dst, at most limit bytes in all. With an error it returns what it has read until then.
 func readAll(dst []byte, r io.Reader, limit int64) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) {
@@ -157,13 +157,13 @@ func readAll(dst []byte, r io.Reader, limit int64) ([]byte, error) {
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
 		if int64(len(dst)) > limit {
-			return nil, ErrTooLarge
+			return dst, ErrTooLarge
 		}
 		if err == io.EOF {
 			return dst, nil
 		}
 		if err != nil {
-			return nil, err
+			return dst, err
 		}
 	}
 }

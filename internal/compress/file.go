@@ -56,7 +56,9 @@ func Read(f fs.File, dst []byte, limit int64) (image []byte, format Format, err 
 		// One byte more than the size, to meet the end of the file without
 		// growing.
 		dst = append(grow(dst[:0], int(size)+1), head[:n]...)
-		image, err := readAll(dst, f, limit)
+		if image, err = readAll(dst, f, limit); err != nil {
+			image = nil
+		}
 		return image, None, err
 	}
 	p := buffers.Get().(*[]byte)

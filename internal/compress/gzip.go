@@ -35,11 +35,13 @@ func expandGzip(dst, src []byte, limit int64) ([]byte, int64, error) {
 }
 
 // firstGzip decodes the member at the start of src.
-func firstGzip(src []byte, hint int, limit int64) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(src))
+func firstGzip(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
+	in := bytes.NewReader(src)
+	z, err := gzip.NewReader(in)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	z.Multistream(false)
-	return readAll(grow(nil, hint+1), z, limit)
+	out, err = readAll(grow(nil, hint+1), z, limit)
+	return out, int64(len(src)-in.Len()) + int64(len(out)), err
 }

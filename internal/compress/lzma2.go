@@ -23,6 +23,7 @@ func (d *lzma) lzma2(dst, src []byte, dict uint32, limit int64) (out []byte, n i
 		if n >= len(src) {
 			return nil, n, errTruncated
 		}
+		d.pos = len(dst)
 		control := src[n]
 		n++
 		if control == 0 {

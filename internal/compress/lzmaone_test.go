@@ -21,19 +21,19 @@ func TestFirstLZMA(t *testing.T) {
 			binary.LittleEndian.PutUint64(sized[5:], uint64(len(data)))
 			for _, hint := range []int{0, len(data) - 1, len(data), 3 * len(data)} {
 				for _, in := range [][]byte{ended, sized, append(bytes.Clone(ended), text[:500]...)} {
-					got, err := compress.FirstLZMA(in, hint, int64(len(data)))
+					got, _, err := compress.FirstLZMA(in, hint, int64(len(data)))
 					if err != nil || !bytes.Equal(got, data) {
 						t.Errorf("%s, hint %d: %d bytes, %v; want %d", preset, hint, len(got), err, len(data))
 					}
 				}
 			}
 			for _, in := range [][]byte{ended, sized} {
-				if _, err := compress.FirstLZMA(in, 0, int64(len(data)-1)); len(data) > 0 && !errors.Is(err, compress.ErrTooLarge) {
+				if _, _, err := compress.FirstLZMA(in, 0, int64(len(data)-1)); len(data) > 0 && !errors.Is(err, compress.ErrTooLarge) {
 					t.Errorf("%d bytes, limit one less: %v", len(data), err)
 				}
 			}
 			for n := range len(ended) - 5 {
-				if got, err := compress.FirstLZMA(ended[:n], 0, 1<<20); err == nil {
+				if got, _, err := compress.FirstLZMA(ended[:n], 0, 1<<20); err == nil {
 					t.Fatalf("cut to %d of %d bytes: %d bytes, no error", n, len(ended), len(got))
 				}
 			}
@@ -46,8 +46,8 @@ func FuzzFirstLZMA(f *testing.F) {
 	f.Add(packed(f, bytes.Repeat([]byte("some text, some text"), 5000), "xz", "--format=lzma", "-c"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 1 << 18
-		got, err := compress.FirstLZMA(in, 0, limit)
-		other, err2 := compress.FirstLZMA(in, limit, limit)
+		got, _, err := compress.FirstLZMA(in, 0, limit)
+		other, _, err2 := compress.FirstLZMA(in, limit, limit)
 		if !bytes.Equal(got, other) || (err == nil) != (err2 == nil) || len(got) > limit {
 			t.Fatalf("%d bytes, %v; with much room %d, %v", len(got), err, len(other), err2)
 		}

@@ -10,4 +10,4 @@ func expandGzip(dst, src []byte, limit int64) ([]byte, int64, error) {
 }
 
 // firstGzip stands in likewise.
-func firstGzip([]byte, int, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+func firstGzip([]byte, int, int64) ([]byte, int64, error) { return nil, 0, errors.ErrUnsupported }

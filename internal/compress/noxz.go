@@ -13,7 +13,7 @@ func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
 }
 
 // firstXz stands in likewise.
-func firstXz([]byte, int, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+func firstXz([]byte, int, int64) ([]byte, int64, error) { return nil, 0, errors.ErrUnsupported }
 
 // NewXzWriter stands in likewise: the writer it returns fails.
 func NewXzWriter(io.Writer) io.WriteCloser { return noXz{} }

@@ -10,4 +10,4 @@ func expandZstd(dst, src []byte, limit int64) ([]byte, int64, error) {
 }
 
 // firstZstd stands in likewise.
-func firstZstd([]byte, int, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+func firstZstd([]byte, int, int64) ([]byte, int64, error) { return nil, 0, errors.ErrUnsupported }

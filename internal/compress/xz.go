@@ -35,11 +35,13 @@ func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
 }
 
 // firstXz decodes the stream at the start of src.
-func firstXz(src []byte, hint int, limit int64) ([]byte, error) {
+func firstXz(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
 	d := xzs.Get().(*lzma)
 	defer xzs.Put(d)
+	d.pos = 0
 	x := xzFile{lzma: d, src: src, limit: limit}
-	return x.stream(grow(nil, hint+copySlack))
+	out, err = x.stream(grow(nil, hint+copySlack))
+	return out, int64(x.pos) + int64(d.pos), err
 }
 
 // An xzFile is a file being decoded.

@@ -75,11 +75,11 @@ func decodeZstd(dst, src []byte, size int, limit int64, claim uint64) ([]byte, i
 }
 
 // firstZstd decodes the frame at the start of src.
-func firstZstd(src []byte, hint int, limit int64) ([]byte, error) {
+func firstZstd(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
 	n, err := zstdFrameSize(src)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	out, _, err := decodeZstd(nil, src[:n], hint, limit, 0)
-	return out, err
+	out, _, err = decodeZstd(nil, src[:n], hint, limit, 0)
+	return out, n + int64(len(out)), err
 }

@@ -10,13 +10,13 @@ import (
 )
 
 // cacheHead begins a cached image. The number changes whenever what is read out of images does.
-const cacheHead = "# gomodprobe kernel image 1\n"
+const cacheHead = "# gomodprobe kernel image 2\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 
 // tris lists a Features in the order of the cache.
 func (f *Features) tris() []*Tri {
-	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.StrictSyms, &f.SignEnforce}
+	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.SignEnforce}
 }
 
 // Encode writes down what was read out of an image, for DecodeImage: Module.symvers after comment lines. label says which image

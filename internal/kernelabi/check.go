@@ -17,19 +17,21 @@ type loader struct {
 	sig   SigState
 	name  string // of the module, in messages
 
-	structures bool // the structure of the ELF file is being checked
+	structures bool              // the structure of the ELF file is being checked
+	crcs       map[string]uint64 // the module's versions, when the first is asked for
+	namespaces []string          // that the module imports
 }
 
 // Check replays what the kernel does with a module given to finit_module with these flags (IgnoreModversions, IgnoreVermagic), up
 // to the module's own init function, which it cannot judge.
 func (k *Kernel) Check(m *Module, flags int) *Verdict {
-	l := &loader{k: k, m: m, flags: flags, v: new(Verdict), name: m.Name}
+	l := &loader{k: k, m: m, flags: flags, v: new(Verdict), name: m.Name, namespaces: m.Fields("import_ns")}
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.exportVersions, l.symbols, l.duplicates}
+	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.symbols, l.duplicates}
 	if !atLeast(k.Release, 5, 15) && atLeast(k.Release, 4, 19) {
-		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.exportVersions, l.symbols, l.duplicates}
+		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.symbols, l.duplicates}
 	}
 	for _, step := range steps {
 		if !step() {
@@ -190,7 +192,13 @@ func (l *loader) version(want Symbol, errno syscall.Errno) bool {
 		}
 		return l.force(want.Name, why)
 	}
-	crc, ok := m.version(want.Name)
+	if l.crcs == nil {
+		l.crcs = make(map[string]uint64, len(m.Versions))
+		for _, v := range slices.Backward(m.Versions) { // of several the first counts
+			l.crcs[v.Name] = v.CRC
+		}
+	}
+	crc, ok := l.crcs[want.Name]
 	switch {
 	case ok && crc == uint64(want.CRC):
 		return true
@@ -292,14 +300,4 @@ func orNone(s string) string {
 		return "absent"
 	}
 	return s
-}
-
-// loaded refuses a name that is in the kernel already.
-func (l *loader) loaded() bool {
-	if l.k.Loaded == nil || !l.k.Loaded(l.name) {
-		return true
-	}
-	l.v.reason(true, KindState, "", "remove it first (modprobe -r "+l.name+")", "a module of this name is loaded already")
-	l.v.fail(syscall.EEXIST)
-	return false
 }

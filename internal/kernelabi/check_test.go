@@ -104,7 +104,6 @@ func TestCheck(t *testing.T) {
 		{name: "modules disabled", kernel: func(k *kernelabi.Kernel) { k.Disabled = true }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EPERM},
 		{name: "blacklisted by the kernel", kernel: func(k *kernelabi.Kernel) { k.Blacklist = []string{"m"} }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EPERM,
 			log: []string{"Module m is blacklisted"}},
-		{name: "loaded", kernel: func(k *kernelabi.Kernel) { k.Loaded = func(n string) bool { return n == "m" } }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EEXIST},
 		{name: "livepatch without support", kernel: func(k *kernelabi.Kernel) { k.Features.Livepatch = kernelabi.No }, m: kmodtest.Module{Info: []string{"livepatch=Y"}, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC},
 		{name: "machine", m: kmodtest.Module{Machine: elf.EM_AARCH64, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, log: []string{"Invalid architecture in ELF header: 183"}},
 		{name: "struct size, checked", kernel: func(k *kernelabi.Kernel) { k.Features.SizeCheck = kernelabi.Yes; k.This.Size = 1280 }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,

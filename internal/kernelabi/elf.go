@@ -247,7 +247,7 @@ func (e elfView) sectionsNamed(name string, alloc bool) (found []elfSection) {
 		if alloc && s.flags&sectionAlloc == 0 || uint64(s.name) >= names.size {
 			continue
 		}
-		if n, _, _ := bytes.Cut(e.b[names.off+uint64(s.name):names.off+names.size], []byte{0}); string(n) == name {
+		if bytes.HasPrefix(e.b[names.off+uint64(s.name):names.off+names.size], []byte(name+"\x00")) {
 			found = append(found, s)
 		}
 	}

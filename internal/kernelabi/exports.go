@@ -15,7 +15,7 @@ var ErrNoExports = errors.New("no export table found")
 type memory struct {
 	order  binary.ByteOrder
 	pieces []piece
-	spend  func() bool // asked before each record of an image that is searched; false: no more. May be nil
+	left   *int // steps that a search may still take; nil: nothing is searched
 }
 
 type piece struct {
@@ -33,8 +33,13 @@ func (m *memory) at(addr uint64) []byte {
 	return nil
 }
 
-// maxName bounds a symbol's or namespace's length; the kernel's own bound is 512.
-const maxName = 1024
+// Bounds for images that were made to keep us busy.
+const (
+	maxName    = 512     // length of a symbol's or namespace's name: the kernel's own bound
+	maxExports = 1 << 18 // symbols, 20 times what kernels have
+	maxSteps   = 1 << 30 // of a search: four bytes that are looked at. Twelve passes over a kernel are a tenth of that
+	recordStep = 64      // steps for one record
+)
 
 // name reads an exported symbol's name: printable, not empty, ended by a zero byte.
 func (m *memory) name(addr uint64) (string, bool) {
@@ -82,9 +87,15 @@ func (m *memory) field(l layout, addr uint64, i int) (uint64, bool) {
 	return addr + uint64(int64(int32(v))), true
 }
 
+// spend takes steps away and tells whether that many were left.
+func (m *memory) spend(steps int) bool {
+	*m.left -= steps
+	return *m.left >= 0
+}
+
 // record reads the export at addr, without owner and CRC.
 func (m *memory) record(l layout, addr uint64) (s Symbol, ok bool) {
-	if m.spend != nil && !m.spend() {
+	if m.left != nil && !m.spend(recordStep) {
 		return s, false
 	}
 	at, ok := m.field(l, addr, 1)
@@ -112,6 +123,9 @@ func (m *memory) record(l layout, addr uint64) (s Symbol, ok bool) {
 
 // records reads the n exports from addr on.
 func (m *memory) records(l layout, addr uint64, n int) ([]Symbol, bool) {
+	if n > maxExports {
+		return nil, false
+	}
 	var out []Symbol
 	for i := range n {
 		s, ok := m.record(l, addr+uint64(i*l.size()))
@@ -228,8 +242,7 @@ func (m *memory) anyLayout(addr uint64, size int, wide bool) ([]Symbol, bool) {
 // some machines with such a kernel have distances to CRCs instead.
 func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memory, error) {
 	const anchor = "\x00" + LayoutSymbol + "\x00"
-	left := 4 << 20 // records: hundreds of times what a kernel has, so that an image made for it does not take hours
-	spend := func() bool { left--; return left > 0 }
+	left := maxSteps
 	for off, tries := 0, 0; tries < 16; tries++ {
 		i := bytes.Index(image[off:], []byte(anchor))
 		if i < 0 {
@@ -238,7 +251,7 @@ func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memor
 		off += i + 1
 		for _, l := range layouts {
 			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-				m := &memory{order: order, pieces: []piece{{0, image}}, spend: spend}
+				m := &memory{order: order, pieces: []piece{{0, image}}, left: &left}
 				if symbols := m.walkFrom(l, uint64(off), known, relativeCRCs); symbols != nil {
 					return symbols, m, nil
 				}
@@ -251,6 +264,9 @@ func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memor
 // walkFrom looks for a record whose name is the string at offset str and reads the tables around it.
 func (m *memory) walkFrom(l layout, str uint64, known uint32, relativeCRCs bool) []Symbol {
 	image := m.pieces[0].data
+	if !m.spend(len(image) / 4) {
+		return nil
+	}
 	for tries, from := 0, uint64(0); tries < 64; tries++ {
 		at, base, ok := m.reference(l, from, str)
 		if !ok {
@@ -302,7 +318,7 @@ func (m *memory) plausible(l layout, i, base uint64) bool {
 	if i < uint64(2*l.size()) {
 		return false
 	}
-	try := memory{order: m.order, pieces: []piece{{base, m.pieces[0].data}}, spend: m.spend}
+	try := memory{order: m.order, pieces: []piece{{base, m.pieces[0].data}}, left: m.left}
 	at := base + i - uint64(l.word)
 	before, ok1 := try.record(l, at-uint64(l.size()))
 	after, ok2 := try.record(l, at+uint64(l.size()))
@@ -329,7 +345,7 @@ func (m *memory) tables(l layout, addr uint64) (symbols []Symbol, end uint64) {
 	table, last := 0, ""
 	for at := first; ; at += step {
 		s, ok := m.record(l, at)
-		if !ok {
+		if !ok || len(symbols) == maxExports {
 			return symbols, at
 		}
 		if s.Name <= last {

@@ -37,7 +37,6 @@ type Features struct {
 	Strict      Tri // an import without a version entry fails (No: is warned about once)
 	Livepatch   Tri // CONFIG_LIVEPATCH
 	Retpoline   Tri // a module without retpolines is warned about
-	StrictSyms  Tri // exactly one symbol table and .modinfo are demanded (6.8)
 	SignEnforce Tri // CONFIG_MODULE_SIG_FORCE, or switched on
 }
 
@@ -100,12 +99,15 @@ func sectionOr(f *koelf.File, name string, all []byte) []byte {
 	return all
 }
 
+// maxTries is how many places are looked at that begin like what is searched; kernels have a handful.
+const maxTries = 1 << 12
+
 // banner returns the first line of the kernel's "Linux version …" string.
 func banner(kernel []byte) string {
 	const start = "Linux version "
-	for off := 0; ; off++ {
+	for off, tries := 0, 0; ; off++ {
 		i := bytes.Index(kernel[off:], []byte(start))
-		if i < 0 {
+		if tries++; i < 0 || tries > maxTries {
 			return ""
 		}
 		off += i
@@ -133,9 +135,9 @@ func vermagic(kernel []byte, release string) string {
 		return ""
 	}
 	start := []byte(release + " ")
-	for off := 0; ; off++ {
+	for off, tries := 0, 0; ; off++ {
 		i := bytes.Index(kernel[off:], start)
-		if i < 0 {
+		if tries++; i < 0 || tries > maxTries {
 			return ""
 		}
 		off += i
@@ -205,7 +207,6 @@ func features(kernel []byte, banner, release string) Features {
 	f.Signatures = tri(has("module verification failed") || has("Loading of %s is rejected"))
 	f.Versions = tri(has("disagrees about version of symbol"))
 	f.SizeCheck = tri(has("section size must match"))
-	f.StrictSyms = tri(has("Only one .modinfo section must exist"))
 	f.Livepatch = tri(has("tainting kernel with TAINT_LIVEPATCH") || has("livepatch module"))
 	f.Retpoline = tri(has("loading module not compiled with retpoline compiler"))
 	const ns = "%s: module uses symbol (%s) from namespace" // before it the level of the message

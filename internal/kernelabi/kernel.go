@@ -29,7 +29,6 @@ type Kernel struct {
 	Disabled  bool     // modules_disabled: nothing is loaded any more
 	Blacklist []string // names in module_blacklist=
 	Tainted   string   // letters of taints already set: their messages have been printed
-	Loaded    func(name string) bool
 }
 
 // This is the size of struct module and where the functions of a module stand in it.

@@ -1,7 +1,7 @@
 // Package kernelabi knows what a kernel exports to modules and replays the rules by which its loader accepts one.
 //
-// A [Table] is what one file says is exported: a boot image ([FromImage]), a Module.symvers file ([ParseSymvers]),
-// a System.map ([ParseSystemMap]) or the version tables of installed modules ([Union]). A [Kernel] puts such a table
+// A [Table] is what one source says is exported: a boot image ([FromImage]), the memory of the running kernel ([FromKcore]), a
+// Module.symvers file ([ParseSymvers]) or the version tables of installed modules ([Union]). A [Kernel] puts such a table
 // together with what else the loader compares, and [Kernel.Check] says what that kernel would answer to a module.
 // Nothing here loads anything or reads the running system.
 package kernelabi

@@ -115,18 +115,3 @@ func TestVermagic(t *testing.T) {
 		}
 	}
 }
-
-func TestParseSystemMap(t *testing.T) {
-	const text = "ffffffff81000000 T _text\nffffffff82460110 r __ksymtab_I_BDEV\nffffffff82460120 R __ksymtab_strings\nffffffffc0 r __ksymtab_x\t[mod]\n"
-	table, err := kernelabi.ParseSystemMap("map", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s := table.Symbols(); len(s) != 1 || s[0].Name != "I_BDEV" || table.CRCs || table.Licences || !table.Complete {
-		t.Errorf("%+v", table)
-	}
-	_, err = kernelabi.ParseSystemMap("map", []byte("ffffffff The real System.map is in the linux-image-<version>-dbg package\n"))
-	if !errors.Is(err, kernelabi.ErrStub) {
-		t.Errorf("placeholder: %v; want ErrStub", err)
-	}
-}

@@ -13,26 +13,28 @@ const lz4Magic = "\x02\x21\x4c\x18" // legacy frame, the only one that kernels a
 // lz4Size is what each block but the last gives.
 const lz4Size = 8 << 20
 
-// expandLZ4 expands the blocks of a legacy frame, each after its size, until the data end or no block follows.
-func expandLZ4(src []byte, limit int) ([]byte, error) {
+// expandLZ4 expands the blocks of a legacy frame, each after its size, until the data end or no block follows. work is how many bytes
+// were read and made.
+func expandLZ4(src []byte, limit int) (out []byte, work int64, err error) {
 	blocks := lz4Blocks(src[len(lz4Magic):])
 	if len(blocks) == 0 {
-		return nil, errLZ4
+		return nil, 0, errLZ4
 	}
 	if room := len(blocks) * lz4Size; room <= limit && room-lz4Size <= 255*len(src) {
-		if out, ok := lz4Whole(blocks); ok {
-			return out, nil
+		out, ok := lz4Whole(blocks)
+		if work = int64(room); ok {
+			return out, work, nil
 		}
 	}
 	// Some block is damaged, or shorter than it should be.
-	var out []byte
 	for _, b := range blocks {
-		var err error
-		if out, err = lz4Block(out, b, min(limit, len(out)+lz4Size)); err != nil {
-			return nil, err
+		more, err := lz4Block(out, b, min(limit, len(out)+lz4Size))
+		if work += int64(len(b) + lz4Size); err != nil {
+			return nil, work, err
 		}
+		out = more
 	}
-	return out, nil
+	return out, work, nil
 }
 
 // lz4Whole expands blocks side by side, if each but the last gives what it should.

@@ -22,14 +22,11 @@ type Module struct {
 	Init, Exit int64  // where in it the module's two functions are entered; -1: none
 	Imports    []Import
 	Exports    []Symbol        // in the order in which the loader looks at them
-	Sections   int             // number of ELF sections
 	Versions   []koelf.Version // what it was built with, in the order of the file
 	Versioned  bool            // there is a table of versions that the kernel sees
 	Extended   bool            // it is the extended one (6.14)
 	Basic      bool            // __versions is there, whatever Extended says
 	Symbols    bool            // there is a symbol table
-	Hidden     bool            // exports have no CRC table, though there are exports
-	ModinfoNum int             // how many sections .modinfo there are
 	Signature  Signature
 	image      []byte // the ELF part
 	err        error  // why it is no ELF module
@@ -54,12 +51,6 @@ func ReadModule(path string, image []byte) *Module {
 	}
 	m.err = f.CheckSections()
 	m.Machine, m.Class, m.BigEndian = f.Machine(), f.Class(), f.ByteOrder().Uint16([]byte{0, 1}) == 1
-	m.Sections = f.Sections()
-	for i := 1; i < m.Sections; i++ {
-		if f.SectionAt(i).Name == ".modinfo" {
-			m.ModinfoNum++
-		}
-	}
 	m.Info, err = f.Modinfo()
 	if err != nil && !errors.Is(err, koelf.ErrNoSection) && m.err == nil {
 		m.err = err
@@ -126,16 +117,16 @@ func (m *Module) readVersions(f *koelf.File) {
 
 // readImports lists the undefined symbols of the symbol table, by section type as the kernel finds it.
 func (m *Module) readImports(f *koelf.File) {
-	const symtab, strtabLimit = 2, 1 << 28
-	for i := 1; i < m.Sections; i++ {
+	const symtab, maxImports = 2, 1 << 16 // dozens of times what modules have
+	for i := 1; i < f.Sections(); i++ {
 		s := f.SectionAt(i)
-		if s.Type != symtab || s.Link == 0 || int(s.Link) >= m.Sections {
+		if s.Type != symtab || s.Link == 0 || int(s.Link) >= f.Sections() {
 			continue
 		}
 		m.Symbols = true
 		table, err1 := f.Data(s)
 		names, err2 := f.Data(f.SectionAt(int(s.Link)))
-		if err1 != nil || err2 != nil || len(names) > strtabLimit {
+		if err1 != nil || err2 != nil {
 			m.err = errors.Join(err1, err2)
 			return
 		}
@@ -159,8 +150,13 @@ func (m *Module) readImports(f *koelf.File) {
 				m.err = &koelf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name lies outside the string table"}
 				return
 			}
-			name, _, _ := bytes.Cut(names[off:], []byte{0})
-			m.Imports = append(m.Imports, Import{string(name), info>>4 == weak, section == common})
+			name := names[off:min(uint64(len(names)), uint64(off)+maxName+1)]
+			end := bytes.IndexByte(name, 0)
+			if end < 0 || len(m.Imports) == maxImports {
+				m.err = &koelf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name does not end, or there are too many symbols"}
+				return
+			}
+			m.Imports = append(m.Imports, Import{string(name[:end]), info>>4 == weak, section == common})
 		}
 		return
 	}
@@ -173,7 +169,6 @@ func (m *Module) readExports(f *koelf.File) {
 	}
 	for _, e := range list {
 		m.Exports = append(m.Exports, Symbol{Name: e.Name, Namespace: e.Namespace, Owner: m.Name, CRC: uint32(e.CRC), HasCRC: e.HasCRC, GPL: e.GPL})
-		m.Hidden = m.Hidden || !e.HasCRC
 	}
 	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
 	_, one := f.Section("__kflagstab")

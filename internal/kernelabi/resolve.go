@@ -47,13 +47,9 @@ func (l *loader) taints() bool {
 
 // exportVersions wants CRCs for a module's own exports.
 func (l *loader) exportVersions() bool {
-	if !l.m.Hidden || l.k.Features.Versions != Yes || len(l.m.Exports) == 0 {
+	table := slices.ContainsFunc(l.m.Exports, func(e Symbol) bool { return e.HasCRC })
+	if table || l.k.Features.Versions != Yes || len(l.m.Exports) == 0 {
 		return true
-	}
-	for _, e := range l.m.Exports {
-		if e.HasCRC {
-			return true // there is a table
-		}
 	}
 	l.v.reason(false, KindNoVersion, "", "build it with CONFIG_MODVERSIONS", "its own exports have no versions")
 	return l.force("no versions for exported symbols", "its exports have no versions")
@@ -195,7 +191,7 @@ func (l *loader) imports(ns string) bool {
 		}
 		return false
 	}
-	return slices.Contains(l.m.Fields("import_ns"), ns)
+	return slices.Contains(l.namespaces, ns)
 }
 
 // duplicates refuses exports that somebody else has: the kernel, or a module that has to be loaded before this one. What another

@@ -115,9 +115,9 @@ func keys(kernel []byte) []Key {
 	rsa := []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x03\x82")
 	p384 := []byte("\x2b\x81\x04\x00\x22\x03\x62\x00\x04")
 	var all []Key
-	for off := 0; ; {
+	for off, tries := 0, 0; ; {
 		i := bytes.Index(kernel[off:], start)
-		if i < 0 {
+		if tries++; i < 0 || tries > maxTries {
 			return all
 		}
 		off += i + len(start)

@@ -12,8 +12,14 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 )
 
-// imageLimit is the largest kernel that is expanded.
-const imageLimit = 512 << 20
+const (
+	// imageLimit is the largest kernel that is expanded.
+	imageLimit = 512 << 20
+
+	// workLimit is how many bytes are read and made in all until a kernel is found: an image that was made to keep us busy offers many
+	// places where one may be, or kernels that are wrapped in each other.
+	workLimit = 2 * imageLimit
+)
 
 // ErrImage says that a file is no boot image that can be read.
 var ErrImage = errors.New("not a kernel image")
@@ -22,8 +28,19 @@ var ErrImage = errors.New("not a kernel image")
 // unified kernel image, and programs that carry a compressed kernel in their data. It returns the kernel itself, ELF or raw, and
 // the way there for people ("bzImage, xz"). The result may be part of image.
 func Unwrap(image []byte) (kernel []byte, way string, err error) {
+	u := unwrapper{imageLimit, workLimit}
+	return u.all(image)
+}
+
+// An unwrapper knows how much it may still do.
+type unwrapper struct {
+	size int64 // of a kernel
+	work int64 // left
+}
+
+func (u *unwrapper) all(image []byte) (kernel []byte, way string, err error) {
 	for range 6 {
-		inner, step, err := unwrapOnce(image)
+		inner, step, err := u.once(image)
 		if err != nil {
 			return nil, way, err
 		}
@@ -39,13 +56,13 @@ func Unwrap(image []byte) (kernel []byte, way string, err error) {
 	return nil, way, fmt.Errorf("%w: wrapped more than six times", ErrImage)
 }
 
-// unwrapOnce takes off the outermost wrapping; inner is nil if there is none.
-func unwrapOnce(image []byte) (inner []byte, step string, err error) {
+// once takes off the outermost wrapping; inner is nil if there is none.
+func (u *unwrapper) once(image []byte) (inner []byte, step string, err error) {
 	if len(image) < 1024 {
 		return nil, "", fmt.Errorf("%w: %d bytes", ErrImage, len(image))
 	}
 	if name := packedWith(image); name != "" {
-		if inner, err = expand(name, image); err != nil {
+		if inner, err = u.expand(name, image, sizeHint(image)); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", name, err)
 		}
 		return inner, name, nil
@@ -76,13 +93,13 @@ func unwrapOnce(image []byte) (inner []byte, step string, err error) {
 	}
 	if exporting(image) {
 		// Strings show through lz4: what looks like a raw kernel may still be a packed one.
-		if inner, step = embedded(image, "lz4"); exporting(inner) {
+		if inner, step = u.embedded(image, "lz4"); exporting(inner) {
 			return inner, step, nil
 		}
 		return nil, "", nil
 	}
 	for _, m := range magics {
-		if inner, step = embedded(image, m.name); inner != nil {
+		if inner, step = u.embedded(image, m.name); inner != nil {
 			return inner, step, nil
 		}
 	}
@@ -171,19 +188,27 @@ func packedWith(b []byte) string {
 	return ""
 }
 
-// expand expands the stream at the start of b and ignores what follows it.
-func expand(name string, b []byte) ([]byte, error) {
+// expand expands the stream at the start of b and ignores what follows it. hint is how much that may give.
+func (u *unwrapper) expand(name string, b []byte, hint int) (kernel []byte, err error) {
+	var work int64
+	limit := min(u.size, u.work)
+	if limit <= 0 {
+		return nil, compress.ErrTooLarge
+	}
 	switch name {
 	case "lz4":
-		return expandLZ4(b, imageLimit)
+		kernel, work, err = expandLZ4(b, int(limit))
 	case "lzma":
-		return compress.FirstLZMA(b, sizeHint(b), imageLimit)
+		kernel, work, err = compress.FirstLZMA(b, hint, limit)
 	case "bzip2":
-		return readLimited(bzip2.NewReader(bytes.NewReader(b)))
+		kernel, work, err = expandBzip2(b, limit)
 	case "lzo":
-		return nil, errors.ErrUnsupported
+		err = errors.ErrUnsupported
+	default:
+		kernel, work, err = compress.First(b, hint, limit)
 	}
-	return compress.First(b, sizeHint(b), imageLimit)
+	u.work -= work
+	return kernel, err
 }
 
 // sizeHint is the size that stands behind the compressed kernel in many boot images, as far as the data can back it.
@@ -191,20 +216,23 @@ func sizeHint(b []byte) int {
 	return int(min(uint64(binary.LittleEndian.Uint32(b[len(b)-4:])), 16*uint64(len(b)), imageLimit))
 }
 
-// readLimited reads all of r, at most imageLimit bytes.
-func readLimited(r io.Reader) ([]byte, error) {
-	var b bytes.Buffer
-	if n, err := b.ReadFrom(io.LimitReader(r, imageLimit+1)); err != nil && !(errors.Is(err, bzip2.StructuralError("bad magic value in continuation file")) && n > 0) {
-		return nil, err
+// expandBzip2 expands the stream at the start of b.
+func expandBzip2(b []byte, limit int64) (kernel []byte, work int64, err error) {
+	in := bytes.NewReader(b)
+	var out bytes.Buffer
+	n, err := out.ReadFrom(io.LimitReader(bzip2.NewReader(in), limit+1))
+	work = int64(len(b)-in.Len()) + n
+	if errors.Is(err, bzip2.StructuralError("bad magic value in continuation file")) && n > 0 {
+		err = nil // what follows is no bzip2
 	}
-	if b.Len() > imageLimit {
-		return nil, compress.ErrTooLarge
+	if n > limit {
+		err = compress.ErrTooLarge
 	}
-	return b.Bytes(), nil
+	return out.Bytes(), work, err
 }
 
 // embedded looks for a kernel compressed in that way anywhere in a program. What expands to more than the limit ends the search.
-func embedded(image []byte, name string) (kernel []byte, step string) {
+func (u *unwrapper) embedded(image []byte, name string) (kernel []byte, step string) {
 	magic := ""
 	for _, m := range magics {
 		if m.name == name {
@@ -218,7 +246,7 @@ func embedded(image []byte, name string) (kernel []byte, step string) {
 		}
 		off += i
 		if name != "lzma" || isLZMA(image[off:]) {
-			kernel, err := expand(name, image[off:])
+			kernel, err := u.expand(name, image[off:], 0)
 			if err == nil && len(kernel) > 1<<16 {
 				return kernel, name + " inside"
 			}

@@ -79,9 +79,6 @@ type Verdict struct {
 	Ignored []string // what forcing passes over
 }
 
-// Loaded tells whether the loader accepts the module; its own init function may still fail.
-func (v *Verdict) Loaded() bool { return v.Outcome != Fails }
-
 //
 //go:noinline
 func (v *Verdict) reason(fatal bool, kind Kind, symbol, advice, format string, args ...any) {

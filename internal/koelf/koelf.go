@@ -369,14 +369,20 @@ func (f *File) extent(h []byte) (off, size uint64) {
 	return uint64(f.u32(h[16:])), uint64(f.u32(h[20:]))
 }
 
+// maxSectionName is what is read of a section's name: many sections may have one long name.
+const maxSectionName = 1 << 12
+
 // name returns the name of a section; nil if its offset is bad.
 func (f *File) name(h []byte) []byte {
 	off := uint64(f.u32(h))
 	if off >= uint64(len(f.names)) {
 		return nil
 	}
-	name := f.names[off:]
-	return name[:bytes.IndexByte(name, 0)]
+	name := f.names[off:min(uint64(len(f.names)), off+maxSectionName)]
+	if end := bytes.IndexByte(name, 0); end >= 0 {
+		name = name[:end]
+	}
+	return name
 }
 
 // find returns the index of the first section of that name, or 0.
