@@ -89,8 +89,12 @@ func (m *memory) field(l layout, addr uint64, i int) (uint64, bool) {
 
 // spend takes steps away and tells whether that many were left.
 func (m *memory) spend(steps int) bool {
+	if *m.left < steps {
+		*m.left = 0
+		return false
+	}
 	*m.left -= steps
-	return *m.left >= 0
+	return true
 }
 
 // record reads the export at addr, without owner and CRC.
@@ -239,10 +243,9 @@ func (m *memory) anyLayout(addr uint64, size int, wide bool) ([]Symbol, bool) {
 // rawExports finds the tables in an image without section names. It starts from the string module_layout, which every
 // kernel with modules exports, finds the record that leads to it, and walks from there: records are sorted by name, the
 // tables follow each other, then come their CRCs. known, if not 0, is the CRC that module_layout must have. relativeCRCs says that
-// some machines with such a kernel have distances to CRCs instead.
-func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memory, error) {
+// some machines with such a kernel have distances to CRCs instead. left is how many steps it may take.
+func rawExports(image []byte, known uint32, relativeCRCs bool, left *int) ([]Symbol, error) {
 	const anchor = "\x00" + LayoutSymbol + "\x00"
-	left := maxSteps
 	for off, tries := 0, 0; tries < 16; tries++ {
 		i := bytes.Index(image[off:], []byte(anchor))
 		if i < 0 {
@@ -251,14 +254,14 @@ func rawExports(image []byte, known uint32, relativeCRCs bool) ([]Symbol, *memor
 		off += i + 1
 		for _, l := range layouts {
 			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-				m := &memory{order: order, pieces: []piece{{0, image}}, left: &left}
+				m := &memory{order: order, pieces: []piece{{0, image}}, left: left}
 				if symbols := m.walkFrom(l, uint64(off), known, relativeCRCs); symbols != nil {
-					return symbols, m, nil
+					return symbols, nil
 				}
 			}
 		}
 	}
-	return nil, nil, ErrNoExports
+	return nil, ErrNoExports
 }
 
 // walkFrom looks for a record whose name is the string at offset str and reads the tables around it.

@@ -79,7 +79,8 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 	}
 	if elfErr != nil || err == ErrNoExports {
 		// Without sections nothing tells the machine: the tables have to.
-		symbols, _, err = rawExports(kernel, knownLayout, relativeCRCs(im.Release, emPPC64))
+		steps := maxSteps
+		symbols, err = rawExports(kernel, knownLayout, relativeCRCs(im.Release, emPPC64), &steps)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", source, way, err)

@@ -370,7 +370,7 @@ func (f *File) extent(h []byte) (off, size uint64) {
 }
 
 // maxSectionName is what is read of a section's name: many sections may have one long name.
-const maxSectionName = 1 << 12
+const maxSectionName = 1 << 10
 
 // name returns the name of a section; nil if its offset is bad.
 func (f *File) name(h []byte) []byte {

@@ -40,13 +40,17 @@ func (s *symbols) len() int { return len(s.table) / s.size }
 
 func (s *symbols) entry(i int) []byte { return s.table[i*s.size:][:s.size:s.size] }
 
+// maxSymbolName is what is read of a symbol's name: many symbols may have one long name.
+const maxSymbolName = 1 << 14
+
 // name returns the name of the i-th symbol; nil if it is bad.
 func (s *symbols) name(i int) []byte {
 	off := uint64(s.f.u32(s.entry(i)))
 	if off >= uint64(len(s.strs)) {
 		return nil
 	}
-	name, _, _ := bytes.Cut(s.strs[off:], []byte{0}) // as with kmod, the last one may lack its NUL
+	strs := s.strs[off:min(uint64(len(s.strs)), off+maxSymbolName)]
+	name, _, _ := bytes.Cut(strs, []byte{0}) // as with kmod, the last one may lack its NUL
 	return name[:len(name):len(name)]
 }
 
