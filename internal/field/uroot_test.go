@@ -126,14 +126,20 @@ func TestUroot(t *testing.T) {
 	args = append(args, core("init", "gosh", "cat", "grep", "mount", "echo", "shutdown")...)
 	args = append(args, filepath.Join(u.self, "testdata/examples/initmodules"))
 	image := u.image(t, "test", append(args, u.ours()...)...)
+	text := u.boot(t, tree, image)
+	checks(t, text, text)
+	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel; testdata/examples/initmodules does it as a library")
+}
+
+// boot starts an image whose init runs uinit, and returns what came out of the console.
+func (u *uroot) boot(t *testing.T, tree, image string) string {
+	t.Helper()
 	var console bytes.Buffer
 	m := vmtest.Machine{Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Append: "loglevel=3", Console: &console, Timeout: 20 * time.Minute}
 	if _, err := m.Boot(t.Context()); err != nil && !strings.Contains(console.String(), "guest: done") {
 		t.Errorf("%v", err)
 	}
-	text := strings.ReplaceAll(console.String(), "\r\n", "\n")
-	checks(t, text, text)
-	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel; testdata/examples/initmodules does it as a library")
+	return strings.ReplaceAll(console.String(), "\r\n", "\n")
 }
 
 // closure returns the files of modules and of what they need.
