@@ -41,7 +41,8 @@ func newLZMAEncoder() *lzmaEncoder {
 	return e
 }
 
-// block appends a chunk.
+// block appends a chunk. It takes less than blockAhead by twice matchMax, so that what it makes does not depend on how much
+// more there is.
 func (e *lzmaEncoder) block(f *finder, out []byte) []byte {
 	start := f.pos
 	end := min(len(f.buf), start+blockAhead-2*matchMax)

@@ -2,20 +2,16 @@ package compress
 
 import (
 	"encoding/binary"
-	"io"
 	"math/bits"
 )
 
-// A finder holds what is to be compressed and finds what of it came before: positions with the same hash of four bytes
+// A finder holds what is to be compressed as LZMA and finds what of it came before: positions with the same hash of four bytes
 // are linked, the last one first.
 type finder struct {
-	buf  []byte // the window, what is to be compressed, and room
-	pos  int    // in buf, of what is to be compressed
-	base uint32 // how far buf[0] is from the beginning of all
-	next int    // in buf, of the first position that has no link
-	// tries is how many links are followed for a match.
-	tries int
-
+	buf   []byte                // the window, what is to be compressed, and room
+	pos   int                   // in buf, of what is to be compressed
+	base  uint32                // how far buf[0] is from the beginning of all
+	next  int                   // in buf, of the first position that has no link
 	heads [1 << hashBits]uint32 // by hash: distance from the beginning, plus one
 	near  [1 << nearBits]uint32 // the same for three bytes
 	links []uint32              // by position, of the one before with the same hash
@@ -35,6 +31,7 @@ const (
 	nearBits   = 14
 	slideSize  = 2 << 20 // what is gathered before the window moves
 	matchMax   = 273     // the longest match in LZMA
+	tries      = 40      // links followed for a match
 )
 
 // fill takes as much of p as there is room for. The window moves if the buffer is full.
@@ -100,7 +97,7 @@ func (f *finder) search(i int) (length, dist int) {
 		}
 	}
 	c := f.heads[v*0x9e3779b1>>(32-hashBits)]
-	for range f.tries {
+	for range tries {
 		d := at - c
 		if d >= windowSize || d > uint32(i) || c == 0 || length == len(here) {
 			break
@@ -133,51 +130,4 @@ func common(a, b []byte) int {
 		n++
 	}
 	return n
-}
-
-// An encoder turns what a finder holds into blocks of a format.
-type encoder interface {
-	// block appends what comes next to out. It takes less than blockAhead by twice matchMax, so that what it makes does
-	// not depend on how much more there is.
-	block(f *finder, out []byte) []byte
-}
-
-// A blockWriter gathers data and has it encoded.
-type blockWriter struct {
-	w      io.Writer
-	f      *finder
-	e      encoder
-	out    []byte
-	finish func(out []byte) []byte // what comes at the end
-	err    error
-}
-
-// blockAhead is how much is there before a block is encoded.
-const blockAhead = 1 << 20
-
-func (b *blockWriter) Write(p []byte) (n int, err error) {
-	for len(p) > 0 && b.err == nil {
-		k := b.f.fill(p)
-		n, p = n+k, p[k:]
-		for len(b.f.buf)-b.f.pos >= blockAhead && b.err == nil {
-			b.flush(b.e.block(b.f, b.out))
-		}
-	}
-	return n, b.err
-}
-
-// Close encodes what is left. It does not close the stream below.
-func (b *blockWriter) Close() error {
-	for b.f.pos < len(b.f.buf) && b.err == nil {
-		b.flush(b.e.block(b.f, b.out))
-	}
-	if b.err == nil {
-		b.flush(b.finish(b.out))
-	}
-	return b.err
-}
-
-func (b *blockWriter) flush(out []byte) {
-	_, b.err = b.w.Write(out)
-	b.out = out[:0]
 }

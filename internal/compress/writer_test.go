@@ -8,13 +8,17 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 )
 
-// writers are the encoders, by the name of the program that has to read what they make.
-var writers = map[string]func(io.Writer) io.WriteCloser{"xz": compress.NewXzWriter, "zstd": compress.NewZstdWriter}
+// writers are the encoders.
+var writers = map[string]func(io.Writer) io.WriteCloser{
+	"xz": compress.NewXzWriter, "zstd": compress.NewZstdWriter, "zstd, small": compress.NewSmallZstdWriter,
+}
 
 // pack compresses data, handed over in pieces.
 func pack(t testing.TB, format string, data []byte, piece int) []byte {
@@ -58,7 +62,9 @@ func writerInputs(t testing.TB) map[string][]byte {
 func TestWriters(t *testing.T) {
 	for name, data := range writerInputs(t) {
 		for format := range writers {
-			testWriter(t, format, name, data)
+			if format != "zstd, small" || len(data) < 4<<20 {
+				testWriter(t, format, name, data)
+			}
 		}
 	}
 }
@@ -68,20 +74,58 @@ func testWriter(t *testing.T, format, name string, data []byte) {
 	if got, err := compress.Expand(nil, packed, 0); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%s, %s: %d bytes come back as %d, error %v", format, name, len(data), len(got), err)
 	}
-	if len(packed) > len(data)+len(data)/10000+100 {
+	if len(packed) > len(data)+len(data)/10000+100 && format != "zstd, small" {
 		t.Errorf("%s, %s: %d bytes become %d", format, name, len(data), len(packed))
 	}
 	if !bytes.Equal(pack(t, format, data, 777), packed) {
 		t.Errorf("%s, %s: in other pieces it comes to something else", format, name)
 	}
-	if _, err := exec.LookPath(format); err != nil {
+	program, _, _ := strings.Cut(format, ",")
+	if _, err := exec.LookPath(program); err != nil {
 		t.Log(err)
 		return
 	}
-	cmd := exec.Command(format, "-dc")
+	cmd := exec.Command(program, "-dc")
 	cmd.Stdin = bytes.NewReader(packed)
 	if out, err := cmd.Output(); err != nil || !bytes.Equal(out, data) {
 		t.Errorf("%s, %s: the program gives %d of %d bytes back, error %v", format, name, len(out), len(data), err)
+	}
+}
+
+// TestZstdProcessors: how many processors there are shows nowhere.
+func TestZstdProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	inputs := writerInputs(t)
+	for format, input := range map[string]string{"zstd": "long", "zstd, small": "program"} {
+		var want []byte
+		for _, n := range []int{1, 2, 16} {
+			runtime.GOMAXPROCS(n)
+			got := pack(t, format, inputs[input], 1<<20)
+			if want == nil {
+				want = got
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s: %d processors make other bytes than one", format, n)
+			}
+		}
+	}
+}
+
+// TestZstdChecksum: every bit of the checksum counts, for lengths around those that it works in.
+func TestZstdChecksum(t *testing.T) {
+	for n := range 100 {
+		data := bytes.Repeat([]byte{byte(n), 1, 0xfe}, n)[:2*n]
+		packed := pack(t, "zstd", data, 7)
+		if packed[4]&4 == 0 {
+			t.Fatalf("%d bytes: no checksum", len(data))
+		}
+		if _, err := compress.Expand(nil, packed, 0); err != nil {
+			t.Errorf("%d bytes: %v", len(data), err)
+		}
+		packed[len(packed)-1-n%4] ^= 1 << (n % 8)
+		if _, err := compress.Expand(nil, packed, 0); err == nil {
+			t.Errorf("%d bytes: a wrong checksum is not seen", len(data))
+		}
 	}
 }
 

@@ -11,11 +11,16 @@ import (
 
 // xzWriter puts chunks of LZMA2 into the container of xz: one stream of one block.
 type xzWriter struct {
-	blockWriter
+	f     finder
 	e     *lzmaEncoder
+	out   []byte      // what is to be written
 	crc   hash.Hash32 // of what is compressed
 	count tally       // of the block
+	err   error
 }
+
+// blockAhead is how much is there before a chunk is encoded.
+const blockAhead = 1 << 20
 
 // tally counts what goes through it.
 type tally struct {
@@ -37,7 +42,6 @@ const xzCRC32 = 1
 func NewXzWriter(w io.Writer) io.WriteCloser {
 	x := &xzWriter{e: newLZMAEncoder(), crc: crc32.NewIEEE()}
 	x.count.w = w
-	x.blockWriter = blockWriter{w: &x.count, f: &finder{tries: 40}, e: x.e, finish: x.end}
 	const dictSize = 2*windowBits - 24 // as LZMA2 spells a power of two
 	x.out = withCRC(append(x.out, xzMagic...), len(xzMagic), 0, xzCRC32)
 	x.out = withCRC(x.out, len(x.out), 2, 0, xzLZMA2, 1, dictSize, 0, 0, 0)
@@ -50,9 +54,32 @@ func withCRC(out []byte, from int, data ...byte) []byte {
 	return binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(out[from:]))
 }
 
-func (x *xzWriter) Write(p []byte) (int, error) {
+func (x *xzWriter) Write(p []byte) (n int, err error) {
 	x.crc.Write(p)
-	return x.blockWriter.Write(p)
+	for len(p) > 0 && x.err == nil {
+		k := x.f.fill(p)
+		n, p = n+k, p[k:]
+		for len(x.f.buf)-x.f.pos >= blockAhead && x.err == nil {
+			x.flush(x.e.block(&x.f, x.out))
+		}
+	}
+	return n, x.err
+}
+
+// Close encodes what is left. It does not close the stream below.
+func (x *xzWriter) Close() error {
+	for x.f.pos < len(x.f.buf) && x.err == nil {
+		x.flush(x.e.block(&x.f, x.out))
+	}
+	if x.err == nil {
+		x.flush(x.end(x.out))
+	}
+	return x.err
+}
+
+func (x *xzWriter) flush(out []byte) {
+	_, x.err = x.count.Write(out)
+	x.out = out[:0]
 }
 
 // end appends what follows the chunks: the check, the index and the footer.

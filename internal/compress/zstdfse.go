@@ -12,21 +12,23 @@ import (
 type bitWriter struct {
 	out  []byte
 	bits uint64
-	n    uint // of bits; less than 8 between calls
+	n    uint // of bits; less than 32 between calls
 }
 
+// add appends the lowest n bits of v, which has no others. n is at most 32.
 func (b *bitWriter) add(v uint64, n uint) {
 	b.bits |= v << b.n
-	for b.n += n; b.n >= 8; b.n -= 8 {
-		b.out = append(b.out, byte(b.bits))
-		b.bits >>= 8
+	if b.n += n; b.n >= 32 {
+		b.out = binary.LittleEndian.AppendUint32(b.out, uint32(b.bits))
+		b.bits >>= 32
+		b.n -= 32
 	}
 }
 
 // end fills the last byte with zeros.
 func (b *bitWriter) end() []byte {
-	if b.n > 0 {
-		b.add(0, 8-b.n)
+	for n := uint(0); n < b.n; n += 8 {
+		b.out = append(b.out, byte(b.bits>>n))
 	}
 	return b.out
 }

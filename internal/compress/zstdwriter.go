@@ -1,15 +1,111 @@
 package compress
 
 import (
+	"encoding/binary"
 	"io"
 	"math/bits"
+	"runtime"
+	"slices"
+	"sync"
 )
+
+const (
+	zstdMagic    = "\x28\xb5\x2f\xfd"
+	zstdBlockMax = 128 << 10
+	zstdMatchMax = 4 << 10 // longer matches would do nothing but take time
+	zstdWindow   = 8 << 20 // how far back a match may be
+	zstdSegment  = 8 << 20 // as in zstdWriter
+	zstdHistory  = 2 << 20
+)
+
+// A zstdWriter gathers segments and encodes as many of them at a time as there are processors. How many that are shows
+// nowhere in the output.
+type zstdWriter struct {
+	w        io.Writer
+	segment  int    // what is encoded without knowing how what comes before was
+	history  int    // what a segment knows of what comes before
+	buf      []byte // what comes before, and what is to be encoded
+	start    int    // of what is to be encoded
+	sum      xxhash
+	encoders []zstdEncoder
+	begun    bool
+	err      error
+}
+
+// NewZstdWriter returns a writer that compresses to w as zstd, with a window of 8 MiB and a checksum. Close ends the
+// stream and leaves w open.
+func NewZstdWriter(w io.Writer) io.WriteCloser { return newZstdWriter(w, zstdSegment, zstdHistory) }
+
+func newZstdWriter(w io.Writer, segment, history int) *zstdWriter {
+	z := &zstdWriter{w: w, segment: segment, history: history, encoders: make([]zstdEncoder, min(runtime.GOMAXPROCS(0), 4))}
+	z.sum.reset()
+	return z
+}
+
+func (z *zstdWriter) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && z.err == nil {
+		full := z.start + len(z.encoders)*z.segment
+		if len(z.buf) > 1<<20 {
+			z.buf = slices.Grow(z.buf, full-len(z.buf))
+		}
+		k := min(len(p), full-len(z.buf))
+		z.buf = append(z.buf, p[:k]...)
+		z.sum.write(p[:k])
+		n, p = n+k, p[k:]
+		if len(z.buf) == full {
+			z.encode()
+		}
+	}
+	return n, z.err
+}
+
+// Close encodes what is left. It does not close the stream below.
+func (z *zstdWriter) Close() error {
+	if z.err == nil {
+		z.encode()
+	}
+	if z.err == nil { // an empty block, the last one, and the checksum
+		_, z.err = z.w.Write(binary.LittleEndian.AppendUint32([]byte{1, 0, 0}, uint32(z.sum.sum())))
+	}
+	return z.err
+}
+
+// encode encodes the segments that are there.
+func (z *zstdWriter) encode() {
+	var wait sync.WaitGroup
+	used := 0
+	for start := z.start; start < len(z.buf); start += z.segment {
+		e := &z.encoders[used]
+		used++
+		e.reps = [3]int{} // nobody knows
+		end := min(start+z.segment, len(z.buf))
+		from := max(0, start-z.history)
+		wait.Go(func() { e.segment(z.buf[from:end], start-from) })
+	}
+	wait.Wait()
+	if !z.begun {
+		const window, checksum = (23 - 10) << 3, 1 << 2
+		z.begun = true
+		_, z.err = io.WriteString(z.w, zstdMagic+string([]byte{checksum, window}))
+	}
+	for i := range z.encoders[:used] {
+		if z.err == nil {
+			_, z.err = z.w.Write(z.encoders[i].out)
+		}
+	}
+	keep := min(z.history, len(z.buf))
+	z.buf = z.buf[:copy(z.buf, z.buf[len(z.buf)-keep:])]
+	z.start = keep
+}
 
 // A zstdEncoder makes blocks of zstd.
 type zstdEncoder struct {
-	reps     [3]int // the last distances
+	m        *matcher
+	reps     [3]int // the last distances; 0: nobody knows
 	literals []byte
 	seqs     []sequence
+	codes    [][3]seqCode
+	out      []byte
 }
 
 // A sequence is some literals and a match.
@@ -18,91 +114,82 @@ type sequence struct {
 	offset           int // code of the distance: 1 to 3 for one of the last, or the distance and 3
 }
 
-const (
-	zstdMagic    = "\x28\xb5\x2f\xfd"
-	zstdBlockMax = 128 << 10
-	zstdTries    = 2 // links followed for a match: more make it slower and little smaller
-)
-
-// NewZstdWriter returns a writer that compresses to w as zstd, with a window of 8 MiB and without a checksum. Close ends the
-// stream and leaves w open.
-func NewZstdWriter(w io.Writer) io.WriteCloser {
-	const window = (windowBits - 10) << 3
-	return &blockWriter{
-		w: w, f: &finder{tries: zstdTries}, e: &zstdEncoder{reps: [3]int{1, 4, 8}}, out: append([]byte(zstdMagic), 0, window),
-		finish: func(out []byte) []byte { return append(out, 1, 0, 0) }, // an empty block, the last one
+// segment encodes data from start on into e.out.
+func (e *zstdEncoder) segment(data []byte, start int) {
+	if e.m == nil {
+		e.m = new(matcher)
+	}
+	e.m.reset(data, start)
+	e.out = e.out[:0]
+	for start < len(data) {
+		end := min(len(data), start+zstdBlockMax)
+		e.block(start, end)
+		start = end
 	}
 }
 
 // block appends a block.
-func (e *zstdEncoder) block(f *finder, out []byte) []byte {
-	data := f.buf[f.pos:min(len(f.buf), f.pos+zstdBlockMax)]
+func (e *zstdEncoder) block(from, end int) {
 	before := e.reps
-	e.split(f, f.pos+len(data))
-	start := len(out)
-	out = append(out, 0, 0, 0)
-	out = e.sequences(e.literalSection(out))
+	e.split(from, end)
+	start := len(e.out)
+	out := e.sequences(e.literalSection(append(e.out, 0, 0, 0)))
 	n, kind := len(out)-start-3, 2
-	if n >= len(data) {
-		out = append(out[:start+3], data...)
-		n, kind, e.reps = len(data), 0, before
+	if n >= end-from {
+		out = append(out[:start+3], e.m.data[from:end]...)
+		n, kind, e.reps = end-from, 0, before
 	}
 	n = n<<3 | kind<<1
 	out[start], out[start+1], out[start+2] = byte(n), byte(n>>8), byte(n>>16)
-	return out
+	e.out = out
 }
 
 // split cuts what comes up to end into literals and matches.
-func (e *zstdEncoder) split(f *finder, end int) {
+func (e *zstdEncoder) split(pos, end int) {
 	e.literals, e.seqs = e.literals[:0], e.seqs[:0]
-	from := f.pos
-	for f.pos < end {
-		length, dist, g := e.choose(f, f.pos, end)
-		for ahead := 1; ahead <= 2 && length > 0 && length < 32; ahead++ {
-			// One or two bytes later there may be a better match.
-			if _, _, later := e.choose(f, f.pos+ahead, end); later > g+20*ahead {
-				length = 0
-			}
-		}
-		if length == 0 {
-			f.pos++
+	data, from := e.m.data, pos
+	for pos < end {
+		m := e.choose(pos, end)
+		if m.saves == 0 {
+			pos++
 			continue
 		}
-		for f.pos > from && f.pos > dist && length < matchMax && f.buf[f.pos-1] == f.buf[f.pos-1-dist] {
-			f.pos--
-			length++
+		for ahead := 1; ahead <= 2 && m.length < 24; ahead++ {
+			// One or two bytes later there may be a better match.
+			if later := e.choose(pos+ahead, end); later.saves > m.saves+20*ahead {
+				m, pos, ahead = later, pos+ahead, 0
+			}
 		}
-		e.literals = append(e.literals, f.buf[from:f.pos]...)
-		e.seqs = append(e.seqs, sequence{f.pos - from, length, e.offset(dist, f.pos > from)})
-		f.pos += length
-		from = f.pos
+		for pos > from && pos > m.dist && data[pos-1] == data[pos-1-m.dist] {
+			pos--
+			m.length++
+		}
+		e.literals = append(e.literals, data[from:pos]...)
+		e.seqs = append(e.seqs, sequence{pos - from, m.length, e.offset(m.dist, pos > from)})
+		pos += m.length
+		from = pos
 	}
-	e.literals = append(e.literals, f.buf[from:end]...)
+	e.literals = append(e.literals, data[from:end]...)
 }
 
-// choose returns the match at i, up to end, that saves most, and about how many quarters of a bit that is.
-func (e *zstdEncoder) choose(f *finder, i, end int) (length, dist, saves int) {
+// choose returns the match at i, up to end, that saves most.
+func (e *zstdEncoder) choose(i, end int) (m match) {
 	if i+4 > end {
-		return 0, 0, 0
+		return m
 	}
-	length, dist = f.find(i)
-	if length = min(length, end-i); length > 0 {
-		saves = gain(length, dist)
-	}
-	here := f.buf[i:min(end, i+matchMax)]
+	end = min(end, i+zstdMatchMax)
+	m = e.m.search(i, end)
+	data := e.m.data
+	v := binary.LittleEndian.Uint32(data[i:])
 	for r, d := range e.reps {
-		if d <= i {
-			if n := common(here, f.buf[i-d:]); n >= 3 {
-				if g := 22*n - 28 - 4*r; g > saves {
-					length, dist, saves = n, d, g
-				}
+		if d > 0 && d <= i && (v^binary.LittleEndian.Uint32(data[i-d:]))<<8 == 0 { // three bytes
+			n := common(data[i:end], data[i-d:])
+			if g := 22*n - 28 - 4*r; g > m.saves {
+				m = match{n, d, g}
 			}
 		}
 	}
-	if saves <= 0 {
-		return 0, 0, 0
-	}
-	return length, dist, saves
+	return m
 }
 
 // offset returns the code of a distance and remembers it.
@@ -215,7 +302,8 @@ func (e *zstdEncoder) sequences(out []byte) []byte {
 	if len(e.seqs) == 0 {
 		return out
 	}
-	codes := make([][3]seqCode, len(e.seqs)) // literals, offset, length
+	codes := slices.Grow(e.codes[:0], len(e.seqs))[:len(e.seqs)] // literals, offset, length
+	e.codes = codes
 	var counts [3][64]int
 	for i, s := range e.seqs {
 		k := bits.Len(uint(s.offset)) - 1
