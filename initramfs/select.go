@@ -197,7 +197,7 @@ func (s *selector) expand() error {
 		}
 		name := s.modules[i].Name
 		if at, ok := s.byName[name]; ok {
-			deps := s.deps[at].deps
+			deps := strings.Fields(s.deps[at].deps)
 			for j := len(deps) - 1; j >= 0; j-- {
 				s.add(alias.FromPath(deps[j]), Reason{Kind: Dependency, By: name})
 			}

@@ -2,6 +2,7 @@ package initramfs
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,7 +39,7 @@ type table struct {
 type depEntry struct {
 	name string   // of the module
 	path string   // of its file, relative to the module folder or absolute
-	deps []string // paths of what it needs, what is loaded last first
+	deps string   // paths of what it needs, with blanks between, what is loaded last first
 	rank uint32   // position in modules.dep
 }
 
@@ -48,14 +49,15 @@ func readDeps(fsys fs.FS, dir string) ([]depEntry, error) {
 	x, err := index.Open(fsys, path.Join(dir, "modules.dep.bin"))
 	if err == nil {
 		defer x.Close()
-		if err := x.Check(); err != nil {
-			return nil, fmt.Errorf("%s: %w", path.Join(dir, "modules.dep.bin"), err)
-		}
-		for key, v := range x.All() {
+		err := x.Walk(func(key []byte, v index.Value) bool {
 			if e, ok := parseDep(v.Value); ok {
-				e.name, e.rank = strings.Clone(key), v.Priority
+				e.name, e.rank = string(key), v.Priority
 				list = append(list, e)
 			}
+			return true
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path.Join(dir, "modules.dep.bin"), err)
 		}
 		sort.Slice(list, func(i, j int) bool { return list[i].rank < list[j].rank })
 		return list, nil
@@ -79,7 +81,7 @@ func parseDep(line string) (depEntry, bool) {
 	if !ok || file == "" {
 		return depEntry{}, false
 	}
-	return depEntry{path: strings.Clone(file), deps: strings.Fields(strings.Clone(deps))}, true
+	return depEntry{path: strings.Clone(file), deps: strings.Clone(deps)}, true
 }
 
 // trimmer writes the tables of a module folder again for some of its modules, without opening a module.
@@ -148,7 +150,7 @@ func (t *trimmer) tables(set TableSet) ([]table, error) {
 // line is a module's line of modules.dep, with what is not kept left out.
 func (t *trimmer) line(d *depEntry) []byte {
 	b := append([]byte(d.path), ':')
-	for _, dep := range d.deps {
+	for dep := range strings.FieldsSeq(d.deps) {
 		if _, ok := t.rank[alias.FromPath(dep)]; ok {
 			b = append(append(b, ' '), dep...)
 		}
@@ -184,16 +186,16 @@ func (t *trimmer) valueIndex(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer x.Close()
-	if err := x.Check(); err != nil {
-		return nil, err
-	}
 	b := index.NewBuilder()
-	for key, v := range x.All() {
+	var failed error
+	err = x.Walk(func(key []byte, v index.Value) bool {
 		if rank, ok := t.rank[v.Value]; ok {
-			if err := b.Add(key, v.Value, rank); err != nil {
-				return nil, err
-			}
+			failed = b.Add(string(key), v.Value, rank)
 		}
+		return failed == nil
+	})
+	if err = cmp.Or(err, failed); err != nil {
+		return nil, err
 	}
 	return b.Bytes()
 }

@@ -28,7 +28,7 @@ func closure(all []depEntry, names []string) []depEntry {
 			continue
 		}
 		want[n] = true
-		for _, dep := range d.deps {
+		for dep := range strings.FieldsSeq(d.deps) {
 			want[alias.FromPath(dep)] = true
 		}
 	}

@@ -82,7 +82,7 @@ func (m *matcher) search(i, end int) (best match) {
 		if there[best.length] != here[best.length] {
 			continue
 		}
-		if n := common(here, there); n > best.length {
+		if n := common(here, there); n >= 4 && n > best.length {
 			if g := gain(n, d); g > best.saves {
 				best = match{n, d, g}
 			}

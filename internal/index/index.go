@@ -160,25 +160,30 @@ func (x *Index) Lookup(key string) (string, bool) {
 // priority. It stops at the first defect of the file.
 func (x *Index) All() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
-		w := walker{x: x, seen: make([]byte, len(x.data)/8+1), yield: yield}
-		w.walk(x.root, nil, 0)
+		x.Walk(func(key []byte, v Value) bool { return yield(string(key), v) })
 	}
 }
 
-// Check goes through the whole table and returns its first defect as a *FormatError, or nil if it has none.
-func (x *Index) Check() error {
-	w := walker{x: x, seen: make([]byte, len(x.data)/8+1), yield: func(string, Value) bool { return true }}
+// Walk calls visit for what All yields, until that returns false. The key is valid only during the call. A defect of the
+// file is returned as a *FormatError.
+func (x *Index) Walk(visit func(key []byte, v Value) bool) error {
+	w := walker{x: x, seen: make([]byte, len(x.data)/8+1), visit: visit}
 	if w.walk(x.root, nil, 0); w.err != nil {
 		return w.err
 	}
 	return nil
 }
 
+// Check goes through the whole table and returns its first defect as a *FormatError, or nil if it has none.
+func (x *Index) Check() error {
+	return x.Walk(func([]byte, Value) bool { return true })
+}
+
 // walker goes through all nodes of a table, once each.
 type walker struct {
 	x     *Index
 	seen  []byte // one bit for each offset
-	yield func(string, Value) bool
+	visit func([]byte, Value) bool
 	err   *FormatError
 }
 
@@ -200,14 +205,14 @@ func (w *walker) walk(word uint32, key []byte, depth int) bool {
 		return false
 	}
 	key = append(key, n.prefix...)
-	at, text := n.values, string(key)
+	at := n.values
 	for range n.count {
 		v, next, err := w.x.value(at)
 		if err != nil {
 			w.err = err
 			return false
 		}
-		if !w.yield(text, v) {
+		if !w.visit(key, v) {
 			return false
 		}
 		at = next

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 )
 
 // Name turns an absolute path into a name in fsys. A ".." is taken after links have been followed, as the kernel
@@ -38,8 +39,10 @@ var errLoop = errors.New("too many levels of symbolic links")
 
 // resolve follows all symbolic links of a path inside fsys: a link to an absolute path starts again at the root of
 // fsys, and ".." stops there. What does not exist stays as it is, but has no "..".
-func resolve(fsys fs.FS, name string) (string, error) {
-	done := "."
+func resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name) }
+
+// resolveFrom is resolve for a path that begins in a directory which no links lead to.
+func resolveFrom(fsys fs.FS, done, name string) (string, error) {
 	todo := strings.Split(name, "/")
 	for links := 0; len(todo) > 0; {
 		element := todo[0]
@@ -76,9 +79,21 @@ func resolve(fsys fs.FS, name string) (string, error) {
 
 // New returns fsys with symbolic links followed inside it, so that a link to /usr/lib in the root file system of
 // another machine does not lead to this one's.
-func New(fsys fs.FS) fs.FS { return rootFS{fsys} }
+func New(fsys fs.FS) fs.FS { return rootFS{fsys, nil} }
 
-type rootFS struct{ fsys fs.FS }
+// Still returns what New has returned for use while no folder or link in there changes: where folders lead is found
+// out once. Of another file system it returns that.
+func Still(fsys fs.FS) fs.FS {
+	if r, ok := fsys.(rootFS); ok {
+		return rootFS{r.fsys, new(sync.Map)}
+	}
+	return fsys
+}
+
+type rootFS struct {
+	fsys fs.FS
+	dirs *sync.Map // where folders lead, string to string; nil: not remembered
+}
 
 // Open opens the file a name leads to inside the root.
 func (r rootFS) Open(name string) (fs.File, error) {
@@ -130,15 +145,40 @@ func (r rootFS) name(op, name string) (string, error) {
 	if !fs.ValidPath(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	return resolve(r.fsys, name)
+	if r.dirs == nil {
+		return resolve(r.fsys, name)
+	}
+	dir, err := r.dir(name)
+	if err != nil {
+		return "", err
+	}
+	return resolveFrom(r.fsys, dir, path.Base(name))
 }
 
-// parent resolves the links of all elements of a valid name but the last.
-func (r rootFS) parent(op, name string) (string, error) {
-	dir, err := r.name(op, name)
-	if err != nil || name == "." {
-		return dir, err
+// dir resolves the links of all elements of a valid name but the last.
+func (r rootFS) dir(name string) (string, error) {
+	dir := path.Dir(name)
+	if r.dirs == nil {
+		return resolve(r.fsys, dir)
 	}
-	dir, err = r.name(op, path.Dir(name))
+	if known, ok := r.dirs.Load(dir); ok {
+		return known.(string), nil
+	}
+	done, err := resolve(r.fsys, dir)
+	if err == nil {
+		r.dirs.Store(dir, done)
+	}
+	return done, err
+}
+
+// parent is name with the last element as it is.
+func (r rootFS) parent(op, name string) (string, error) {
+	if !fs.ValidPath(name) {
+		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	if name == "." {
+		return name, nil
+	}
+	dir, err := r.dir(name)
 	return path.Join(dir, path.Base(name)), err
 }

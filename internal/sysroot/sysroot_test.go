@@ -42,8 +42,20 @@ func TestName(t *testing.T) {
 	}
 }
 
-func TestNew(t *testing.T) {
-	root := sysroot.New(tree)
+func TestNew(t *testing.T) { testRoot(t, sysroot.New(tree)) }
+
+// TestStill: what is remembered changes nothing, the second time either.
+func TestStill(t *testing.T) {
+	root := sysroot.Still(sysroot.New(tree))
+	testRoot(t, root)
+	testRoot(t, root)
+	if _, err := sysroot.Still(tree).Open("data/here"); err != nil {
+		t.Error(err)
+	}
+}
+
+func testRoot(t *testing.T, root fs.FS) {
+	t.Helper()
 	for _, name := range []string{"lib/modules/6.1/a.ko", "data/here/6.1/a.ko", "data/up/modules/6.1/a.ko"} {
 		if data, err := fs.ReadFile(root, name); err != nil || string(data) != "a" {
 			t.Errorf("ReadFile(%q) = %q, %v", name, data, err)
@@ -54,6 +66,9 @@ func TestNew(t *testing.T) {
 	}
 	if info, err := fs.Lstat(root, "lib"); err != nil || info.Mode()&fs.ModeSymlink == 0 {
 		t.Errorf("Lstat of a link: %v, %v", info, err)
+	}
+	if info, err := fs.Lstat(root, "loop"); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("Lstat of a link to itself: %v, %v", info, err)
 	}
 	if target, err := fs.ReadLink(root, "lib"); err != nil || target != "/usr/lib" {
 		t.Errorf("ReadLink = %q, %v", target, err)

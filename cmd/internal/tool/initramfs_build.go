@@ -241,7 +241,8 @@ func (b *builder) fs(env *Env) (fs.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return env.Sub(root)
+	fsys, err := env.Sub(root)
+	return sysroot.Still(fsys), err
 }
 
 // choose selects modules.
