@@ -123,7 +123,7 @@ func (s *Selection) findFirmware(ctx context.Context) error {
 	if suffixes == nil {
 		suffixes = []string{".zst", ".xz"}
 	}
-	f := &firmwareFinder{fsys: s.fsys, dirs: firmwareDirs(s.Release, s.o.FirmwarePath), suffixes: append([]string{""}, suffixes...)}
+	f := newFirmwareFinder(s.fsys, firmwareDirs(s.Release, s.o.FirmwarePath), suffixes)
 	for name, modules := range by {
 		slices.Sort(modules)
 		s.Firmware = append(s.Firmware, Firmware{name, modules, f.find(name)})

@@ -40,6 +40,17 @@ type firmwareFinder struct {
 	lists    map[string][]string
 }
 
+// newFirmwareFinder leaves out directories that are not there, which most are not.
+func newFirmwareFinder(fsys fs.FS, dirs, suffixes []string) *firmwareFinder {
+	f := &firmwareFinder{fsys: fsys, suffixes: append([]string{""}, suffixes...)}
+	for _, d := range dirs {
+		if info, err := fs.Stat(fsys, d); err == nil && info.IsDir() {
+			f.dirs = append(f.dirs, d)
+		}
+	}
+	return f
+}
+
 // find returns the files for a name or pattern as paths in fsys, before links are followed.
 func (f *firmwareFinder) find(name string) []string {
 	if !fs.ValidPath(name) || name == "." {

@@ -37,10 +37,10 @@ type table struct {
 
 // depEntry is a module of modules.dep.
 type depEntry struct {
-	name string   // of the module
-	path string   // of its file, relative to the module folder or absolute
-	deps string   // paths of what it needs, with blanks between, what is loaded last first
-	rank uint32   // position in modules.dep
+	name string // of the module
+	path string // of its file, relative to the module folder or absolute
+	deps string // paths of what it needs, with blanks between, what is loaded last first
+	rank uint32 // position in modules.dep
 }
 
 // readDeps reads modules.dep.bin or, if that is not there, modules.dep, and returns the modules by rank.
