@@ -3,7 +3,11 @@ package initramfs
 import (
 	"context"
 	"os"
+	"path"
+	"runtime"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,5 +58,60 @@ func TestClosure(t *testing.T) {
 		if len(s.missing) > 0 {
 			t.Errorf("%s: missing %v", key, s.missing)
 		}
+	}
+}
+
+// TestClosureKmod: for every module of two kernels, what is selected is what kmod's modprobe --show-depends prints.
+func TestClosureKmod(t *testing.T) {
+	kmodtest.Long(t)
+	oracle := kmodtest.Oracle(t)
+	for _, key := range []string{"6.1", "6.12"} {
+		root, release := kmodtest.Corpus(t, key)
+		fsys := os.DirFS(root)
+		p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: release})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newSelector(context.Background(), p, fsys, &Options{NoHidden: true, NoWeak: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		says := make([]string, len(s.deps))
+		var wait sync.WaitGroup
+		for worker := range runtime.NumCPU() {
+			wait.Go(func() {
+				for i := worker; i < len(says); i += runtime.NumCPU() {
+					out, err := oracle.Command("modprobe", "-C", os.DevNull, "-d", root, "-S", release, "-a", "-D", s.deps[i].name).CombinedOutput()
+					if says[i] = string(out); err != nil {
+						t.Errorf("modprobe -a -D %s: %v, %s", s.deps[i].name, err, out)
+					}
+				}
+			})
+		}
+		wait.Wait()
+		for i, d := range s.deps {
+			var want, got []string
+			for line := range strings.Lines(says[i]) {
+				if words := strings.Fields(line); words[0] == "insmod" {
+					want = append(want, strings.TrimPrefix(words[1], path.Join(root, s.dir)+"/"))
+				}
+			}
+			s.modules, s.index = nil, make(map[string]int)
+			s.request(d.name, Reason{Kind: Added, As: d.name})
+			if err := s.expand(); err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range s.modules {
+				if !m.Builtin {
+					got = append(got, m.Path)
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if want = slices.Compact(want); !slices.Equal(got, want) {
+				t.Errorf("%s, %s: %s", key, d.name, cmp.Diff(want, got))
+			}
+		}
+		t.Logf("%s: %d modules", key, len(s.deps))
 	}
 }

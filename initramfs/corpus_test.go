@@ -5,6 +5,7 @@ package initramfs_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // bootNames are modules of many kinds: with softdeps that are aliases, of several folders, with dashes.
@@ -30,11 +32,36 @@ var bootNames = []string{
 	"aesni_intel", "nls_utf8", "nls_cp437", "lan78xx", "twofish-x86_64-3way",
 }
 
-// TestAnswersInside: kmod's modprobe says the same of every packed module inside the image as outside.
+// TestAnswersInside: kmod's modprobe and ours say the same of every packed module inside the image as outside.
 func TestAnswersInside(t *testing.T) {
+	t.Run("6.1", func(t *testing.T) {
+		testAnswersInside(t, "6.1", bootNames, "pci:v00008086d00001533sv1sd1bc02sc00i00", "usb:v0424p7800d0100dcFFdsc00dpFFicFFisc00ip00in00", "fs-ext4", "crypto-crc32c")
+	})
+	if os.Getenv("GOMODPROBE_LONG") == "" {
+		return
+	}
+	for _, key := range []string{"6.1", "6.12", "7.2"} {
+		root, release := kmodtest.Corpus(t, key)
+		every := selectIn(t, root, release, &initramfs.Options{Add: []string{"=kernel"}})
+		t.Run(key+" whole", func(t *testing.T) { testAnswersInside(t, key, names(every)) })
+		for i := range uint64(5) {
+			r := rand.New(rand.NewPCG(i, 3))
+			var some []string
+			for _, m := range every.Modules {
+				if r.IntN(50) == 0 {
+					some = append(some, m.Name)
+				}
+			}
+			t.Run(key, func(t *testing.T) { testAnswersInside(t, key, some) })
+		}
+	}
+}
+
+// testAnswersInside asks for all modules that are needed for those wanted, and for the words in ask.
+func testAnswersInside(t *testing.T, key string, wanted []string, ask ...string) {
 	oracle := kmodtest.Oracle(t)
-	root, release := kmodtest.Corpus(t, "6.1")
-	s := selectIn(t, root, release, &initramfs.Options{Add: bootNames})
+	root, release := kmodtest.Corpus(t, key)
+	s := selectIn(t, root, release, &initramfs.Options{Add: wanted})
 	var image bytes.Buffer
 	if _, err := s.WriteTo(&image); err != nil {
 		t.Fatal(err)
@@ -48,24 +75,45 @@ func TestAnswersInside(t *testing.T) {
 	if err := initramfs.Extract(&image, dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-C", os.DevNull, "-S", release, "-a", "-D"}
 	for _, m := range s.Modules {
 		if !m.Builtin {
-			args = append(args, m.Name)
+			ask = append(ask, m.Name)
 		}
 	}
-	args = append(args, "pci:v00008086d00001533sv1sd1bc02sc00i00", "usb:v0424p7800d0100dcFFdsc00dpFFicFFisc00ip00in00", "fs-ext4", "crypto-crc32c")
 	var says [2]string
 	for i, d := range []string{root, inside} {
-		out, err := oracle.Command("modprobe", append([]string{"-d", d}, args...)...).Output()
+		out, err := oracle.Command("modprobe", append([]string{"-d", d, "-C", os.DevNull, "-S", release, "-a", "-D"}, ask...)...).Output()
 		if err != nil {
 			t.Fatalf("modprobe -d %s: %v, %s", d, err, err.(*exec.ExitError).Stderr)
 		}
 		says[i] = strings.ReplaceAll(string(out), d, "")
 	}
-	if says[0] != says[1] || strings.Count(says[0], "\n") < 300 {
-		t.Errorf("inside %d lines, outside %d; they differ: %s", strings.Count(says[1], "\n"), strings.Count(says[0], "\n"), cmp.Diff(strings.Split(says[0], "\n"), strings.Split(says[1], "\n")))
+	if d := cmp.Diff(strings.Split(says[0], "\n"), strings.Split(says[1], "\n")); d != "" || strings.Count(says[0], "\n") < len(ask) {
+		t.Errorf("kmod says inside %d lines, outside %d: %s", strings.Count(says[1], "\n"), strings.Count(says[0], "\n"), d)
 	}
+	if mine, other := plans(t, root, release, ask), plans(t, inside, release, ask); mine != other {
+		t.Errorf("ours: %s", cmp.Diff(strings.Split(mine, "\n"), strings.Split(other, "\n")))
+	}
+}
+
+// plans are our plans for these names, without the root in them.
+func plans(t *testing.T, root, release string, ask []string) string {
+	t.Helper()
+	p, err := modprobe.New(&modprobe.Options{FS: os.DirFS(root), Release: release})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, name := range ask {
+		plan, err := p.Plan(name, &modprobe.PlanOptions{ShowAll: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range plan {
+			fmt.Fprintln(&all, step)
+		}
+	}
+	return all.String()
 }
 
 // shuffledFS lists folders in another order each time.
