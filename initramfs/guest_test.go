@@ -26,7 +26,7 @@ blacklist hpfs
 alias my-name dummy
 `
 
-// TestGuest boots images of ours. One is in two members, the second compressed.
+// TestGuest boots images of ours behind others. One is in two members itself, the second compressed.
 func TestGuest(t *testing.T) {
 	for _, k := range []struct {
 		key         string
@@ -42,9 +42,11 @@ func TestGuest(t *testing.T) {
 			if k.long {
 				kmodtest.Long(t)
 			}
+			base, _ := baseImage(t)
 			vmtest.Run(t, k.key, vmtest.Options{
 				Modules:     []string{"ext4", "loop", "tun", "ppp_generic", "brd", "minix", "hpfs", "romfs", "dummy", "nls_utf8"},
 				Files:       map[string][]byte{"etc/modprobe.d/test.conf": []byte(guestConfig)},
+				Base:        base,
 				Compression: k.compression,
 			})
 		})

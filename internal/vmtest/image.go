@@ -65,12 +65,19 @@ func writeImage(t *testing.T, name, tree, release string, o *Options) error {
 	for path, target := range o.Links {
 		entries = append(entries, initramfs.Link(path, target))
 	}
+	base := new(initramfs.Base)
+	if err := base.Read(o.Base); err != nil {
+		return err
+	}
 	out, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	if err := initramfs.Write(out, entries, &initramfs.WriteOptions{Compression: o.Compression}); err != nil {
-		out.Close()
+	defer out.Close()
+	if _, err := out.Write(o.Base); err != nil {
+		return err
+	}
+	if err := initramfs.Write(out, entries, &initramfs.WriteOptions{Compression: o.Compression, Base: base}); err != nil {
 		return err
 	}
 	return out.Close()

@@ -27,6 +27,8 @@ type Options struct {
 	Modules []string          // names or aliases; with what they need they go into the archive
 	Files   map[string][]byte // path without a leading slash → content of further files, mode 0755
 	Links   map[string]string // path → target of symbolic links
+	// Base is archives that come before, its length a multiple of four.
+	Base []byte
 	// Compression of the archive; what is compressed already goes into a member of its own.
 	Compression initramfs.Compression
 
