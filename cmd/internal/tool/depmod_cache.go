@@ -5,8 +5,6 @@ package tool
 import (
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
 )
@@ -71,28 +69,12 @@ func (r *depmodRun) writeCache(options *depmod.Options) {
 	}
 	name, err := r.cachePath()
 	if err == nil {
-		err = replaceFile(name, options.Cache.Bytes())
+		err = replaceFile(name, func(w io.Writer) error {
+			_, err := w.Write(options.Cache.Bytes())
+			return err
+		})
 	}
 	if err != nil {
 		r.log.warning("the cache could not be written: %v", err)
 	}
-}
-
-// replaceFile gives a file a new content in one step.
-func replaceFile(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

@@ -229,7 +229,7 @@ func (b *builder) build(env *Env, log *logger) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomically(name, write)
+	return replaceFile(name, write)
 }
 
 // fs returns the file system that modules are taken from.

@@ -1,7 +1,10 @@
 package tool
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -12,16 +15,24 @@ func saveFile(env *Env, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomically(abs, func(w io.Writer) error {
+	return replaceFile(abs, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
 }
 
-// writeAtomically writes a file under another name and renames it when it is complete and on the disk, so that there is
-// always either the old one or the new one.
-func writeAtomically(name string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+// replaceFile writes a file under another name and renames it when it is complete and on the disk, so that there is
+// always either the old one or the new one. A link stays, what it leads to is replaced, and keeps its permissions. What is
+// no regular file, /dev/null or a pipe, is written to.
+func replaceFile(name string, write func(io.Writer) error) (err error) {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	old, err := os.Stat(name)
+	if err == nil && !old.Mode().IsRegular() {
+		return writeTo(name, write)
+	}
+	f, err := createBeside(name)
 	if err != nil {
 		return err
 	}
@@ -34,8 +45,10 @@ func writeAtomically(name string, write func(io.Writer) error) (err error) {
 	if err := write(f); err != nil {
 		return err
 	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
+	if old != nil {
+		if err := f.Chmod(old.Mode().Perm()); err != nil {
+			return err
+		}
 	}
 	if err := f.Sync(); err != nil {
 		return err
@@ -44,4 +57,29 @@ func writeAtomically(name string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), name)
+}
+
+// createBeside creates a file with a name that is not taken yet, in name's folder. Unlike that of os.CreateTemp it may be
+// read by whom the umask allows to.
+func createBeside(name string) (*os.File, error) {
+	for i := 0; ; i++ {
+		temp := filepath.Join(filepath.Dir(name), fmt.Sprintf(".%s.%d-%d", filepath.Base(name), os.Getpid(), i))
+		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if !errors.Is(err, fs.ErrExist) || i == 1000 {
+			return f, err
+		}
+	}
+}
+
+// writeTo writes to what is there.
+func writeTo(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
 }
