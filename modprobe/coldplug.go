@@ -138,7 +138,10 @@ type coldplug struct {
 	quit   chan struct{} // closed at the end
 	events chan Uevent
 	lost   chan struct{}
-	waits  bool // for something; else the end is when nothing happens any more
+	waits  bool        // for something; else the end is when nothing happens any more
+	staged bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
+	stage  int         // up to which modules are loaded, if staged
+	gate   *time.Timer // to the next stage
 	report ColdplugReport
 }
 
@@ -149,6 +152,10 @@ func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
 		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64), lost: make(chan struct{}, 1),
 	}
 	c.waits = len(o.Until) > 0 || o.Enough != nil
+	c.staged = !o.DryRun && (o.Enough != nil || slices.ContainsFunc(o.Until, isDevice))
+	if c.gate = time.NewTimer(patience[0][0]); !c.staged {
+		c.gate.Stop()
+	}
 	if c.o.Settle <= 0 {
 		c.o.Settle = 250 * time.Millisecond
 	}
@@ -198,11 +205,7 @@ func (c *coldplug) run(ctx context.Context) error {
 		if c.waits && c.enough() && len(c.waiting()) == 0 {
 			return c.drain(ctx)
 		}
-		for len(c.ready) > 0 && c.active < c.o.Workers {
-			j := c.pick()
-			c.active++
-			c.work <- j
-		}
+		c.hire()
 		select {
 		case r := <-c.done:
 			c.completed(r)
@@ -214,6 +217,9 @@ func (c *coldplug) run(ctx context.Context) error {
 		case <-c.lost:
 			c.scan()
 			quiet.Reset(c.o.Settle)
+		case <-c.gate.C:
+			c.stage++
+			c.nextStage()
 		case <-c.o.Enough:
 			c.o.Enough = nil
 		case <-quiet.C:
@@ -234,6 +240,22 @@ func (c *coldplug) run(ctx context.Context) error {
 		}
 	}
 }
+
+// hire gives jobs to the workers that have none.
+func (c *coldplug) hire() {
+	for c.active < c.o.Workers {
+		j := c.pick()
+		if j == nil {
+			return
+		}
+		c.active++
+		c.work <- j
+		c.restage(j)
+	}
+}
+
+// isDevice reports whether what is waited for is a device, and not a module.
+func isDevice(until string) bool { return !strings.HasPrefix(until, "module:") }
 
 // drain waits for what the workers have, so that no module is half loaded when Coldplug returns.
 func (c *coldplug) drain(ctx context.Context) error {

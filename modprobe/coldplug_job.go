@@ -22,29 +22,77 @@ type job struct {
 	ended bool
 }
 
-// ranks are the folders of kernel/ whose modules are loaded before others that could be loaded as well, the most urgent
-// first: buses whose devices take seconds to appear, then what disks are behind, then networks. After rankOther comes
-// what nobody waits for at boot.
-var ranks = [...][]string{
-	{"drivers/usb/", "drivers/thunderbolt/", "drivers/firewire/"},
-	{"drivers/hid/", "drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/",
-		"drivers/mmc/", "drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/"},
-	{"drivers/net/", "drivers/input/"},
-	rankOther: nil,
-	{"sound/", "arch/", "crypto/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/"},
+// What a module is for, as far as its file's folder tells; in the order in which modules are loaded when a disk is waited
+// for.
+const (
+	forDisks = iota // what disks are behind
+	forUSB          // buses whose devices take seconds to appear, disks among them; and keyboards
+	forOther
+	forNet
+	forLater // what nobody waits for at boot
+)
+
+// folders of kernel/ say what modules are for; the others are forOther.
+var folders = [...][]string{
+	forDisks: {"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/", "drivers/mmc/",
+		"drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/", "drivers/pci/",
+		"drivers/bus/", "drivers/clk/", "drivers/dma/", "drivers/gpio/", "drivers/iommu/", "drivers/phy/", "drivers/pinctrl/",
+		"drivers/regulator/", "drivers/reset/", "drivers/soc/"},
+	forUSB: {"drivers/usb/", "drivers/hid/", "drivers/input/", "drivers/thunderbolt/", "drivers/firewire/"},
+	forNet: {"drivers/net/", "drivers/infiniband/", "net/"},
+	forLater: {"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/",
+		"drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/", "drivers/powercap/", "drivers/thermal/", "drivers/watchdog/"},
 }
 
-const rankOther = 3
-
-// rankOf is how urgent a module file is; less is more.
-func rankOf(file string) int {
+// purpose tells what a module file is for.
+func purpose(file string) int {
 	_, below, _ := strings.Cut(file, "/kernel/")
-	for rank, folders := range ranks {
-		if slices.ContainsFunc(folders, func(f string) bool { return strings.HasPrefix(below, f) }) {
-			return rank
+	for what, list := range folders {
+		if slices.ContainsFunc(list, func(f string) bool { return strings.HasPrefix(below, f) }) {
+			return what
 		}
 	}
-	return rankOther
+	return forOther
+}
+
+// whole is the order of loading when no disk is waited for: what takes long to appear is begun first.
+var whole = [...]int{forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
+
+// rankOf is how urgent a module file is; less is more.
+func (c *coldplug) rankOf(file string) int {
+	if c.staged {
+		return purpose(file)
+	}
+	return whole[purpose(file)]
+}
+
+// stages is in which stage a module of what rank is loaded, when a disk is waited for: most often the disk is there after the
+// first one, and the rest is left to the system on it.
+var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, forLater: lastStage}
+
+const lastStage = 2
+
+// patience is how long nothing of a stage must happen before the next one begins: when no module is being loaded, and
+// when one is, which perhaps never ends.
+var patience = [lastStage][2]time.Duration{{100 * time.Millisecond, time.Second}, {time.Second, 3 * time.Second}}
+
+// restage begins the patience with the present stage anew. A module that can be loaded and is of an earlier stage brings that
+// back.
+func (c *coldplug) restage(j *job) {
+	if !c.staged {
+		return
+	}
+	c.stage = min(c.stage, stages[j.rank])
+	c.nextStage()
+}
+
+// nextStage sets the time of the next stage.
+func (c *coldplug) nextStage() {
+	if c.stage == lastStage {
+		c.gate.Stop()
+		return
+	}
+	c.gate.Reset(patience[c.stage][min(c.active, 1)])
 }
 
 // result is what a worker did for a job.
@@ -93,7 +141,7 @@ func (c *coldplug) need(n *node, why ColdplugModule) *job {
 		c.jobs[n.name] = nil
 		return nil
 	}
-	j := &job{ColdplugModule: why, step: b.plan[0], rank: rankOf(n.path)}
+	j := &job{ColdplugModule: why, step: b.plan[0], rank: c.rankOf(n.path)}
 	j.step.Required = true
 	j.Name, j.Path, j.Params, j.Asked = n.name, n.path, j.step.Params, c.since()
 	c.jobs[n.name] = j
@@ -162,10 +210,14 @@ func reaches(from, to *job, seen map[*job]bool) bool {
 func (c *coldplug) start(j *job) {
 	j.Ready = c.since()
 	c.ready = append(c.ready, j)
+	c.restage(j)
 }
 
-// pick takes the most urgent of the jobs in line, the first of several.
+// pick takes the most urgent of the jobs in line, the first of several; nil if there is none, or its stage has not come.
 func (c *coldplug) pick() *job {
+	if len(c.ready) == 0 {
+		return nil
+	}
 	best := 0
 	for i, j := range c.ready {
 		if j.rank < c.ready[best].rank {
@@ -173,6 +225,9 @@ func (c *coldplug) pick() *job {
 		}
 	}
 	j := c.ready[best]
+	if c.staged && stages[j.rank] > c.stage {
+		return nil
+	}
 	c.ready = slices.Delete(c.ready, best, best+1)
 	return j
 }
@@ -202,6 +257,7 @@ func (c *coldplug) completed(r result) {
 	j := r.j
 	j.Start, j.End = r.start, r.end
 	c.end(j, r.err)
+	c.restage(j)
 	if r.err != nil {
 		return
 	}
@@ -231,8 +287,7 @@ func (c *coldplug) end(j *job, err error) {
 // pretend ends all jobs as if the modules had been loaded, in an order in which they could be.
 func (c *coldplug) pretend() {
 	var order []*job
-	for len(c.ready) > 0 {
-		j := c.pick()
+	for j := c.pick(); j != nil; j = c.pick() {
 		order = append(order, j)
 		c.active++
 		c.completed(result{j: j})

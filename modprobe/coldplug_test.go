@@ -91,25 +91,32 @@ func (n *news) Next() (modprobe.Uevent, error) {
 
 func (n *news) Close() error { n.once.Do(func() { close(n.quit) }); return nil }
 
-// coldMachine makes a machine with these devices.
+// coldMachine makes a machine with the modules of coldTree and these devices.
 func coldMachine(t *testing.T, config string, aliases ...string) (root string, k *modprobetest.Kernel, p *modprobe.Prober) {
 	t.Helper()
-	spec, err := kmodtest.ParseSpec(coldTree)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root = spec.Tree(t)
-	kmodtest.Oracle(t).Depmod(t, root, "6.1.0")
-	for i, a := range aliases {
-		addDevice(t, root, i, a)
-	}
+	root = coldRoot(t, coldTree, aliases...)
 	write(t, filepath.Join(root, "etc/modprobe.d/a.conf"), config)
 	k = &modprobetest.Kernel{Dir: root}
-	p, err = modprobe.New(&modprobe.Options{FS: os.DirFS(root), Kernel: k})
+	p, err := modprobe.New(&modprobe.Options{FS: os.DirFS(root), Kernel: k})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return root, k, p
+}
+
+// coldRoot makes the file system of a machine with these devices.
+func coldRoot(t *testing.T, tree string, aliases ...string) string {
+	t.Helper()
+	spec, err := kmodtest.ParseSpec(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := spec.Tree(t)
+	kmodtest.Oracle(t).Depmod(t, root, "6.1.0")
+	for i, a := range aliases {
+		addDevice(t, root, i, a)
+	}
+	return root
 }
 
 func write(t *testing.T, name, text string) {
