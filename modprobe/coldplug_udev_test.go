@@ -36,14 +36,14 @@ type pluggedRun struct {
 }
 
 // coldplugRun boots the machine with many devices and lets one of "ours", "one" (ours with one worker) or "udev" find
-// the drivers. args are more arguments for qemu.
-func coldplugRun(t *testing.T, how string, args ...string) (r pluggedRun) {
+// the drivers. args are more arguments for qemu; parallel is that of vmtest.Options.
+func coldplugRun(t *testing.T, how string, parallel bool, args ...string) (r pluggedRun) {
 	t.Helper()
 	files, links := udevFiles(t)
 	n := 0
 	vmtest.Run(t, "6.1", vmtest.Options{
 		Tests: "^TestColdplugMeasured$", Modules: coldModules, Files: files, Links: links, Memory: 2048,
-		Append: "how=" + how, Args: append(manyDevices(t, t.TempDir()), args...),
+		Append: "how=" + how, Args: append(manyDevices(t, t.TempDir()), args...), Parallel: parallel,
 		Log: func(test, text string) {
 			for line := range strings.Lines(text) {
 				_, line, ok := strings.Cut(line, "measured ")
@@ -251,9 +251,9 @@ func without(list, others []string) []string {
 func TestColdplugLikeUdev(t *testing.T) {
 	kmodtest.Long(t)
 	runs := runsWanted(t, 50)
-	want := without(coldplugRun(t, "udev").modules, fixedRules)
+	want := without(coldplugRun(t, "udev", false).modules, fixedRules)
 	for i := range runs {
-		got := without(coldplugRun(t, "ours").modules, fixedRules)
+		got := without(coldplugRun(t, "ours", false).modules, fixedRules)
 		if more, less := without(got, want), without(want, got); len(more)+len(less) > 0 {
 			t.Errorf("run %d of %d: beside what udev loads %q, not loaded %q", i+1, runs, more, less)
 		}
@@ -282,7 +282,7 @@ func TestColdplugInstructions(t *testing.T) {
 	took := make(map[string]pluggedRun)
 	for range runsWanted(t, 3) {
 		for _, how := range []string{"ours", "one", "udev"} {
-			r := coldplugRun(t, how, "-smp", "1", "-icount", "shift=0,sleep=off")
+			r := coldplugRun(t, how, false, "-smp", "1", "-icount", "shift=0,sleep=off")
 			t.Logf("%s: disks after %v, the last module after %v, returned after %v, %d modules", how, r.disks, r.last, r.returned, len(r.modules))
 			if best, ok := took[how]; !ok || r.last < best.last {
 				took[how] = r
@@ -303,6 +303,29 @@ func TestColdplugInstructions(t *testing.T) {
 		t.Logf("%s: %.2f", c.what, ratio)
 		if ratio > c.most {
 			t.Errorf("%s: %.2f of the time, want at most %.2f", c.what, ratio, c.most)
+		}
+	}
+}
+
+// TestColdplugParallel measures on two processors, by turns, with a thread of this computer for each. Only a computer that
+// does nothing else gives figures worth anything.
+func TestColdplugParallel(t *testing.T) {
+	if os.Getenv("GOMODPROBE_QUIET") == "" {
+		t.Skip("measured with GOMODPROBE_QUIET=1, on a computer that does nothing else")
+	}
+	took := make(map[string][]time.Duration)
+	for range runsWanted(t, 4) {
+		for _, how := range []string{"ours", "one", "udev"} {
+			r := coldplugRun(t, how, true)
+			t.Logf("%s: disks after %v, the last module after %v, returned after %v, %d modules", how, r.disks, r.last, r.returned, len(r.modules))
+			took[how] = append(took[how], r.last)
+		}
+	}
+	for _, than := range []string{"one", "udev"} {
+		best := float64(slices.Min(took["ours"])) / float64(slices.Min(took[than]))
+		t.Logf("best of each: %.2f of %s", best, than)
+		if best > 0.55 {
+			t.Errorf("%.2f of the time of %s, want at most 0.55", best, than)
 		}
 	}
 }

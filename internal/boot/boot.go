@@ -193,28 +193,62 @@ func (b *Boot) hooks(ctx context.Context, when string) error {
 
 // findAndMount waits for the root beside cold-plug, and mounts it.
 func (b *Boot) findAndMount(ctx context.Context) error {
+	if b.Config.Root == "" {
+		return errors.New("there is no root= on the kernel's command line")
+	}
 	spec, err := ParseSpec(b.Config.Root)
 	if err != nil {
-		return err
+		return fmt.Errorf("root=%s: %w", b.Config.Root, err)
 	}
 	enough, ended := make(chan struct{}), make(chan struct{})
 	b.cold = ended
 	go func() {
 		defer close(ended)
-		const never = 1 << 62 // the wait for the root ends it
 		b.Report.Cold, _ = b.Prober.Coldplug(ctx, &modprobe.ColdplugOptions{Enough: enough, Timeout: never})
 	}()
 	if len(b.Config.Types) > 0 {
 		go b.driver(ctx, b.Config.Types[0]) // beside the others; what goes wrong shows when it is needed
 	}
-	d, err := b.watch(ctx, spec)
+	d, err := b.Find(ctx, spec)
 	if err != nil {
+		return fmt.Errorf("root=%s %w", b.Config.Root, err)
+	}
+	if err := b.findOthers(ctx); err != nil {
 		return err
 	}
 	time.Sleep(b.Config.Delay - b.since())
 	b.Report.Found, b.Report.Device = b.since(), d
 	close(enough)
 	return b.mount(ctx, d)
+}
+
+// findOthers waits for the devices that rootflags= names: the other disks of a file system, or its journal.
+func (b *Boot) findOthers(ctx context.Context) error {
+	for o := range strings.SplitSeq(b.Config.Flags, ",") {
+		node, ok := strings.CutPrefix(o, "device=/dev/")
+		if !ok {
+			continue
+		}
+		if _, err := b.Find(ctx, Spec{Node, node}); err != nil {
+			return fmt.Errorf("rootflags=%s %w", o, err)
+		}
+	}
+	return nil
+}
+
+// never is a timeout for what something else ends.
+const never = 1 << 62
+
+// Drivers loads the drivers of all devices, of those that appear later as well, until stop is called. It is for the time
+// after Prepare has failed, perhaps before the keyboard had its driver.
+func (b *Boot) Drivers() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.Prober.Coldplug(ctx, &modprobe.ColdplugOptions{Enough: make(chan struct{}), Timeout: never})
+	}()
+	return func() { cancel(); <-ended }
 }
 
 // inits are the programs that the kernel tries if nothing is said.

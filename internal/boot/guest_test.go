@@ -49,6 +49,7 @@ var fileSystems = map[string]string{
 	"partition": `mke2fs -q -t ext4 -d "$1" "$2.part" 32M && truncate -s 40M "$2" &&
 		printf 'label: gpt\nstart=2048,size=2048\nstart=4096,size=65536,uuid=` + partUUID + `,name="the root"\n' | sfdisk -q "$2" &&
 		dd if="$2.part" of="$2" bs=512 seek=4096 conv=notrunc status=none && rm "$2.part"`,
+	"btrfs2": `truncate -s 128M "$2" "$2.other" && mkfs.btrfs -q -U ` + rootUUID + ` "$2" "$2.other"`, // with nothing in it
 	"empty":  `truncate -s 1M "$2"`,
 	"noinit": `mkdir "$1.other" && mkdir "$1.other/home" && mke2fs -q -t ext4 -d "$1.other" "$2" 16M`,
 }
@@ -134,14 +135,14 @@ func (b *bench) disk(t *testing.T, kind string) string {
 	return file
 }
 
-// boot starts a guest and returns what came out of its console.
-func (b *bench) boot(t *testing.T, image, disk, bus, cmdline string, memory int) (console string, status int) {
+// boot starts a guest, with more arguments for qemu, and returns what came out of its console.
+func (b *bench) boot(t *testing.T, image, disk, bus, cmdline string, more ...string) (console string, status int) {
 	t.Helper()
-	args := []string{"-snapshot", "-drive", "if=none,id=disk,format=raw,file=" + disk}
+	args := append([]string{"-snapshot", "-drive", "if=none,id=disk,format=raw,file=" + disk}, buses[bus].args...)
 	var out bytes.Buffer
 	m := vmtest.Machine{
-		Arch: b.arch, Kernel: filepath.Join(b.tree, "boot/vmlinuz"), Initrd: image, Memory: memory, Append: cmdline,
-		Args: append(args, buses[bus].args...), Console: &out, Timeout: bootLimit,
+		Arch: b.arch, Kernel: filepath.Join(b.tree, "boot/vmlinuz"), Initrd: image, Append: cmdline,
+		Args: append(args, more...), Console: &out, Timeout: bootLimit,
 	}
 	status, err := m.Boot(t.Context())
 	console = strings.ReplaceAll(out.String(), "\r", "")
@@ -231,7 +232,7 @@ func TestBoot(t *testing.T) {
 					if m.bus+m.fs+key != "virtio-blkext46.1" {
 						kmodtest.Long(t)
 					}
-					console, status := b.boot(t, image, b.disk(t, m.fs), m.bus, "root="+m.root+" "+m.words, 0)
+					console, status := b.boot(t, image, b.disk(t, m.fs), m.bus, "root="+m.root+" "+m.words)
 					fstype := m.fs
 					if fstype == "partition" {
 						fstype = "ext4"
@@ -248,7 +249,7 @@ func TestBoot(t *testing.T) {
 func TestBootFails(t *testing.T) {
 	kmodtest.Long(t)
 	b := newBench(t, "6.1")
-	image := b.image(t, []string{"virtio_blk", "virtio_pci", "ext4"})
+	image := b.image(t, []string{"virtio_blk", "virtio_pci", "ext4", "btrfs"})
 	for _, m := range []struct {
 		name, disk, words string
 		want              []string
@@ -261,18 +262,92 @@ func TestBootFails(t *testing.T) {
 		{"nothing known", "empty", "root=/dev/vda", []string{"what /dev/vda holds is not known here: name its file system with rootfstype="}},
 		{"not what is said", "empty", "root=/dev/vda rootfstype=ext4", []string{"mounting /dev/vda as ext4: mount /sysroot: invalid argument"}},
 		{"no first program", "noinit", "root=/dev/vda", []string{"there is no program /sbin/init, /etc/init, /bin/init, /bin/sh on the root file system, which has home lost+found"}},
+		{"two disks", "btrfs2", "root=UUID=" + rootUUID + " rootflags=device=/dev/vda,device=/dev/vdb panic=1", []string{
+			"there is no program /sbin/init, /etc/init, /bin/init, /bin/sh on the root file system, which has nothing in it"}},
+		{"one of two disks", "btrfs2", "root=/dev/vda rootflags=device=/dev/vdc rootwait=3", []string{"rootflags=device=/dev/vdc did not appear within 3s"}},
 		{"not that program", "ext4", "root=/dev/vda init=/bin/bash", []string{"init=/bin/bash is not a program on the root file system, which has"}},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			console, status := b.boot(t, image, b.disk(t, m.disk), "virtio-blk", "quiet "+m.words, 0)
+			disk, second := b.disk(t, m.disk), []string(nil)
+			if m.disk == "btrfs2" {
+				second = []string{"-drive", "if=none,id=second,format=raw,file=" + disk + ".other", "-device", "virtio-blk-pci,drive=second"}
+			}
+			restart := "restarting the machine in 0s, as panic=-1 says"
+			if strings.HasSuffix(m.words, "panic=1") {
+				restart = "restarting the machine in 1s, as panic=1 says"
+			}
+			console, status := b.boot(t, image, disk, "virtio-blk", "quiet "+m.words, second...)
 			if status != 0 || strings.Contains(console, "Kernel panic") {
 				t.Errorf("status %d\n%s", status, console)
 			}
-			for _, want := range append(m.want, "init: the system cannot be started.", "restarting the machine in 0s, as panic=-1 says") {
+			for _, want := range append(m.want, "init: the system cannot be started.", restart) {
 				if !strings.Contains(console, want) {
 					t.Errorf("not said: %s\n%s", want, console)
 				}
 			}
 		})
 	}
+}
+
+// TestBootHooks: what is to be done before and after mounting is done; before, a program can wait for the root by what it
+// holds. One such start is always done.
+func TestBootHooks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: no guests")
+	}
+	b := newBench(t, "6.1")
+	modules := bootModules
+	if os.Getenv("GOMODPROBE_LONG") == "" {
+		modules = []string{"virtio_blk", "virtio_pci", "ext4"}
+	}
+	program := filepath.Join(b.dir, "guest")
+	image := b.image(t, modules, "--file", program+":/etc/gomodprobe/before-mount.d/before", "--file", program+":/etc/gomodprobe/after-mount.d/after")
+	for _, m := range []struct{ bus, fs, root, device string }{
+		{"virtio-blk", "ext4", "UUID=" + rootUUID, "vda"},
+		{"usb", "ext4", "LABEL=my root", "sda"},
+		{"nvme", "partition", "PARTUUID=" + partUUID, "nvme0n1p2"},
+		{"ahci", "partition", "PARTLABEL=the root", "sda2"},
+	} {
+		t.Run(m.bus+"-"+m.fs, func(t *testing.T) {
+			if m.bus != "virtio-blk" {
+				kmodtest.Long(t)
+			}
+			console, status := b.boot(t, image, b.disk(t, m.fs), m.bus, `quiet rootdelay=8 "root=`+m.root+`"`)
+			r := b.started(t, console, status, m.device, "ext4")
+			if r.Mounted < 8_000 {
+				t.Errorf("mounted after %d ms, rootdelay=8", r.Mounted)
+			}
+			for _, want := range []string{
+				"guest: hook before: ROOT=" + m.root + " NEWROOT=/sysroot\n", "guest: hook: until " + m.root + ": <nil> \n",
+				"guest: hook: until UUID=none: exit status 1 modprobe: ERROR: UUID=none did not appear within 2",
+				"guest: hook after: ROOT=" + m.root + " NEWROOT=/sysroot\n", "guest: hook: ls /sysroot/dev ",
+			} {
+				if !strings.Contains(console, want) {
+					t.Errorf("not there: %s\n%s", want, console)
+				}
+			}
+		})
+	}
+}
+
+// TestBootShell: after a failure there is a shell, beside which the keyboard gets its driver; after its end all is tried again.
+func TestBootShell(t *testing.T) {
+	kmodtest.Long(t)
+	b := newBench(t, "6.1")
+	modules := []string{"virtio_blk", "virtio_pci", "ext4", "xhci_pci", "usbhid", "hid_generic", "usb_storage", "sd_mod"}
+	image := b.image(t, modules, "--file", filepath.Join(b.dir, "guest")+":/bin/sh")
+	console, status := b.boot(t, image, b.disk(t, "empty"), "virtio-blk", "quiet panic=0 root=/dev/vda", "-device", "qemu-xhci", "-device", "usb-kbd")
+	if first, again, ok := strings.Cut(console, "guest: the shell\n"); !ok || status != vmtest.StatusPass ||
+		!strings.Contains(first, "what /dev/vda holds is not known here") || !strings.Contains(again, "what /dev/vda holds is not known here") ||
+		!strings.Contains(again, "guest: the keyboard has its driver") {
+		t.Errorf("status %d\n%s", status, console)
+	}
+	t.Run("none", func(t *testing.T) { // and the disk comes late
+		image := b.image(t, modules)
+		console, status := b.boot(t, image, b.disk(t, "ext4"), "usb", "quiet panic=0 rootwait=1 root=UUID="+rootUUID)
+		b.started(t, console, status, "sda", "ext4")
+		if n := strings.Count(console, "init: the system cannot be started."); n != 1 || !strings.Contains(console, "init: still looking; a disk that is plugged in now will do") {
+			t.Errorf("told %d times that the system cannot be started\n%s", n, console)
+		}
+	})
 }

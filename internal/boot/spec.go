@@ -38,9 +38,6 @@ var byLinks = [...]struct {
 
 // ParseSpec reads the value of root=.
 func ParseSpec(root string) (Spec, error) {
-	if root == "" {
-		return Spec{}, errors.New("there is no root= on the kernel's command line")
-	}
 	if node, ok := strings.CutPrefix(root, "/dev/"); ok {
 		for _, l := range byLinks {
 			if value, ok := strings.CutPrefix(node, l.dir); ok {
@@ -48,7 +45,7 @@ func ParseSpec(root string) (Spec, error) {
 			}
 		}
 		if node == "nfs" || node == "cifs" {
-			return Spec{}, fmt.Errorf("root=%s is on the network, which needs a hook that mounts it", root)
+			return Spec{}, errors.New("it is on the network, which needs a hook that mounts it")
 		}
 		return Spec{Node, node}, nil
 	}
@@ -61,7 +58,7 @@ func ParseSpec(root string) (Spec, error) {
 			}
 			return Spec{kind, value}, nil
 		}
-		return Spec{}, fmt.Errorf("root=%s: there are UUID=, LABEL=, PARTUUID= and PARTLABEL=, each with a value", root)
+		return Spec{}, errors.New("there are UUID=, LABEL=, PARTUUID= and PARTLABEL=, each with a value")
 	}
 	if major, minor, ok := strings.Cut(root, ":"); ok {
 		a, err1 := strconv.ParseUint(major, 10, 12)
@@ -72,7 +69,18 @@ func ParseSpec(root string) (Spec, error) {
 	} else if n, err := strconv.ParseUint(root, 16, 32); err == nil { // as the kernel packs a device number
 		return Spec{Number, fmt.Sprintf("%d:%d", n>>8&0xfff, n&0xff|n>>12&0xfff00)}, nil
 	}
-	return Spec{}, fmt.Errorf("root=%s names no device: there are /dev/NAME, UUID=, LABEL=, PARTUUID=, PARTLABEL= and MAJOR:MINOR", root)
+	return Spec{}, errors.New("it names no device: there are /dev/NAME, UUID=, LABEL=, PARTUUID=, PARTLABEL= and MAJOR:MINOR")
+}
+
+// String returns what root= may have said.
+func (s Spec) String() string {
+	switch s.Kind {
+	case Node:
+		return string(Node) + s.Value
+	case Number:
+		return s.Value
+	}
+	return string(s.Kind) + "=" + s.Value
 }
 
 // Match reports whether the device is meant. UUIDs are compared without regard to case. What is a member of an array, of

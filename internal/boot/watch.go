@@ -11,9 +11,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// watch waits for the device that spec means. Devices are read beside each other, so that a slow one does not keep the
-// others waiting. The error is ErrNoRoot when it takes longer than Config.Wait.
-func (b *Boot) watch(ctx context.Context, spec Spec) (*Device, error) {
+// Find waits for the device that spec means; it uses FS, Uevents, Log and Config.Wait. Devices are read beside each other, so that
+// a slow one does not keep the others waiting. The error is ErrNoRoot when it takes longer than Config.Wait.
+func (b *Boot) Find(ctx context.Context, spec Spec) (*Device, error) {
 	news, stop := b.listen()
 	defer stop()
 	again := time.NewTicker(500 * time.Millisecond) // for what no uevent has told, and what could not be read
@@ -58,11 +58,11 @@ func (b *Boot) watch(ctx context.Context, spec Spec) (*Device, error) {
 			failed = failed[:0]
 			took := time.Since(began)
 			if limit := b.Config.Wait; limit > 0 && took > limit {
-				return nil, fmt.Errorf("root=%s %w within %v", b.Config.Root, ErrNoRoot, limit)
+				return nil, fmt.Errorf("%w within %v", ErrNoRoot, limit)
 			}
 			if n := int(took / (30 * time.Second)); n > told {
 				told = n
-				b.log("still waiting for root=%s; there are: %s", b.Config.Root, strings.Join(Names(b.FS), " "))
+				b.log("still waiting for %s; there are: %s", spec, strings.Join(Names(b.FS), " "))
 			}
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

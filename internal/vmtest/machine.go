@@ -34,14 +34,16 @@ const (
 
 // Machine is a guest. Only one runs at a time on this computer, whoever asks.
 type Machine struct {
-	Arch    string    // of the processor, as Debian calls it: amd64 or arm64; "": amd64
-	Kernel  string    // boot image
-	Initrd  string    // archive
-	Append  string    // more words for the kernel's command line
-	Memory  int       // MiB; 0: 512
-	Args    []string  // more arguments for qemu, such as disks
-	Console io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
-	Results io.Writer // gets what comes out of the second serial port, which arm64 has not; nil: nothing does
+	Arch   string   // of the processor, as Debian calls it: amd64 or arm64; "": amd64
+	Kernel string   // boot image
+	Initrd string   // archive
+	Append string   // more words for the kernel's command line
+	Memory int      // MiB; 0: 512
+	Args   []string // more arguments for qemu, such as disks
+	// Parallel emulates each of the two processors by a thread of its own, which is for measuring only: see Boot.
+	Parallel bool
+	Console  io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
+	Results  io.Writer // gets what comes out of the second serial port, which arm64 has not; nil: nothing does
 	// Timeout ends the guest. It does not count while another guest runs. 0: none.
 	Timeout time.Duration
 	Waiting func() // called if another guest runs, before waiting for its end; may be nil
@@ -79,7 +81,11 @@ func (m *Machine) Boot(ctx context.Context) (int, error) {
 	if m.Arch == "arm64" {
 		program, args, words = QemuArm64, []string{"-M", "virt", "-cpu", "cortex-a57"}, "console=ttyAMA0"
 	}
-	args = append(args, "-accel", "tcg,thread=single", "-smp", "2", "-m", strconv.Itoa(memory),
+	accel := "tcg,thread=single"
+	if m.Parallel {
+		accel = "tcg,thread=multi"
+	}
+	args = append(args, "-accel", accel, "-smp", "2", "-m", strconv.Itoa(memory),
 		"-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-monitor", "none", "-no-reboot",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
 	if m.Arch != "arm64" {

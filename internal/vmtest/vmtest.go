@@ -32,10 +32,11 @@ type Options struct {
 	// Compression of the archive; what is compressed already goes into a member of its own.
 	Compression initramfs.Compression
 
-	Append  string        // more words for the kernel's command line
-	Args    []string      // more arguments for qemu, such as disks
-	Memory  int           // MiB; 0: 512
-	Timeout time.Duration // for one boot with all tests; 0: twenty minutes
+	Append   string        // more words for the kernel's command line
+	Args     []string      // more arguments for qemu, such as disks
+	Memory   int           // MiB; 0: 512
+	Parallel bool          // see Machine.Parallel
+	Timeout  time.Duration // for one boot with all tests; 0: twenty minutes
 
 	Log func(test, text string) // gets what each test of the guest wrote; may be nil
 }
@@ -78,7 +79,7 @@ func Run(t *testing.T, key string, o Options) {
 	}
 	var console, results bytes.Buffer
 	m := Machine{
-		Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout,
+		Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout, Parallel: o.Parallel,
 		Append:  "quiet guest.run=/guest.test guest.args=" + strings.Join(args, ",") + " " + o.Append,
 		Console: &console, Results: &results,
 	}

@@ -136,7 +136,11 @@ func (i *initRun) fail(err error) {
 		fmt.Fprintf(i.env.Stdout, "init: restarting the machine in %v, as panic=%d says\n", wait, i.Config.Panic)
 		time.Sleep(wait)
 		fmt.Fprintf(i.env.Stdout, "init: cannot restart: %v\n", i.machine.Reboot())
-	} else if !i.Config.NoShell {
+	}
+	if i.Prober != nil {
+		defer i.Drivers()()
+	}
+	if i.Config.Panic == 0 && !i.Config.NoShell {
 		if !later {
 			fmt.Fprintln(i.env.Stdout, "init: a shell, if this image has one; after its end it is tried again")
 		}

@@ -134,8 +134,9 @@ Where to look:
 	    --symvers=FILE          with --check: take what the kernel exports from this Module.symvers
 	    --all-kernels           with --check: compare with every installed kernel
 How long, with --coldplug:
-	    --until=DEVICE          until /dev/DEVICE is there, or with module:NAME until NAME is loaded;
-	                            can be given several times
+	    --until=DEVICE          until /dev/DEVICE, or the device with that UUID=, LABEL=, PARTUUID= or
+	                            PARTLABEL=, is there, or with module:NAME until NAME is loaded; can be
+	                            given several times
 	    --settle=TIME           else until nothing has happened for TIME; default: 250ms
 	    --timeout=TIME          but not longer than TIME, such as 10s
 	-j NUMBER                   load at most NUMBER modules at a time

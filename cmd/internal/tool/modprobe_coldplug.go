@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/internal/boot"
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -66,11 +69,17 @@ func (r *modprobeRun) coldplug(operands []string) int {
 		return 1
 	}
 	r.cold.o.DryRun = r.dryRun
+	missing, err := r.find()
+	if err != nil {
+		r.error("%v", err)
+		return 1
+	}
 	report, err := r.p.Coldplug(context.Background(), &r.cold.o)
 	if err != nil {
 		r.error("%v", err)
 		return 1
 	}
+	report.Waiting = append(report.Waiting, missing()...)
 	switch {
 	case r.json:
 		coldJSON(r.out, report)
@@ -88,6 +97,49 @@ func (r *modprobeRun) coldplug(operands []string) int {
 		}
 	}
 	return r.coldStatus(report)
+}
+
+// find looks beside cold-plug for those of --until that are named by what they hold or by a partition, such as UUID=1234;
+// cold-plug itself knows names of devices. missing stops that, and returns those that have not appeared.
+func (r *modprobeRun) find() (missing func() []string, err error) {
+	var texts, names []string
+	var specs []boot.Spec
+	for _, u := range r.cold.o.Until {
+		if strings.HasPrefix(u, "module:") || !strings.Contains(u, "=") && !strings.HasPrefix(u, "/dev/disk/by-") {
+			names = append(names, u)
+			continue
+		}
+		spec, err := boot.ParseSpec(u)
+		if err != nil {
+			return nil, fmt.Errorf("--until=%s: %w", u, err)
+		}
+		texts, specs = append(texts, u), append(specs, spec)
+	}
+	if len(specs) == 0 || r.dryRun {
+		return func() []string { return nil }, nil
+	}
+	enough, found := make(chan struct{}), make([]atomic.Bool, len(specs))
+	r.cold.o.Until, r.cold.o.Enough = names, enough
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		b := boot.Boot{FS: r.env.FS}
+		for i, spec := range specs {
+			if _, err := b.Find(ctx, spec); err != nil {
+				return
+			}
+			found[i].Store(true)
+		}
+		close(enough)
+	}()
+	return func() (list []string) {
+		cancel()
+		for i := range found {
+			if !found[i].Load() {
+				list = append(list, texts[i])
+			}
+		}
+		return list
+	}, nil
 }
 
 // coldStatus says what went wrong. A driver that finds that a device is not its own is nothing of the kind, so failures
