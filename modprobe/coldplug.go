@@ -124,31 +124,32 @@ func (p *Prober) Coldplug(ctx context.Context, o *ColdplugOptions) (*ColdplugRep
 
 // coldplug is one run. All but the workers is done by the goroutine that calls run.
 type coldplug struct {
-	p      *Prober
-	o      ColdplugOptions
-	begin  time.Time
-	search *search
-	seen   map[string]bool // aliases looked up
-	jobs   map[string]*job // by module
-	order  []*job
-	ready  []*job
-	active int           // jobs that workers have
-	work   chan *job     // to the workers
-	done   chan result   // from the workers
-	quit   chan struct{} // closed at the end
-	events chan Uevent
-	lost   chan struct{}
-	waits  bool        // for something; else the end is when nothing happens any more
-	staged bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
-	stage  int         // up to which modules are loaded, if staged
-	gate   *time.Timer // to the next stage
-	report ColdplugReport
+	p        *Prober
+	o        ColdplugOptions
+	begin    time.Time
+	search   *search
+	seen     map[string]bool // aliases looked up
+	jobs     map[string]*job // by module
+	order    []*job
+	ready    []*job
+	active   int           // jobs that workers have
+	work     chan *job     // to the workers
+	done     chan result   // from the workers
+	quit     chan struct{} // closed at the end
+	events   chan Uevent
+	lost     chan struct{}
+	waits    bool        // for something; else the end is when nothing happens any more
+	staged   bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
+	stage    int         // up to which modules are loaded, if staged
+	gate     *time.Timer // to the next stage
+	progress time.Time   // when a module was last loaded, or about to be
+	report   ColdplugReport
 }
 
 func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
 	c := &coldplug{
 		p: p, o: *o, begin: time.Now(), search: newSearch(p),
-		seen: make(map[string]bool), jobs: make(map[string]*job),
+		progress: time.Now(), seen: make(map[string]bool), jobs: make(map[string]*job),
 		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64), lost: make(chan struct{}, 1),
 	}
 	c.waits = len(o.Until) > 0 || o.Enough != nil
@@ -206,17 +207,16 @@ func (c *coldplug) run(ctx context.Context) error {
 			return c.drain(ctx)
 		}
 		c.hire()
+		news, before := false, len(c.order)
 		select {
 		case r := <-c.done:
 			c.completed(r)
-			quiet.Reset(c.o.Settle)
+			news = true
 		case e := <-c.events:
-			if c.event(e) {
-				quiet.Reset(c.o.Settle)
-			}
+			news = c.event(e)
 		case <-c.lost:
 			c.scan()
-			quiet.Reset(c.o.Settle)
+			news = true
 		case <-c.gate.C:
 			c.stage++
 			c.nextStage()
@@ -237,6 +237,9 @@ func (c *coldplug) run(ctx context.Context) error {
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+		if news && (len(c.order) > before || time.Since(c.progress) < mostNews*c.o.Settle) {
+			quiet.Reset(c.o.Settle)
 		}
 	}
 }
@@ -269,6 +272,10 @@ func (c *coldplug) drain(ctx context.Context) error {
 	}
 	return nil
 }
+
+// mostNews is for how many times Settle the end is put off by news that no module is loaded for: a device that comes and goes
+// for ever must not keep Coldplug from ending.
+const mostNews = 20
 
 // event handles one uevent; it reports whether it matters.
 func (c *coldplug) event(e Uevent) bool {

@@ -208,6 +208,7 @@ func reaches(from, to *job, seen map[*job]bool) bool {
 
 // start puts a job in line for the workers.
 func (c *coldplug) start(j *job) {
+	c.progress = time.Now()
 	j.Ready = c.since()
 	c.ready = append(c.ready, j)
 	c.restage(j)
@@ -254,6 +255,7 @@ func (c *coldplug) worker(ctx context.Context) {
 // completed takes a job back from a worker.
 func (c *coldplug) completed(r result) {
 	c.active--
+	c.progress = time.Now()
 	j := r.j
 	j.Start, j.End = r.start, r.end
 	c.end(j, r.err)

@@ -1,9 +1,12 @@
 package modprobe_test
 
 import (
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -128,4 +131,77 @@ func TestColdplugStages(t *testing.T) {
 			})
 		})
 	}
+}
+
+// storm are uevents of ten thousand devices that come and go, ten times each, some of which are lost, and then of one that comes and
+// goes for ever.
+type storm struct {
+	n    int
+	news *news
+	heap [2]uint64 // early and late
+}
+
+func (s *storm) Next() (modprobe.Uevent, error) {
+	const devices, kinds, all = 10_000, 50, 100_000
+	s.n++
+	e := modprobe.Uevent{Action: "add", Device: fmt.Sprintf("/devices/%d", s.n%devices), Alias: fmt.Sprintf("pci:v0000%d%[1]d%[1]d%[1]dd%[2]d", s.n%8+1, s.n%kinds)}
+	switch {
+	case s.n > all:
+		select {
+		case <-s.news.quit:
+			return e, io.EOF
+		case <-time.After(100 * time.Millisecond):
+		}
+	case s.n%(all/20) == 0:
+		return modprobe.Uevent{}, modprobe.ErrUeventsLost
+	case s.n == devices:
+		s.heap[0] = heap()
+	case s.n == all-1:
+		s.heap[1] = heap()
+	}
+	if s.n/devices%2 == 1 {
+		e.Action = "remove"
+	}
+	return e, nil
+}
+
+func (s *storm) Close() error { return s.news.Close() }
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// TestColdplugStorm: whatever devices do, each module is loaded once, memory grows with the kinds of devices and not with the
+// uevents, and there is an end.
+func TestColdplugStorm(t *testing.T) {
+	root := coldRoot(t, stageTree, stageDevices...)
+	synctest.Test(t, func(t *testing.T) {
+		k := &modprobetest.Kernel{Dir: root}
+		p, err := modprobe.New(&modprobe.Options{FS: os.DirFS(root), Kernel: k})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &storm{news: newNews()}
+		r, err := p.Coldplug(t.Context(), &modprobe.ColdplugOptions{Uevents: u})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := slices.Sorted(slices.Values(loads(k)))
+		if want := []string{"disk", "fast", "helper", "net", "other", "usb"}; !slices.Equal(names, want) {
+			t.Errorf("loaded %q, want %q", names, want)
+		}
+		if r.Took > 6*time.Second {
+			t.Errorf("it took %v of made-up time", r.Took)
+		}
+		if n := len(r.Unmatched); n == 0 || n > 400 {
+			t.Errorf("%d aliases without a module, of 400 kinds of devices", n)
+		}
+		if early, late := u.heap[0], u.heap[1]; late > early+4<<20 {
+			t.Errorf("%d KiB in use early, %d late", early>>10, late>>10)
+		}
+	})
 }
