@@ -18,9 +18,11 @@ import (
 // ends when nothing new has appeared for a while.
 type ColdplugOptions struct {
 	// Until names what is waited for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there, nothing
-	// new is begun. Without it Coldplug ends when nothing has happened for Settle.
+	// new is begun. Without it Coldplug ends when nothing has happened for Settle. If a device is waited for, what disks
+	// may be behind is loaded first, and the rest if it does not appear soon after.
 	Until []string
-	// Enough, if it is not nil, is one more thing that is waited for: it is closed when the caller has what it wants.
+	// Enough, if it is not nil, is one more thing that is waited for, like a device: it is closed when the caller has what
+	// it wants.
 	Enough <-chan struct{}
 	// Settle is how long nothing must happen. Default: 250 ms.
 	Settle time.Duration
