@@ -29,7 +29,8 @@ const (
 	forUSB          // buses whose devices take seconds to appear, disks among them; and keyboards
 	forOther
 	forNet
-	forLater // what nobody waits for at boot
+	forLoading // hashes: the kernel checks signatures faster with them
+	forLater   // what nobody waits for at boot
 )
 
 // folders of kernel/ say what modules are for; the others are forOther.
@@ -40,6 +41,8 @@ var folders = [...][]string{
 		"drivers/regulator/", "drivers/reset/", "drivers/soc/"},
 	forUSB: {"drivers/usb/", "drivers/hid/", "drivers/input/", "drivers/thunderbolt/", "drivers/firewire/"},
 	forNet: {"drivers/net/", "drivers/infiniband/", "net/"},
+	forLoading: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
+		"arch/s390/crypto/sha256", "arch/s390/crypto/sha512"},
 	forLater: {"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/",
 		"drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/", "drivers/powercap/", "drivers/thermal/", "drivers/watchdog/"},
 }
@@ -55,8 +58,9 @@ func purpose(file string) int {
 	return forOther
 }
 
-// whole is the order of loading when no disk is waited for: what takes long to appear is begun first.
-var whole = [...]int{forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
+// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long to appear, is
+// begun first.
+var whole = [...]int{forLoading: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
 
 // rankOf is how urgent a module file is; less is more.
 func (c *coldplug) rankOf(file string) int {
@@ -68,7 +72,7 @@ func (c *coldplug) rankOf(file string) int {
 
 // stages is in which stage a module of what rank is loaded, when a disk is waited for: most often the disk is there after the
 // first one, and the rest is left to the system on it.
-var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, forLater: lastStage}
+var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, forLoading: lastStage, forLater: lastStage}
 
 const lastStage = 2
 

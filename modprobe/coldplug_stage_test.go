@@ -24,6 +24,8 @@ order kernel/drivers/block/disk.ko
 builtin kernel/bi.ko
 module kernel/arch/x86/crypto/fast.ko
 	alias pci:v00001111d*
+module kernel/arch/x86/crypto/sha256-ssse3.ko
+	alias pci:v00006666d*
 module kernel/drivers/net/net.ko
 	alias pci:v00002222d*
 module kernel/drivers/char/other.ko
@@ -40,7 +42,7 @@ module kernel/drivers/scsi/sd.ko
 	alias scsi:t-0x00*
 `
 
-var stageDevices = []string{"pci:v00001111d1", "pci:v00002222d1", "pci:v00003333d1", "pci:v00004444d1", "pci:v00005555d1"}
+var stageDevices = []string{"pci:v00001111d1", "pci:v00002222d1", "pci:v00003333d1", "pci:v00004444d1", "pci:v00005555d1", "pci:v00006666d1"}
 
 // loading is a kernel that calls a function before it loads a module.
 type loading struct {
@@ -70,14 +72,14 @@ func TestColdplugStages(t *testing.T) {
 	}{
 		{name: "there at once", until: disk, at: "disk", want: []string{"helper", "disk"}},
 		{name: "behind USB", until: disk, at: "sd", want: []string{"helper", "disk", "usb", "sd"}, took: 100 * time.Millisecond},
-		{name: "nowhere", until: disk, want: []string{"helper", "disk", "usb", "sd", "other", "net", "fast"},
+		{name: "nowhere", until: disk, want: []string{"helper", "disk", "usb", "sd", "other", "net", "sha256_ssse3", "fast"},
 			began: map[string]time.Duration{"usb": 100 * time.Millisecond, "other": 200 * time.Millisecond, "net": 1200 * time.Millisecond},
 			took:  time.Minute},
 		{name: "behind a driver that takes long", until: disk, at: "disk", slow: 10 * time.Second,
-			want:  []string{"helper", "usb", "sd", "other", "net", "fast", "disk"},
+			want:  []string{"helper", "usb", "sd", "other", "net", "sha256_ssse3", "fast", "disk"},
 			began: map[string]time.Duration{"usb": time.Second, "other": 2 * time.Second, "net": 5 * time.Second}, took: 10 * time.Second},
-		{name: "a module is waited for", until: []string{"module:fast"}, want: []string{"usb", "helper", "disk", "net", "other", "fast"}},
-		{name: "nothing is waited for", want: []string{"usb", "helper", "disk", "net", "other", "fast"}, took: 250 * time.Millisecond},
+		{name: "a module is waited for", until: []string{"module:fast"}, want: []string{"usb", "sha256_ssse3", "helper", "disk", "net", "other", "fast"}},
+		{name: "nothing is waited for", want: []string{"usb", "sha256_ssse3", "helper", "disk", "net", "other", "fast"}, took: 250 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := coldRoot(t, stageTree, stageDevices...)
@@ -191,7 +193,7 @@ func TestColdplugStorm(t *testing.T) {
 			t.Fatal(err)
 		}
 		names := slices.Sorted(slices.Values(loads(k)))
-		if want := []string{"disk", "fast", "helper", "net", "other", "usb"}; !slices.Equal(names, want) {
+		if want := []string{"disk", "fast", "helper", "net", "other", "sha256_ssse3", "usb"}; !slices.Equal(names, want) {
 			t.Errorf("loaded %q, want %q", names, want)
 		}
 		if r.Took > 6*time.Second {

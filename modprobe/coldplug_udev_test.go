@@ -102,14 +102,14 @@ func udevFiles(t *testing.T) (files map[string][]byte, links map[string]string) 
 // disks of the machine with many devices.
 var disks = []string{"vda", "nvme0n1", "sda", "sdb", "sdc"}
 
-// watch looks every 100 ms how many modules are ready and which disks are there, until quit is closed, and returns when all
+// watch looks every 25 ms how many modules are ready and which disks are there, until quit is closed, and returns when all
 // disks were there and when the number of modules last changed.
 func watch(begin time.Time, quit <-chan struct{}) <-chan [2]time.Duration {
 	result := make(chan [2]time.Duration, 1)
 	go func() {
 		var all, last time.Duration
 		count := 0
-		tick := time.NewTicker(100 * time.Millisecond)
+		tick := time.NewTicker(25 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			if data, err := os.ReadFile("/proc/modules"); err == nil {
