@@ -2,6 +2,7 @@ package modprobe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -51,6 +52,8 @@ const (
 	Unknown Outcome = "UNKNOWN"
 	// Fails is that it refuses the module.
 	Fails Outcome = "FAILS"
+	// BuiltIn is that the kernel has the module in itself: there is nothing to load.
+	BuiltIn Outcome = "BUILT IN"
 )
 
 // Finding is one thing that a check found.
@@ -117,6 +120,7 @@ type Checker struct {
 	flags  int
 	source string
 	notes  []string
+	denied bool                                   // a file could not be read for want of rights
 	keys   func()                                 // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
 	more   func()                                 // reads all modules of the tree, of which one has been read; nil: nothing left to read
 	loaded func(name string) bool                 // nil: another kernel than the running one
@@ -162,11 +166,16 @@ func (c *Checker) Exports() int {
 func (c *Checker) Source() string { return c.source }
 
 // Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together with what
-// they need, and one may need another. A module that needs one that fails, fails too.
+// they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is built in come first.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.set = nil
+	var builtin []*Verdict
 	for _, name := range names {
 		files, err := c.files(name)
+		if e := (*Error)(nil); errors.As(err, &e) && e.Err == ErrBuiltin {
+			builtin = append(builtin, &Verdict{Module: e.Module, Release: c.k.Release, Outcome: BuiltIn})
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -182,15 +191,13 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	}
 	asked := slices.Clone(c.set)
 	verdicts := c.judgeAll(asked)
-	if more := c.more; more != nil && !slices.ContainsFunc(verdicts, unsettled) {
-		return verdicts, nil
-	} else if more != nil {
+	if more := c.more; more != nil && slices.ContainsFunc(verdicts, unsettled) {
 		c.more = nil
 		more()
 		c.set = slices.Clone(asked)
 		verdicts = c.judgeAll(asked)
 	}
-	return verdicts, nil
+	return append(builtin, verdicts...), nil
 }
 
 // unsettled reports whether a verdict may become another one when more of the kernel's exports are known.

@@ -166,8 +166,8 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 		base + "/boot/symvers-" + c.p.release + ".gz", base + "/boot/symvers-" + c.p.release + ".xz", c.p.path("symvers.gz"), c.p.path("symvers.xz")} {
 		if err := c.symvers(name, sample); err == nil {
 			return nil
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			c.notes = append(c.notes, "not used: "+err.Error())
+		} else {
+			c.unused(err)
 		}
 	}
 	if sample != nil && !c.union(o.Cache, true) {
@@ -179,6 +179,16 @@ func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
 		}
 	}
 	return nil
+}
+
+// unused notes why a file that is there is not used. That root alone may look is said once.
+func (c *Checker) unused(err error) {
+	denied := errors.Is(err, fs.ErrPermission)
+	if errors.Is(err, fs.ErrNotExist) || denied && c.denied {
+		return
+	}
+	c.denied = c.denied || denied
+	c.notes = append(c.notes, "not used: "+err.Error())
 }
 
 // running reports whether the Prober's kernel is the running one.
@@ -194,8 +204,8 @@ func (c *Checker) images(cache Cache, cached bool, sample *kernelabi.Module) boo
 		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"), base + "/boot/vmlinuz"} {
 		if err := c.image(name, cache, cached, sample); err == nil {
 			return true
-		} else if !cached && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errOtherRelease) {
-			c.notes = append(c.notes, "not used: "+err.Error())
+		} else if !cached && !errors.Is(err, errOtherRelease) {
+			c.unused(err)
 		}
 	}
 	return false
@@ -246,7 +256,7 @@ func (c *Checker) image(name string, cache Cache, cached bool, sample *kernelabi
 	}
 	info, err := fs.Stat(c.p.fsys, file)
 	if err != nil {
-		return err
+		return named(name, err)
 	}
 	label := fmt.Sprintf("%s %d %d", name, info.Size(), info.ModTime().UnixNano())
 	var im *kernelabi.Image
@@ -260,13 +270,25 @@ func (c *Checker) image(name string, cache Cache, cached bool, sample *kernelabi
 	}
 	if im == nil {
 		if im, err = readImage(c.p.fsys, file, name); err != nil {
-			return err
+			return named(name, err)
 		}
 		if cache != nil {
 			cache.Put(label, im.Encode(label))
 		}
 	}
 	return c.use(name, im, sample)
+}
+
+// named is an error about a file, with the file's name as the user knows it.
+func named(name string, err error) error {
+	var pe *fs.PathError
+	if !errors.As(err, &pe) {
+		return err
+	}
+	if err = fmt.Errorf("%s: %w", name, pe.Err); errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w (root may read it)", err)
+	}
+	return err
 }
 
 // readImage reads a boot image.
@@ -317,12 +339,9 @@ func (c *Checker) symvers(name string, sample *kernelabi.Module) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fs.Stat(c.p.fsys, file); err != nil {
-		return err
-	}
 	data, _, err := compress.ReadFile(c.p.fsys, file, nil, symversLimit)
 	if err != nil {
-		return err
+		return named(name, err)
 	}
 	table, problems, err := kernelabi.ParseSymvers(name, data)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // cacheHead begins a cached image. The number changes whenever what is read out of images does.
-const cacheHead = "# gomodprobe kernel image 2\n"
+const cacheHead = "# gomodprobe kernel image 3\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 
@@ -123,7 +123,7 @@ func decodeSymbols(text string) ([]Symbol, bool) {
 		if n := len(symbols); n > 0 && symbols[n-1].Name >= name {
 			return nil, false
 		}
-		symbols = append(symbols, Symbol{name, ns, Core, uint32(crc), crc != 0, export == "EXPORT_SYMBOL_GPL"})
+		symbols = append(symbols, Symbol{Name: name, Namespace: ns, Owner: Core, CRC: uint32(crc), HasCRC: crc != 0, GPL: export == "EXPORT_SYMBOL_GPL"})
 		text = rest
 	}
 	return symbols, true

@@ -17,6 +17,7 @@ type loader struct {
 	sig   SigState
 	name  string // of the module, in messages
 
+	unsure     []*unsure         // symbols of which something is not known
 	structures bool              // the structure of the ELF file is being checked
 	crcs       map[string]uint64 // the module's versions, when the first is asked for
 	namespaces []string          // that the module imports
@@ -44,8 +45,33 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 	return l.v
 }
 
+// unsure is something that is not known of some symbols.
+type unsure struct {
+	what  string // with %s for their names
+	names []string
+}
+
+// unsureOf says that something is not known of a symbol.
+//
+//go:noinline
+func (l *loader) unsureOf(what, symbol string) {
+	i := slices.IndexFunc(l.unsure, func(u *unsure) bool { return u.what == what })
+	if i < 0 {
+		i = len(l.unsure)
+		l.unsure = append(l.unsure, &unsure{what: what})
+	}
+	l.unsure[i].names = append(l.unsure[i].names, symbol)
+}
+
 // finish settles the outcome and puts fatal reasons first.
 func (l *loader) finish() {
+	for _, u := range l.unsure {
+		names := strings.Join(u.names[:min(len(u.names), 3)], ", ")
+		if more := len(u.names) - 3; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		l.v.unknown(u.what, names)
+	}
 	reasons := l.v.Reasons
 	sort.SliceStable(reasons, func(i, j int) bool { return reasons[i].Fatal && !reasons[j].Fatal })
 	switch {
@@ -172,7 +198,7 @@ func (l *loader) layout() bool {
 	}
 	if answer != Found || !want.HasCRC {
 		if answer == Unknown || !l.k.Core.CRCs {
-			l.v.unknown("the kernel's CRC of " + LayoutSymbol)
+			l.unsureOf(unsureCRC, LayoutSymbol)
 		}
 		return true
 	}
@@ -212,12 +238,15 @@ func (l *loader) version(want Symbol, errno syscall.Errno) bool {
 		strict := l.k.Features.Strict
 		v.Log = append(v.Log, fmt.Sprintf("%s: no symbol version for %s", l.name, want.Name))
 		advice := "build it against the exporter's Module.symvers (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
+		if want.Owner == Core || want.InTree {
+			advice = "build it against the headers of " + l.k.Release + ", with their Module.symvers"
+		}
 		if strict == No {
 			v.reason(false, KindNoVersion, want.Name, advice, "built without a version for %s of %s: this kernel only warns", want.Name, want.Owner)
 			return true
 		}
 		if strict == Maybe {
-			v.unknown("whether this kernel accepts imports without a version (%s)", want.Name)
+			l.unsureOf("that this kernel takes imports without a version (%s)", want.Name)
 			return true
 		}
 		v.reason(true, KindNoVersion, want.Name, advice, "the module was built without a version for %s, which %s exports with CRC 0x%08x", want.Name, want.Owner, want.CRC)
@@ -239,7 +268,10 @@ func (l *loader) versionReason(want Symbol, crc uint64) {
 	}
 	where, advice := "this kernel", "rebuild it against the headers of "+l.k.Release
 	if want.Owner != Core {
-		where, advice = "module "+want.Owner, "rebuild it with the Module.symvers that "+want.Owner+"'s build has left (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
+		where = "module " + want.Owner
+		if !want.InTree {
+			advice = "rebuild it with the Module.symvers that " + want.Owner + "'s build has left (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
+		}
 	}
 	if crc == 0 {
 		where += "; zeros come from a line of Module.symvers that was made by hand"

@@ -242,24 +242,34 @@ func TestImageCache(t *testing.T) {
 }
 
 func TestUnion(t *testing.T) {
-	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}, {Name: "other_sym", CRC: 7}}}
-	other := kmodtest.Module{Name: "other", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}, Exports: []kmodtest.Export{{Name: "other_sym", CRC: 7}}}
+	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y", "import_ns=USB", "import_ns=NET"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}, {Name: "inside", CRC: 3}, {Name: "other_sym", CRC: 7}}}
+	usb := kmodtest.Module{Name: "usb", Vermagic: magic, Info: []string{"intree=Y", "import_ns=USB"}, Imports: []kmodtest.Import{layout, {Name: "inside", CRC: 3}}}
+	other := kmodtest.Module{Name: "other", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}}, Exports: []kmodtest.Export{{Name: "other_sym", CRC: 7}}}
 	foreign := kmodtest.Module{Name: "foreign", Vermagic: "9" + magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{{Name: "plain", CRC: 99}, {Name: "alien", CRC: 1}}}
 	outside := kmodtest.Module{Name: "outside", Vermagic: magic, Imports: []kmodtest.Import{{Name: "wild", CRC: 99}}}
 	var modules []*kernelabi.Module
-	for _, x := range []kmodtest.Module{foreign, outside, m, other} {
+	for _, x := range []kmodtest.Module{foreign, outside, m, usb, other} {
 		modules = append(modules, kernelabi.ReadModule("x", x.Bytes()))
 	}
 	table := kernelabi.Union("modules", "6.1.0", slices.Values(modules))
 	var names []string
 	for _, s := range table.Symbols() {
-		names = append(names, s.Name)
+		names = append(names, s.Name+"/"+s.Namespace)
 	}
-	if got := strings.Join(names, " "); got != "module_layout plain" {
+	if got := strings.Join(names, " "); got != "inside/USB module_layout/ plain/" {
 		t.Errorf("names %q", got)
 	}
 	if _, answer := table.Lookup("gone"); answer != kernelabi.Unknown {
 		t.Error("a union knows what is not exported")
+	}
+	// What may be in a namespace, or for GPL modules only, is said to be unknown.
+	k := own()
+	k.Core = table
+	asks := kmodtest.Module{Name: "asks", Vermagic: magic, License: "BSD", Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "inside", CRC: 3}, {Name: "plain", CRC: 1}, {Name: "gone", CRC: 1}}}
+	v := k.Check(kernelabi.ReadModule("asks", asks.Bytes()), 0)
+	want := []string{`that the kernel lets a module with the licence "BSD" use inside, plain`, "that inside may be used without importing the namespace USB", "that the kernel exports gone"}
+	if v.Outcome != kernelabi.NotKnown || !slices.Equal(v.Unknown, want) {
+		t.Errorf("%v, %q", v.Outcome, v.Unknown)
 	}
 }
 

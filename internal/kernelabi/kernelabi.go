@@ -26,6 +26,7 @@ type Symbol struct {
 	CRC       uint32 // version of the symbol's type, if HasCRC
 	HasCRC    bool   // false: exported without a version, or the version is not known (see Table.CRCs)
 	GPL       bool   // only for modules with a GPL-compatible licence
+	InTree    bool   // the owner is a module of the kernel's own sources; not known from tables
 }
 
 // An Answer says what a source knows about a name.
@@ -44,7 +45,7 @@ type Table struct {
 	Source   string // what the table was read from, in words for people
 	Complete bool   // a name that is not in the table is not exported
 	CRCs     bool   // a symbol without a CRC has none; else its CRC is merely not known
-	Licences bool   // GPL and Namespace are known
+	Licences bool   // GPL and Namespace are known; else Namespace is a list of those that a symbol may be in
 	symbols  []Symbol
 }
 

@@ -167,8 +167,9 @@ func (m *Module) readExports(f *koelf.File) {
 	if err != nil {
 		return
 	}
+	_, intree := m.Field("intree")
 	for _, e := range list {
-		m.Exports = append(m.Exports, Symbol{Name: e.Name, Namespace: e.Namespace, Owner: m.Name, CRC: uint32(e.CRC), HasCRC: e.HasCRC, GPL: e.GPL})
+		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), e.HasCRC, e.GPL, intree})
 	}
 	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
 	_, one := f.Section("__kflagstab")

@@ -3,6 +3,7 @@ package kernelabi
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -62,7 +63,6 @@ func (l *loader) symbols() bool {
 	var failed syscall.Errno
 	proprietary := slices.ContainsFunc(v.Taints, func(t Taint) bool { return t.Letter == 'P' })
 	gplUsed := false
-	unknown := 0
 	for _, im := range l.m.Imports {
 		if im.Common {
 			if strings.HasPrefix(im.Name, "__gnu_lto") {
@@ -78,10 +78,7 @@ func (l *loader) symbols() bool {
 		}
 		s, answer := k.lookup(im.Name)
 		if answer == Unknown {
-			unknown++
-			if unknown <= 3 {
-				v.unknown("whether %s is exported", im.Name)
-			}
+			l.unsureOf("that the kernel exports %s", im.Name)
 			continue
 		}
 		if answer == Found && s.Owner != Core && !slices.Contains(v.Needs, s.Owner) {
@@ -110,9 +107,6 @@ func (l *loader) symbols() bool {
 			failed = errno
 			v.Log = append(v.Log, fmt.Sprintf("%s: Unknown symbol %s (err %d)", l.name, im.Name, -int(errno)))
 		}
-	}
-	if unknown > 3 {
-		v.Unknown[len(v.Unknown)-1] += fmt.Sprintf(", and %d more", unknown-3)
 	}
 	if failed != 0 {
 		v.Outcome, v.Errno = Fails, failed
@@ -147,11 +141,14 @@ func (l *loader) missing(name string) {
 	l.v.reason(true, KindMissing, name, advice, "nobody exports %s", name)
 }
 
+// unsureCRC is said of symbols whose CRC is not known.
+const unsureCRC = "the kernel's CRC of %s"
+
 // use checks version and namespace of a symbol that was found. The errno is 0 if the module may use it.
 func (l *loader) use(s Symbol) syscall.Errno {
 	k, v := l.k, l.v
 	if s.Owner == Core && !k.Core.CRCs {
-		v.unknown("the kernel's CRC of %s", s.Name)
+		l.unsureOf(unsureCRC, s.Name)
 	} else if was := v.Outcome; !l.version(s, syscall.EINVAL) {
 		if l.k.Features.ForceLoad == No && !l.hasTable() {
 			return syscall.ENOEXEC
@@ -160,7 +157,14 @@ func (l *loader) use(s Symbol) syscall.Errno {
 		return syscall.EINVAL
 	}
 	if s.Owner == Core && !k.Core.Licences {
-		v.unknown("the namespace of %s", s.Name)
+		if name, gpl := l.m.licence(); !gpl {
+			l.unsureOf("that the kernel lets a module with the licence "+strconv.Quote(name)+" use %s", s.Name)
+		}
+		for ns := range strings.FieldsSeq(s.Namespace) { // it may be in one of these
+			if !l.imports(ns) {
+				l.unsureOf("that %s may be used without importing the namespace "+ns, s.Name)
+			}
+		}
 		return 0
 	}
 	if s.Namespace == "" || l.imports(s.Namespace) {

@@ -3,6 +3,7 @@
 package kernelabi_test
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -191,3 +192,36 @@ func TestTrials(t *testing.T) {
 
 // unsuitable are parts of the names of modules that, once loaded, keep the guest busy: the kernel's own tests.
 var unsuitable = []string{"test_", "_test", "torture", "benchmark", "kunit"}
+
+// TestUnionVerdicts compares verdicts by what a kernel's modules were built with, with those by its image: they are the same, or the union does not
+// know.
+func TestUnionVerdicts(t *testing.T) {
+	if os.Getenv("GOMODPROBE_LONG") == "" {
+		t.Skip("set GOMODPROBE_LONG=1: reads 5,000 modules")
+	}
+	const key, other = "6.12", "6.12-cloud"
+	all := func(string) bool { return true }
+	k := kernel(t, key)
+	byUnion := *k
+	byUnion.Core = kernelabi.Union("union", k.Release, func(yield func(*kernelabi.Module) bool) {
+		for _, f := range corpusModules(t, key, all) {
+			if !yield(kernelabi.ReadModule(f, readModule(t, f))) {
+				return
+			}
+		}
+	})
+	counts := map[string]int{}
+	for i, f := range append(corpusModules(t, other, all), corpusModules(t, key, all)...) {
+		image := readModule(t, f)
+		if i%3 == 0 { // as a proprietary module
+			image = bytes.Replace(image, []byte("\x00license=GPL"), []byte("\x00license=BSD"), 1)
+		}
+		m := kernelabi.ReadModule(f, image)
+		want, got := k.Check(m, 0), byUnion.Check(m, 0)
+		if got.Outcome != want.Outcome && got.Outcome != kernelabi.NotKnown {
+			t.Errorf("%s: %v, by the image %v %v", f, got.Outcome, want.Outcome, want.Errno)
+		}
+		counts[got.Outcome.String()+" for "+want.Outcome.String()]++
+	}
+	t.Log(counts)
+}

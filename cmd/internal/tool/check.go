@@ -3,6 +3,7 @@
 package tool
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
@@ -83,7 +84,23 @@ func (r *modprobeRun) checkModules(operands []string) int {
 }
 
 // checkFailed shows why a check could not be made.
-func (r *modprobeRun) checkFailed(err error) { r.error("%v", err) }
+func (r *modprobeRun) checkFailed(err error) { r.error("%s", checkError(err)) }
+
+// checkError says why, and what to do.
+func checkError(err error) string {
+	var e *modprobe.Error
+	switch {
+	case !errors.As(err, &e):
+		return err.Error()
+	case errors.Is(err, modprobe.ErrNoTables):
+		return "nothing is known of kernel " + e.Module + ": neither modules nor a boot image nor a Module.symvers (name them with -d, --image, --symvers, or another kernel with -S)"
+	case e.Path != "":
+		return e.Path + ": " + strerror(e.Err)
+	case errors.Is(err, modprobe.ErrNotFound):
+		return e.Module + ": no module or alias of that name (a file is named with its path: ./" + e.Module + ".ko)"
+	}
+	return e.Module + ": " + e.Err.Error()
+}
 
 // An answer is what one kernel says.
 type answer struct {
@@ -149,17 +166,34 @@ func (c *checkRun) prepare() int {
 		answers = append(answers, c.ask(c.p, nil))
 	}
 	status := checkLoads
+	var w jsonw.Writer
+	w.BeginArray()
 	for _, a := range answers {
+		text := fmt.Sprintf("%s: %d exports, read from %s", a.release, a.exports, a.source)
 		switch {
 		case a.err != nil:
 			c.checkFailed(a.err)
 			status = checkFails
+			continue
 		case a.source == "":
-			c.out.line(a.release, ": its exports are not known")
+			text = a.release + ": its exports are not known"
 			status = checkUnknown
-		default:
-			c.out.line(fmt.Sprintf("%s: %d exports, read from %s", a.release, a.exports, a.source))
 		}
+		if c.json {
+			w.BeginObject()
+			w.Key("release")
+			w.String(a.release)
+			w.Key("exports")
+			w.Int(int64(a.exports))
+			w.Key("source")
+			w.String(a.source)
+			w.EndObject()
+		} else {
+			c.out.line(text)
+		}
+	}
+	if w.EndArray(); c.json {
+		c.out.line(string(w.Bytes()))
 	}
 	return status
 }
@@ -269,9 +303,9 @@ func (c *checkRun) kernels(names []string) int {
 	for _, a := range answers {
 		if a.err != nil {
 			if c.json {
-				c.error("%s: %v", a.release, a.err)
+				c.error("%s: %s", a.release, checkError(a.err))
 			} else {
-				c.out.line(fmt.Sprintf("%-*s  %v", widths[0], a.release, a.err))
+				c.out.line(fmt.Sprintf("%-*s  %s", widths[0], a.release, checkError(a.err)))
 			}
 			continue
 		}
@@ -280,7 +314,7 @@ func (c *checkRun) kernels(names []string) int {
 		for _, v := range a.verdicts {
 			c.row(v, widths)
 		}
-		plan = append(plan, links(a)...)
+		plan = append(plan, links(a, c.from.Dir)...)
 	}
 	if c.json {
 		c.printJSON(all)
@@ -294,8 +328,8 @@ func (c *checkRun) kernels(names []string) int {
 	return rank(status)
 }
 
-// links returns the commands that make modules from elsewhere available to a kernel that takes them.
-func links(a answer) (commands []string) {
+// links returns the commands that make modules from elsewhere available to a kernel that takes them. base is where its tree is.
+func links(a answer, base string) (commands []string) {
 	dir := a.dir + "/weak-updates/"
 	for _, v := range a.verdicts {
 		if (v.Outcome == modprobe.Loads || v.Outcome == modprobe.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
@@ -303,7 +337,10 @@ func links(a answer) (commands []string) {
 		}
 	}
 	if commands != nil {
-		commands = append(append([]string{"mkdir -p " + dir}, commands...), "depmod "+a.release)
+		if base != "" {
+			base = "-b " + base + " "
+		}
+		commands = append(append([]string{"mkdir -p " + dir}, commands...), "depmod "+base+a.release)
 	}
 	return commands
 }
@@ -323,7 +360,7 @@ func (c *checkRun) row(v *modprobe.Verdict, widths [2]int) {
 	case v.Outcome == modprobe.Unknown && len(v.NotVerified) > 0:
 		why = "not verified: " + v.NotVerified[0]
 	case len(v.Findings) > 0:
-		why = v.Findings[0].Text
+		why, _, _ = strings.Cut(v.Findings[0].Text, " (")
 	}
 	c.out.line(strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %-13s  %s", widths[0], v.Release, widths[1], v.Module, v.Outcome, why), " "))
 }
