@@ -262,3 +262,16 @@ func (e *editor) forced() {
 		}
 	}
 }
+
+// TestMutations counts the kinds of changes, without the force flags that many are tried with as well.
+func TestMutations(t *testing.T) {
+	kinds := map[string]bool{}
+	all := mutations(t, "6.12")
+	for _, m := range all {
+		name, _, _ := strings.Cut(m.name, ", flags")
+		kinds[name] = true
+	}
+	if t.Logf("%d kinds, %d mutations", len(kinds), len(all)); len(kinds) < 60 {
+		t.Error("fewer than 60 kinds")
+	}
+}

@@ -95,14 +95,14 @@ func symversPath(file, dir string) string {
 	return file
 }
 
-// A differ writes down what is different in two modules.
+// A differ writes down what is different in two modules; nothing if nothing is.
 type differ struct {
-	out  *bufio.Writer
-	a, b *kernelabi.Module
+	out   *bufio.Writer
+	a, b  *kernelabi.Module
+	begun bool
 }
 
 func (d *differ) run() {
-	fmt.Fprintf(d.out, "--- %s\n+++ %s\n", d.a.Path, d.b.Path)
 	magicA, _ := d.a.Field("vermagic")
 	magicB, _ := d.b.Field("vermagic")
 	fields := kernelabi.DiffVermagic(magicA, magicB)
@@ -120,6 +120,9 @@ func (d *differ) run() {
 	if a, b := structText(d.a), structText(d.b); a != b {
 		d.changed("struct module", a, b)
 	}
+	if a, b := signedBy(d.a), signedBy(d.b); a != b {
+		d.changed("signature", a, b)
+	}
 	d.tables("version of", versionTable(d.a), versionTable(d.b))
 	d.tables("export", exportTable(d.a), exportTable(d.b))
 	d.lists("import", importNames(d.a), importNames(d.b))
@@ -127,6 +130,10 @@ func (d *differ) run() {
 
 // changed writes one difference; an empty side is lacking.
 func (d *differ) changed(what, a, b string) {
+	if !d.begun {
+		d.begun = true
+		fmt.Fprintf(d.out, "--- %s\n+++ %s\n", d.a.Path, d.b.Path)
+	}
 	if a != "" {
 		fmt.Fprintf(d.out, "-%s: %s\n", what, a)
 	}
@@ -149,7 +156,7 @@ func (d *differ) lists(what string, a, b []string) {
 	}
 }
 
-// tables writes what differs in two tables, by name.
+// tables writes what differs in two tables, by name; module_layout, which says most, comes first.
 func (d *differ) tables(what string, a, b map[string]string) {
 	var names []string
 	for n := range a {
@@ -160,7 +167,15 @@ func (d *differ) tables(what string, a, b map[string]string) {
 			names = append(names, n)
 		}
 	}
-	slices.Sort(names)
+	slices.SortFunc(names, func(a, b string) int {
+		switch kernelabi.LayoutSymbol {
+		case a:
+			return -1
+		case b:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
 	for _, n := range names {
 		if a[n] != b[n] {
 			d.changed(what+" "+n, a[n], b[n])
@@ -179,6 +194,18 @@ func params(m *kernelabi.Module) (list []string) {
 
 func structText(m *kernelabi.Module) string {
 	return fmt.Sprintf("%d bytes, init at %d, exit at %d", m.Size, m.Init, m.Exit)
+}
+
+// signedBy names the key that a module is signed with.
+func signedBy(m *kernelabi.Module) string {
+	switch s := m.Signature.Signer; {
+	case !m.Signature.Present:
+		return "none"
+	case s == nil:
+		return "damaged or of another kind"
+	default:
+		return fmt.Sprintf("by %q, key %x", s.Issuer, s.Serial)
+	}
 }
 
 func versionTable(m *kernelabi.Module) map[string]string {
