@@ -38,8 +38,9 @@ type ColdplugOptions struct {
 	Uevents Uevents
 }
 
-// errNotDone is the error of a module that was asked for, and was not loaded when Coldplug ended.
-var errNotDone = errors.New("not loaded yet when cold-plug ended")
+// ErrNotDone is the error of a module that was asked for, and was not loaded when Coldplug ended: what was waited for was there
+// before its turn came.
+var ErrNotDone = errors.New("not loaded yet when cold-plug ended")
 
 // Uevents is a source of news about devices. Package modprobe has one that listens to the kernel.
 type Uevents interface {
@@ -364,7 +365,7 @@ func (c *coldplug) finish() {
 	r := &c.report
 	for _, j := range c.order {
 		if !j.ended {
-			j.Err = errNotDone
+			j.Err = ErrNotDone
 		}
 		r.Modules = append(r.Modules, j.ColdplugModule)
 	}

@@ -224,12 +224,15 @@ func (i *initRun) explainModules(b *strings.Builder) {
 			fmt.Fprintf(b, "    %s\n", l)
 		}
 	}
-	var loaded, failed, unmatched []string
+	var loaded, left, failed, unmatched []string
 	for _, m := range cold.Modules {
-		if m.Err != nil {
-			failed = append(failed, m.Err.Error())
-		} else {
+		switch {
+		case m.Err == nil:
 			loaded = append(loaded, m.Name)
+		case errors.Is(m.Err, modprobe.ErrNotDone):
+			left = append(left, m.Name)
+		default:
+			failed = append(failed, m.Err.Error())
 		}
 	}
 	for _, a := range cold.Unmatched {
@@ -241,6 +244,9 @@ func (i *initRun) explainModules(b *strings.Builder) {
 	}
 	if len(loaded) > 0 {
 		list("Loaded for devices", []string{strings.Join(loaded, " ")})
+	}
+	if len(left) > 0 {
+		list("Not loaded before this failure", []string{strings.Join(left, " ")})
 	}
 	list("Modules that failed", failed)
 	list("Devices that no module in this image is for", unmatched)
