@@ -365,7 +365,7 @@ func (c *coldplug) finish() {
 	r := &c.report
 	for _, j := range c.order {
 		if !j.ended {
-			j.Err = ErrNotDone
+			j.Err = fmt.Errorf("%s: %w", j.Name, ErrNotDone)
 		}
 		r.Modules = append(r.Modules, j.ColdplugModule)
 	}

@@ -201,9 +201,13 @@ func booted() error {
 	}
 	fmt.Printf("%-24s %7s %7s  %s\n", "module", "from ms", "to ms", "for")
 	drivers := 0
+	var left []string
 	for _, m := range r.Coldplug.Modules {
 		why := strings.TrimPrefix(m.Device, "sys/")
 		switch {
+		case m.Error != "" && m.End == 0:
+			left = append(left, m.Name)
+			continue
 		case m.Error != "":
 			why = m.Error
 		case m.By != "":
@@ -212,6 +216,9 @@ func booted() error {
 			drivers++
 		}
 		fmt.Printf("%-24s %7d %7d  %s\n", m.Name, m.Start, m.End, why)
+	}
+	if len(left) > 0 {
+		fmt.Printf("not needed for the root, and left to the system on it: %s\n", strings.Join(left, " "))
 	}
 	fmt.Printf("%d ms: root=%s found on %s; %d ms: mounted as %s; %d ms: %s started\n", r.Found, r.Root, r.Device, r.Mounted, r.Type, r.Took, r.Init)
 	if r.Root != "LABEL=demo" || r.Device != "/dev/vda" || r.Type != "ext4" || drivers == 0 {
