@@ -2,12 +2,10 @@ package initramfs
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 )
 
 // Extract unpacks an image below a directory, as the kernel does: later entries replace earlier ones, and what lacks
@@ -73,8 +71,14 @@ func extract(in *Reader, root *os.Root, f *File, first map[[2]uint32]string) err
 	case 0:
 		return extractFile(in, root, f, first)
 	}
-	return fmt.Errorf("%s: %w", strings.ToLower(kindOf(f.Mode)), errors.ErrUnsupported)
+	return notMade(f.Mode)
 }
+
+// notMade is the error for a special file: errors.ErrUnsupported.
+type notMade fs.FileMode
+
+func (m notMade) Error() string        { return kindOf(fs.FileMode(m)) + "s are not made" }
+func (m notMade) Is(target error) bool { return target == errors.ErrUnsupported }
 
 var (
 	errNoDir  = errors.New("its parent is not a directory")

@@ -66,8 +66,12 @@ type Reader struct {
 	member *Member
 	stream io.ReadCloser // expands the current member; nil: not compressed
 	cpio   *cpio.Reader
+	count  int // of entries
 	err    error
 }
+
+// maxEntries bounds what those who remember all entries of an image have to remember.
+const maxEntries = 1 << 22
 
 // NewReader returns a Reader of an image.
 func NewReader(r io.Reader) *Reader {
@@ -97,7 +101,9 @@ func (r *Reader) Next() (*File, error) {
 			continue
 		}
 		h, err := r.cpio.Next()
-		if err == nil {
+		if r.count++; r.count > maxEntries {
+			r.fail(errTooMany)
+		} else if err == nil {
 			f, err := r.file(h)
 			r.fail(err)
 			if err == nil {
@@ -196,6 +202,8 @@ func (r *Reader) open() error {
 	r.cpio = cpio.NewReader(r.stream)
 	return nil
 }
+
+var errTooMany = fmt.Errorf("more than %d entries", maxEntries)
 
 // unknown names what the kernel may read but this package does not.
 func unknown(head []byte) error {

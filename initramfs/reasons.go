@@ -36,6 +36,9 @@ func oneLine(s string) string {
 // tables.
 var ErrNoReasons = errors.New("the image does not say why its modules are there (no " + ReasonsFile + ")")
 
+// maxReasons is how many bytes of a ReasonsFile are read: those of a whole kernel are less than a megabyte.
+const maxReasons = 64 << 20
+
 // ImageReasons reads the reasons that an image keeps for each of its modules.
 func ImageReasons(r io.Reader) (map[string][]Reason, error) {
 	in := NewReader(r)
@@ -49,7 +52,7 @@ func ImageReasons(r io.Reader) (map[string][]Reason, error) {
 		if !f.Mode.IsRegular() || path.Base(f.Path) != ReasonsFile {
 			continue
 		}
-		data, err := io.ReadAll(in)
+		data, err := io.ReadAll(io.LimitReader(in, maxReasons))
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -41,7 +42,12 @@ func newSelector(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options
 		omitted: make(map[string]bool), index: make(map[string]int), missed: make(map[string]bool),
 	}
 	var err error
-	if s.deps, err = readDeps(fsys, s.dir); err != nil {
+	if s.deps, err = readDeps(fsys, s.dir); errors.Is(err, fs.ErrNotExist) {
+		if _, err := fs.Stat(fsys, s.dir); err != nil {
+			return nil, fmt.Errorf("kernel %s: %w in /%s", p.Release(), modprobe.ErrNoTables, s.dir)
+		}
+		return nil, fmt.Errorf("kernel %s: %w in /%s: it has no modules.dep; run depmod", p.Release(), modprobe.ErrNoTables, s.dir)
+	} else if err != nil {
 		return nil, err
 	}
 	s.byName = make(map[string]int, len(s.deps))
@@ -125,7 +131,7 @@ func (s *selector) find(what string) ([]string, error) {
 }
 
 // errNoMatch is a pattern, folder or file that no module in the tables has.
-const errNoMatch = notFound("no module there")
+const errNoMatch = notFound("no module is there")
 
 // notFound is an error that is fs.ErrNotExist.
 type notFound string

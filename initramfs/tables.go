@@ -62,9 +62,12 @@ func readDeps(fsys fs.FS, dir string) ([]depEntry, error) {
 		sort.Slice(list, func(i, j int) bool { return list[i].rank < list[j].rank })
 		return list, nil
 	}
-	text, terr := fs.ReadFile(fsys, path.Join(dir, "modules.dep"))
-	if terr != nil {
-		return nil, errors.Join(err, terr)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	text, err := fs.ReadFile(fsys, path.Join(dir, "modules.dep"))
+	if err != nil {
+		return nil, err
 	}
 	for line := range strings.Lines(string(text)) {
 		if e, ok := parseDep(line); ok {

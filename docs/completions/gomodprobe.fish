@@ -227,7 +227,7 @@ for c in goinitramfs
     complete -c $c -l host -d 'Take what the devices and the loaded modules of this machine need'
     complete -c $c -l init -rF -d 'Use this program as /init'
     complete -c $c -l kernel -s k -xa '(__gomodprobe_releases)' -d 'The kernel that the image is for'
-    complete -c $c -l long -s l -d 'Show types, sizes and where the members are as well'
+    complete -c $c -l long -s l -d 'Show modes, owners, sizes, times in UTC, and where the members are as well'
     complete -c $c -l no-hidden -d 'Do not add what no module declares and only experience says is needed, such as sd_mod for any SCSI controller'
     complete -c $c -l no-init -d 'No /init'
     complete -c $c -l no-weak -d 'Do not add weak dependencies'

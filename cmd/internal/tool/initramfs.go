@@ -3,7 +3,6 @@
 package tool
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -39,7 +38,7 @@ Options of build:
 	    --firmware          with the firmware the modules name
 	    --config            with the files of modprobe.d
 	    --tables=SET        boot (default), all or none of the tables of the module folder
-	    --file=FILE[:PATH]      put FILE in, as PATH
+	    --file=FILE[:PATH]  put FILE in, as PATH
 	    --init=FILE         take FILE for /init; default: gomodprobe, unless --base has one
 	    --no-init           without /init
 	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
@@ -152,15 +151,6 @@ func readArg(env *Env, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", name, bare(err))
 	}
 	return data, nil
-}
-
-// bare takes the name of the file, which the caller puts in front as it was typed, off an error.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // chainText is a chain of reasons, one line each.

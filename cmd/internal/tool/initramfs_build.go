@@ -208,6 +208,9 @@ func (b *builder) build(env *Env, log *logger) error {
 	if b.verbose {
 		summary(env.Stderr, sel)
 	}
+	if len(sel.Modules) == 0 {
+		log.warning("the image has no modules: --host, --profile, --universal and --add say which")
+	}
 	write := func(w io.Writer) error {
 		if len(early) > 0 {
 			if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
@@ -223,6 +226,9 @@ func (b *builder) build(env *Env, log *logger) error {
 		return initramfs.Write(w, entries, o)
 	}
 	if b.output == "" || b.output == "-" {
+		if isTerminal(env.Stdout) {
+			return errors.New("the standard output is a terminal; --output names a file")
+		}
 		return write(env.Stdout)
 	}
 	name, err := absolute(env, b.output)
@@ -284,10 +290,29 @@ func (b *builder) choose(env *Env, log *logger, fsys fs.FS) (*initramfs.Selectio
 		o.FirmwareSuffixes = config.FirmwareSuffixes()
 	}
 	sel, err := initramfs.Select(context.Background(), p, fsys, &o)
+	if errors.Is(err, modprobe.ErrNoTables) {
+		if there, _ := modprobe.Releases(fsys, ""); len(there) > 0 {
+			err = fmt.Errorf("%w; --kernel takes %s", err, strings.Join(there, ", "))
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
+	b.loadable(log, config, sel)
 	return sel, b.missing(log, sel)
+}
+
+// loadable warns of modules that are compressed, if neither the kernel nor a program of ours expands them.
+func (b *builder) loadable(log *logger, config *initramfs.KernelConfig, sel *initramfs.Selection) {
+	if b.program != "none" || config.Has("MODULE_DECOMPRESS") {
+		return
+	}
+	for _, m := range sel.Modules {
+		if !m.Builtin && path.Ext(m.Path) != ".ko" {
+			log.warning("modules are compressed, as %s, and the kernel does not expand them (CONFIG_MODULE_DECOMPRESS is not set): what loads them has to", printable(path.Base(m.Path)))
+			return
+		}
+	}
 }
 
 // missing reports what was not found. A module that was asked for by name has to be there.
@@ -295,7 +320,11 @@ func (b *builder) missing(log *logger, sel *initramfs.Selection) error {
 	names := 0
 	for _, m := range sel.Missing {
 		if m.Reason.Kind == initramfs.Added && !b.allowMissing {
-			log.error("--add=%s: no module of the kernel %s has that name or alias", m.Name, sel.Release)
+			what := "has that name or alias"
+			if strings.ContainsAny(m.Name, "/*?[=") {
+				what = "matches"
+			}
+			log.error("--add=%s: no module of the kernel %s %s", printable(m.Name), sel.Release, what)
 			names++
 		} else {
 			log.warning("%s", m)
@@ -421,5 +450,5 @@ func summary(w io.Writer, sel *initramfs.Selection) {
 	for _, f := range sel.Firmware {
 		firmware += len(f.Files)
 	}
-	fmt.Fprintf(w, "kernel %s: %d modules, %d more are part of the kernel; %d files of firmware\n", sel.Release, files, builtin, firmware)
+	fmt.Fprintf(w, "kernel %s: %d modules; part of the kernel: %d; files of firmware: %d\n", sel.Release, files, builtin, firmware)
 }

@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/initramfs"
@@ -33,7 +34,12 @@ func operands(env *Env, log *logger, usage string, options []getopt.Option, args
 
 // eachFile calls visit for the entries of an image.
 func eachFile(env *Env, name string, visit func(f *initramfs.File, content io.Reader) error) error {
-	in, err := openImage(env, name)
+	return openFiles(name, func() (io.ReadCloser, error) { return openImage(env, name) }, visit)
+}
+
+// openFiles opens the image of that name and calls visit for its entries.
+func openFiles(name string, open func() (io.ReadCloser, error), visit func(f *initramfs.File, content io.Reader) error) error {
+	in, err := open()
 	if err != nil {
 		return err
 	}
@@ -71,13 +77,14 @@ func initramfsLs(env *Env, log *logger, args []string) int {
 			}
 			fmt.Fprintf(env.Stdout, "member %d at offset %d, %s:\n", member.Index, member.Offset, how)
 		}
-		line := f.Path
+		line := printable(f.Path)
 		if long {
 			size := fmt.Sprint(f.Size)
 			if f.Mode&fs.ModeDevice != 0 {
 				size = fmt.Sprintf("%d,%d", f.Major, f.Minor)
 			}
-			line = fmt.Sprintf("%s %d:%d %10s %s", f.Mode, f.UID, f.GID, size, printable(f.Path))
+			line = fmt.Sprintf("%s %5s %10s %s %s", modeText(f.Mode), fmt.Sprint(f.UID, ":", f.GID), size,
+				time.Unix(int64(f.ModTime), 0).UTC().Format("2006-01-02 15:04"), printable(f.Path))
 			if f.Target != "" {
 				line += " -> " + printable(f.Target)
 			}
@@ -90,6 +97,40 @@ func initramfsLs(env *Env, log *logger, args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// modeText is a mode as ls spells it.
+func modeText(m fs.FileMode) string {
+	kind := byte('-')
+	switch m.Type() {
+	case fs.ModeDir:
+		kind = 'd'
+	case fs.ModeSymlink:
+		kind = 'l'
+	case fs.ModeDevice:
+		kind = 'b'
+	case fs.ModeDevice | fs.ModeCharDevice:
+		kind = 'c'
+	case fs.ModeNamedPipe:
+		kind = 'p'
+	case fs.ModeSocket:
+		kind = 's'
+	}
+	text := []byte(m.Perm().String())
+	text[0] = kind
+	for _, s := range [...]struct {
+		mode fs.FileMode
+		at   int
+		sign byte
+	}{{fs.ModeSetuid, 3, 's'}, {fs.ModeSetgid, 6, 's'}, {fs.ModeSticky, 9, 't'}} {
+		if m&s.mode != 0 {
+			if text[s.at] == '-' {
+				s.sign -= 'a' - 'A'
+			}
+			text[s.at] = s.sign
+		}
+	}
+	return string(text)
 }
 
 // printable keeps control characters in names away from the terminal.
@@ -106,34 +147,55 @@ func initramfsCat(env *Env, log *logger, args []string) int {
 	if !ok {
 		return 2
 	}
-	// The last of several entries for a name is what the kernel leaves, so it is kept until the end.
-	found := make(map[string][]byte)
-	want := list[1:]
-	for i := range want {
-		want[i] = path.Clean("/" + want[i])[1:]
-	}
-	err := eachFile(env, list[0], func(f *initramfs.File, content io.Reader) error {
-		if !f.Mode.IsRegular() || !slices.Contains(want, f.Path) {
-			return nil
+	open := func() (io.ReadCloser, error) { return openImage(env, list[0]) }
+	if list[0] == "-" {
+		data, err := io.ReadAll(env.Stdin)
+		if err != nil {
+			log.error("%v", err)
+			return 1
 		}
-		data, err := io.ReadAll(content)
-		found[f.Path] = data
-		return err
-	})
-	if err != nil {
-		log.error("%v", err)
-		return 1
+		open = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
 	}
 	status := 0
-	for _, w := range want {
-		data, ok := found[w]
-		if !ok {
-			log.error("%s: no such file in %s", w, list[0])
+	for _, name := range list[1:] {
+		if err := catFile(env.Stdout, list[0], open, path.Clean("/" + name)[1:]); err != nil {
+			log.error("%v", err)
 			status = 1
 		}
-		env.Stdout.Write(data)
 	}
 	return status
+}
+
+// catFile shows a file of an image. The image is read twice, so that content need not be kept: the last of several entries of
+// that name is what the kernel leaves.
+func catFile(out io.Writer, image string, open func() (io.ReadCloser, error), name string) error {
+	last, count, problem := 0, 0, "no such file"
+	err := openFiles(image, open, func(f *initramfs.File, _ io.Reader) error {
+		if count++; f.Path == name {
+			switch last = count; {
+			case f.Mode&fs.ModeSymlink != 0:
+				problem = "is a link to " + printable(f.Target)
+			case !f.Mode.IsRegular():
+				problem = "is not a file"
+			default:
+				problem = ""
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if problem != "" {
+		return fmt.Errorf("%s: %s: %s", image, printable(name), problem)
+	}
+	return openFiles(image, open, func(_ *initramfs.File, content io.Reader) error {
+		if last--; last != 0 {
+			return nil
+		}
+		_, err := io.Copy(out, content)
+		return err
+	})
 }
 
 // initramfsExtract runs goinitramfs extract.
@@ -175,7 +237,7 @@ func extractImage(env *Env, log *logger, name, dir string) (skipped bool, err er
 	defer root.Close()
 	err = initramfs.Extract(in, root, func(f *initramfs.File, err error) {
 		if errors.Is(err, errors.ErrUnsupported) {
-			log.warning("%s: left out: it is a %v", printable(f.Path), err)
+			log.warning("%s: left out: %v", printable(f.Path), err)
 			return
 		}
 		log.error("%s: left out: %v", printable(f.Path), err)

@@ -34,7 +34,7 @@ func replaceFile(name string, write func(io.Writer) error) (err error) {
 	}
 	f, err := createBeside(name)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, bare(err))
 	}
 	defer func() {
 		if err != nil {
@@ -75,11 +75,20 @@ func createBeside(name string) (*os.File, error) {
 func writeTo(name string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", name, bare(err))
 	}
 	err = write(f)
 	if e := f.Close(); err == nil {
 		err = e
+	}
+	return err
+}
+
+// bare takes the name of the file, which the caller puts in front as it was typed, off an error.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
 	}
 	return err
 }
