@@ -295,8 +295,8 @@ func TestColdplugInstructions(t *testing.T) {
 		took, than time.Duration
 		most       float64
 	}{
-		{"all modules, of one by one", ours.last, one.last, 0.95},
-		{"all modules, of udev", ours.last, udev.last, 0.85},
+		{"all modules, of one by one", ours.last, one.last, 0.80},
+		{"all modules, of udev", ours.last, udev.last, 0.70},
 		{"disks, of udev", ours.disks, udev.disks, 0.70},
 	} {
 		ratio := float64(c.took) / float64(c.than)
