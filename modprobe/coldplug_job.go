@@ -38,7 +38,7 @@ var folders = [...][]string{
 	forDisks: {"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/", "drivers/mmc/",
 		"drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/", "drivers/pci/",
 		"drivers/bus/", "drivers/clk/", "drivers/dma/", "drivers/gpio/", "drivers/iommu/", "drivers/phy/", "drivers/pinctrl/",
-		"drivers/regulator/", "drivers/reset/", "drivers/soc/"},
+		"drivers/regulator/", "drivers/reset/", "drivers/s390/", "drivers/soc/"},
 	forUSB: {"drivers/usb/", "drivers/hid/", "drivers/input/", "drivers/thunderbolt/", "drivers/firewire/"},
 	forNet: {"drivers/net/", "drivers/infiniband/", "net/"},
 	forLoading: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
