@@ -202,6 +202,8 @@ func TestPrepareFails(t *testing.T) {
 		want          string
 	}{
 		{"no root", "root=/dev/sdc rootwait=0", nil, "root=/dev/sdc did not appear within"},
+		{"no second disk", "root=/dev/sdb rootflags=compress,device=/dev/sdc", nil, "rootflags=device=/dev/sdc did not appear within"},
+		{"no device", "root=sdb", nil, "root=sdb: it names no device: there are"},
 		{"no root=", "", nil, "there is no root="},
 		{"hook", "root=/dev/sdb", func(m *machine) {
 			m.write(t, "etc/gomodprobe/before-mount.d/bad", "", 0o755)
@@ -215,7 +217,8 @@ func TestPrepareFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMachine(t, tt.cmdline)
-			if tt.name == "no root" {
+			late := tt.name == "no root" || tt.name == "no second disk"
+			if late {
 				m.Config.Wait = time.Millisecond
 			}
 			m.plug(t, "sdb", "")
@@ -226,7 +229,7 @@ func TestPrepareFails(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %s", err, tt.want)
 			}
-			if errors.Is(err, boot.ErrNoRoot) != (tt.name == "no root") {
+			if errors.Is(err, boot.ErrNoRoot) != late {
 				t.Errorf("%v is ErrNoRoot: %t", err, errors.Is(err, boot.ErrNoRoot))
 			}
 		})
