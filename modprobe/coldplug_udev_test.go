@@ -296,8 +296,8 @@ func TestColdplugInstructions(t *testing.T) {
 		most       float64
 	}{
 		{"all modules, of one by one", ours.last, one.last, 0.80},
-		{"all modules, of udev", ours.last, udev.last, 0.70},
-		{"disks, of udev", ours.disks, udev.disks, 0.70},
+		{"all modules, of udev", ours.last, udev.last, 0.66},
+		{"disks, of udev", ours.disks, udev.disks, 0.60},
 	} {
 		ratio := float64(c.took) / float64(c.than)
 		t.Logf("%s: %.2f", c.what, ratio)
