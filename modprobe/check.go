@@ -122,6 +122,7 @@ type Checker struct {
 	notes  []string
 	denied bool                                   // a file could not be read for want of rights
 	keys   func()                                 // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
+	sample func() *kernelabi.Module               // one of the modules of the kernel, after all was learnt that they tell; nil if there is none
 	more   func()                                 // reads all modules of the tree, of which one has been read; nil: nothing left to read
 	loaded func(name string) bool                 // nil: another kernel than the running one
 	byName map[string]*kernelabi.Module           // modules of the tree that were read, by name; nil if there is no such

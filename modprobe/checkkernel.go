@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/index"
@@ -31,8 +32,10 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	if l, ok := p.symbols().(list); ok && len(l) == 0 {
 		c.k.Open = true // depmod has not been here
 	}
-	sample := c.learn()
-	if err := c.exports(o, sample); err != nil {
+	c.sample = sync.OnceValue(c.learn)
+	go c.sample() // while the image is expanded; who looks at c.k asks for it first
+	defer c.sample()
+	if err := c.exports(o); err != nil {
 		return nil, err
 	}
 	if c.k.Vermagic == "" && c.k.Core == nil {
@@ -65,7 +68,8 @@ func (c *Checker) strict() kernelabi.Tri {
 	return kernelabi.No
 }
 
-// learn reads some modules of the kernel, until all is known that they tell. It returns one of them.
+// learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns one of the
+// modules, or nil.
 func (c *Checker) learn() (sample *kernelabi.Module) {
 	tries := 0
 	for m := range c.tree(1) {
@@ -80,6 +84,7 @@ func (c *Checker) learn() (sample *kernelabi.Module) {
 			break
 		}
 	}
+	c.config()
 	return sample
 }
 
@@ -138,39 +143,38 @@ func (p *Prober) moduleFiles() iter.Seq[string] {
 }
 
 // exports finds out what the kernel exports.
-func (c *Checker) exports(o *CheckOptions, sample *kernelabi.Module) error {
-	c.config()
+func (c *Checker) exports(o *CheckOptions) error {
 	if o.Symvers != "" {
-		return c.symvers(o.Symvers, sample)
+		return c.symvers(o.Symvers)
 	}
 	if o.Image != "" {
-		return c.image(o.Image, o.Cache, o.Cached, sample)
+		return c.image(o.Image, o.Cache, o.Cached)
 	}
 	if c.running() && c.p.opts.Dir == "" {
 		// What is kept of the image is read fastest; the kernel's memory next, which lacks only the keys.
-		if c.images(o.Cache, true, sample) {
+		if c.images(o.Cache, true) {
 			return nil
 		}
-		if c.kcore(sample) == nil {
+		if c.kcore() == nil {
 			if !o.Cached {
-				c.keys = func() { c.images(o.Cache, false, sample) }
+				c.keys = func() { c.images(o.Cache, false) }
 			}
 			return nil
 		}
 	}
-	if c.images(o.Cache, o.Cached, sample) {
+	if c.images(o.Cache, o.Cached) {
 		return nil
 	}
 	base := c.p.opts.Dir
 	for _, name := range []string{c.p.path("build/Module.symvers"), base + "/usr/src/linux-headers-" + c.p.release + "/Module.symvers",
 		base + "/boot/symvers-" + c.p.release + ".gz", base + "/boot/symvers-" + c.p.release + ".xz", c.p.path("symvers.gz"), c.p.path("symvers.xz")} {
-		if err := c.symvers(name, sample); err == nil {
+		if err := c.symvers(name); err == nil {
 			return nil
 		} else {
 			c.unused(err)
 		}
 	}
-	if sample != nil && !c.union(o.Cache, true) {
+	if sample := c.sample(); sample != nil && !c.union(o.Cache, true) {
 		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does not.
 		c.source = "the versions that a module of " + c.p.dir + " was built with"
 		c.k.Core = kernelabi.Union(c.source, c.p.release, slices.Values([]*kernelabi.Module{sample}))
@@ -198,11 +202,11 @@ func (c *Checker) running() bool {
 }
 
 // images reads the first boot image of the kernel that there is, or only what is kept of it.
-func (c *Checker) images(cache Cache, cached bool, sample *kernelabi.Module) bool {
+func (c *Checker) images(cache Cache, cached bool) bool {
 	base := c.p.opts.Dir
 	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.release, base + "/boot/vmlinux-" + c.p.release, base + "/boot/Image-" + c.p.release,
 		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"), base + "/boot/vmlinuz"} {
-		if err := c.image(name, cache, cached, sample); err == nil {
+		if err := c.image(name, cache, cached); err == nil {
 			return true
 		} else if !cached && !errors.Is(err, errOtherRelease) {
 			c.unused(err)
@@ -249,7 +253,7 @@ var (
 )
 
 // image reads a boot image, or what is kept of it.
-func (c *Checker) image(name string, cache Cache, cached bool, sample *kernelabi.Module) error {
+func (c *Checker) image(name string, cache Cache, cached bool) error {
 	file, err := sysroot.Name(c.p.fsys, name)
 	if err != nil {
 		return err
@@ -276,7 +280,7 @@ func (c *Checker) image(name string, cache Cache, cached bool, sample *kernelabi
 			cache.Put(label, im.Encode(label))
 		}
 	}
-	return c.use(name, im, sample)
+	return c.use(name, im)
 }
 
 // named is an error about a file, with the file's name as the user knows it.
@@ -312,11 +316,11 @@ func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
 }
 
 // use takes over what an image tells, unless it is another kernel's.
-func (c *Checker) use(name string, im *kernelabi.Image, sample *kernelabi.Module) error {
+func (c *Checker) use(name string, im *kernelabi.Image) error {
 	if im.Release != c.p.release {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.release)
 	}
-	if sample != nil {
+	if sample := c.sample(); sample != nil {
 		if err := im.Exports.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -334,7 +338,7 @@ func (c *Checker) use(name string, im *kernelabi.Image, sample *kernelabi.Module
 const symversLimit = 64 << 20
 
 // symvers reads a Module.symvers.
-func (c *Checker) symvers(name string, sample *kernelabi.Module) error {
+func (c *Checker) symvers(name string) error {
 	file, err := sysroot.Name(c.p.fsys, name)
 	if err != nil {
 		return err
@@ -347,7 +351,7 @@ func (c *Checker) symvers(name string, sample *kernelabi.Module) error {
 	if err != nil {
 		return err
 	}
-	if sample != nil {
+	if sample := c.sample(); sample != nil {
 		if err := table.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -360,7 +364,7 @@ func (c *Checker) symvers(name string, sample *kernelabi.Module) error {
 }
 
 // kcore reads the running kernel's memory.
-func (c *Checker) kcore(sample *kernelabi.Module) error {
+func (c *Checker) kcore() error {
 	kallsyms, err := c.p.fsys.Open("proc/kallsyms")
 	if err != nil {
 		return err
@@ -382,7 +386,7 @@ func (c *Checker) kcore(sample *kernelabi.Module) error {
 	if im.Release == "" {
 		im.Release = c.p.release // its constants could not be read
 	}
-	return c.use("/proc/kcore", im, sample)
+	return c.use("/proc/kcore", im)
 }
 
 // config reads the kernel's build configuration, for what no image tells.
