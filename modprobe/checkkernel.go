@@ -411,7 +411,7 @@ func (c *Checker) state() {
 	}
 	c.k.Disabled = read("proc/sys/kernel/modules_disabled") == "1"
 	if read("sys/module/module/parameters/sig_enforce") == "Y" {
-		c.k.Enforce = kernelabi.Yes
+		c.k.Enforce = true
 	}
 	if mode := read("sys/kernel/security/lockdown"); mode != "" && !strings.Contains(mode, "[none]") {
 		c.k.Lockdown = true

@@ -114,7 +114,7 @@ func (l *loader) signature() bool {
 	case SigValid:
 		return true
 	case SigUnverified:
-		if k.Enforce == Yes || k.Lockdown {
+		if l.enforced() || k.Lockdown {
 			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
 		}
 		return true
@@ -133,7 +133,7 @@ func (l *loader) signature() bool {
 		what = "module with unavailable key"
 	}
 	switch {
-	case k.Enforce == Yes:
+	case l.enforced():
 		l.signatureAdvice(what)
 		v.fail(eKeyRejected, "Loading of "+what+" is rejected")
 		return false
@@ -145,6 +145,9 @@ func (l *loader) signature() bool {
 	}
 	return true
 }
+
+// enforced tells whether unsigned modules are refused.
+func (l *loader) enforced() bool { return l.k.Enforce || l.k.Features.SignEnforce == Yes }
 
 func (l *loader) signatureAdvice(what string) {
 	text := "the kernel demands signatures and this is an " + what

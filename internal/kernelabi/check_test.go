@@ -98,7 +98,7 @@ func TestCheck(t *testing.T) {
 		{name: "other release, forced", flags: 3, m: kmodtest.Module{Vermagic: "6.1.1 SMP mod_unload modversions ", Imports: []kmodtest.Import{{Name: "module_layout", CRC: 0x99, VersionOnly: true}, {Name: "plain", CRC: 9}}}, outcome: kernelabi.Taints, taints: "FE",
 			log: []string{"m: module_layout: kernel tainted."}},
 		{name: "forced, not allowed", flags: 3, kernel: func(k *kernelabi.Kernel) { k.Features.ForceLoad = kernelabi.No }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC},
-		{name: "forced, enforcing", flags: 3, kernel: func(k *kernelabi.Kernel) { k.Enforce = kernelabi.Yes }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EKEYREJECTED,
+		{name: "forced, enforcing", flags: 3, kernel: func(k *kernelabi.Kernel) { k.Enforce = true }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EKEYREJECTED,
 			log: []string{"Loading of unsigned module is rejected"}},
 		{name: "lockdown", kernel: func(k *kernelabi.Kernel) { k.Lockdown = true }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EPERM},
 		{name: "modules disabled", kernel: func(k *kernelabi.Kernel) { k.Disabled = true }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.EPERM},
@@ -167,7 +167,7 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := own()
-	k.Keys, k.Enforce = im.Keys, kernelabi.Yes
+	k.Keys, k.Enforce = im.Keys, true
 	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}
 	plain := m.Bytes()
 	sum := sha256.Sum256(plain)

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -203,7 +205,12 @@ func load(t *testing.T, name, file string, flags int) syscall.Errno {
 	}
 	defer unix.Close(fd)
 	done := make(chan error, 1)
-	go func() { done <- unix.FinitModule(fd, "", flags) }()
+	go func() {
+		runtime.LockOSThread()
+		name := []byte("modprobe\x00") // which some lines begin with
+		unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0)
+		done <- unix.FinitModule(fd, "", flags)
+	}()
 	select {
 	case err = <-done:
 	case <-time.After(2 * time.Minute):

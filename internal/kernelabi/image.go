@@ -37,7 +37,7 @@ type Features struct {
 	Strict      Tri // an import without a version entry fails (No: is warned about once)
 	Livepatch   Tri // CONFIG_LIVEPATCH
 	Retpoline   Tri // a module without retpolines is warned about
-	SignEnforce Tri // CONFIG_MODULE_SIG_FORCE, or switched on
+	SignEnforce Tri // CONFIG_MODULE_SIG_FORCE: unsigned modules are refused
 }
 
 // An Image is what a boot image tells.

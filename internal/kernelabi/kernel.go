@@ -24,7 +24,7 @@ type Kernel struct {
 	Provider func(symbol string) string
 
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
-	Enforce   Tri      // unsigned modules are refused
+	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so
 	Lockdown  bool     // integrity or confidentiality: unsigned modules are refused otherwise
 	Disabled  bool     // modules_disabled: nothing is loaded any more
 	Blacklist []string // names in module_blacklist=
@@ -87,9 +87,6 @@ func (k *Kernel) Use(im *Image) {
 	}
 	if k.Release == "" {
 		k.Release = im.Release
-	}
-	if im.Features.SignEnforce == Yes {
-		k.Enforce = Yes
 	}
 }
 

@@ -81,6 +81,7 @@ type course struct {
 	image  []byte // what the boot image tells, as the memory of the running kernel should
 	list   strings.Builder
 	files  map[string][]byte
+	append string // to the kernel's command line
 	trials int
 	counts map[string]int // by where the modules are from and outcome
 }
@@ -124,7 +125,7 @@ func (c *course) run(t *testing.T, key string) {
 		size += len(f)
 	}
 	t.Logf("%d trials on %s: %v", c.trials, c.k.Release, c.counts)
-	vmtest.Run(t, key, vmtest.Options{Tests: "^TestGuest(Trials|Kcore)$", Files: c.files, Memory: 768 + 3*size>>20})
+	vmtest.Run(t, key, vmtest.Options{Tests: "^TestGuest(Trials|Kcore)$", Files: c.files, Append: c.append, Memory: 768 + 3*size>>20})
 }
 
 // TestTrials lets real kernels judge Check. The default is some modules and every mutation on one kernel; with
@@ -138,25 +139,46 @@ func TestTrials(t *testing.T) {
 		n     int  // modules; 0: all
 		alone bool // those that need no others: they load, or the prediction is wrong
 	}
-	courses := map[string][]pair{"6.12": {{"6.12-cloud", 60, false}, {"6.12", 40, true}, {"6.1", 20, false}}}
+	type plan struct {
+		target string
+		pairs  []pair
+		append string // to the kernel's command line
+		set    func(k *kernelabi.Kernel)
+	}
+	plans := map[string]plan{"6.12": {target: "6.12", pairs: []pair{{"6.12-cloud", 60, false}, {"6.12", 40, true}, {"6.1", 20, false}}}}
 	if os.Getenv("GOMODPROBE_LONG") != "" {
-		courses = map[string][]pair{
+		for target, pairs := range map[string][]pair{
 			"5.10":       {{"6.1", 100, false}, {"5.10", 400, true}},
 			"6.1":        {{"6.1-prev", 0, false}, {"6.1-cloud", 0, false}, {"6.1", 600, true}},
 			"6.1-cloud":  {{"6.1", 0, false}},
 			"6.12":       {{"6.12-cloud", 0, false}, {"6.1", 0, false}, {"6.12", 500, true}},
 			"6.12-cloud": {{"6.12", 0, false}},
 			"7.2":        {{"6.12", 0, false}, {"7.2", 500, true}},
+		} {
+			plans[target] = plan{target: target, pairs: pairs}
+			if strings.HasSuffix(target, "-cloud") {
+				continue
+			}
+			own := []pair{{target, 20, true}}
+			plans[target+"-enforcing"] = plan{target, own, "module.sig_enforce=1", func(k *kernelabi.Kernel) { k.Enforce = true }}
+			plans[target+"-locked"] = plan{target, own, "lockdown=integrity", func(k *kernelabi.Kernel) { k.Lockdown = true }}
+			plans[target+"-blacklist"] = plan{target, own, "module_blacklist=other,mii", func(k *kernelabi.Kernel) { k.Blacklist = []string{"other", "mii"} }}
+			plans[target+"-disabled"] = plan{target, own, "nomodule", func(k *kernelabi.Kernel) { k.Disabled = true }}
 		}
 	}
 	only := os.Getenv("GOMODPROBE_TRIALS")
-	for target, pairs := range courses {
-		if only != "" && only != target {
+	for name, plan := range plans {
+		if only != "" && only != name {
 			continue
 		}
-		t.Run(target, func(t *testing.T) {
+		target, pairs := plan.target, plan.pairs
+		t.Run(name, func(t *testing.T) {
 			k := kernel(t, target)
+			if plan.set != nil {
+				plan.set(k)
+			}
 			c := newCourse(t, target, k)
+			c.append = plan.append
 			for _, m := range mutations(t, target) {
 				c.add("mutation", m.name, m.image, m.flags, m.keep)
 			}
@@ -181,6 +203,7 @@ func TestTrials(t *testing.T) {
 					if left--; c.trials == perBoot {
 						c.run(t, target)
 						c = newCourse(t, target, k)
+						c.append = plan.append
 					}
 					c.add(p.from, filepath.Base(f), image, 0, false)
 				}
