@@ -201,11 +201,13 @@ func (c *Checker) running() bool {
 	return err == nil && running == c.p.release
 }
 
-// images reads the first boot image of the kernel that there is, or only what is kept of it.
+// images reads the first boot image of the kernel that there is, or only what is kept of it. Alpine names images by the flavour, which ends
+// the release; NixOS links the one that was started.
 func (c *Checker) images(cache Cache, cached bool) bool {
 	base := c.p.opts.Dir
 	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.release, base + "/boot/vmlinux-" + c.p.release, base + "/boot/Image-" + c.p.release,
-		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"), base + "/boot/vmlinuz"} {
+		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"),
+		base + "/boot/vmlinuz-" + c.p.release[strings.LastIndexByte(c.p.release, '-')+1:], base + "/run/booted-system/kernel", base + "/boot/vmlinuz"} {
 		if err := c.image(name, cache, cached); err == nil {
 			return true
 		} else if !cached && !errors.Is(err, errOtherRelease) {
