@@ -31,7 +31,7 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 		l.name = "(missing .modinfo section or name field)"
 	}
 	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.symbols, l.duplicates}
-	if !atLeast(k.Release, 5, 15) && atLeast(k.Release, 4, 19) {
+	if !atLeast(k.Release, 5, 10) && atLeast(k.Release, 4, 19) {
 		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.symbols, l.duplicates}
 	}
 	for _, step := range steps {
@@ -92,7 +92,7 @@ func (l *loader) state() bool {
 	return true
 }
 
-// signature is module_sig_check: it comes before anything else since 5.15.
+// signature is module_sig_check: it comes before anything else, but for some kernels between 4.19 and 5.10.
 func (l *loader) signature() bool {
 	k, v := l.k, l.v
 	if k.Features.Signatures == No {
@@ -135,7 +135,9 @@ func (l *loader) signature() bool {
 	switch {
 	case l.enforced():
 		l.signatureAdvice(what)
-		v.fail(eKeyRejected, "Loading of "+what+" is rejected")
+		if v.fail(eNoKey); atLeast(k.Release, 5, 4) {
+			v.fail(eKeyRejected, "Loading of "+what+" is rejected")
+		}
 		return false
 	case k.Lockdown:
 		l.signatureAdvice(what)

@@ -241,6 +241,18 @@ func TestImageCache(t *testing.T) {
 	}
 }
 
+// TestSignatureFirst: kernels differ in whether they look at the signature or at the ELF header first.
+func TestSignatureFirst(t *testing.T) {
+	for release, want := range map[string]syscall.Errno{"4.14.0": syscall.ENOKEY, "4.19.0": syscall.ENOEXEC, "5.4.0": syscall.ENOEXEC,
+		"5.10.0": syscall.EKEYREJECTED, "6.12.0": syscall.EKEYREJECTED} {
+		k := own()
+		k.Release, k.Enforce = release, true
+		if v := k.Check(kernelabi.ReadModule("f", []byte("no module")), 0); v.Errno != want {
+			t.Errorf("%s: %v, want %v", release, v.Errno, want)
+		}
+	}
+}
+
 func TestUnion(t *testing.T) {
 	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y", "import_ns=USB", "import_ns=NET"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}, {Name: "inside", CRC: 3}, {Name: "other_sym", CRC: 7}}}
 	usb := kmodtest.Module{Name: "usb", Vermagic: magic, Info: []string{"intree=Y", "import_ns=USB"}, Imports: []kmodtest.Import{layout, {Name: "inside", CRC: 3}}}

@@ -2,5 +2,8 @@ package kernelabi
 
 import "syscall"
 
-// eKeyRejected is what a kernel with sig_enforce answers; other systems have no name for it.
-const eKeyRejected = syscall.EKEYREJECTED
+// What a kernel that enforces signatures answers, since 5.4 and before; other systems have no names for it.
+const (
+	eKeyRejected = syscall.EKEYREJECTED
+	eNoKey       = syscall.ENOKEY
+)

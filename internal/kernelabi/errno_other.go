@@ -4,5 +4,8 @@ package kernelabi
 
 import "syscall"
 
-// eKeyRejected is what a Linux kernel with sig_enforce answers.
-const eKeyRejected = syscall.Errno(129)
+// What a Linux kernel that enforces signatures answers, since 5.4 and before.
+const (
+	eKeyRejected = syscall.Errno(129)
+	eNoKey       = syscall.Errno(126)
+)
