@@ -320,7 +320,11 @@ func (c *checkRun) kernels(names []string) int {
 		c.printJSON(all)
 	} else if len(plan) > 0 {
 		c.out.line()
-		c.out.line("To make them available where they load:")
+		where := ""
+		if c.root != "" {
+			where = " (within chroot " + c.root + ")"
+		}
+		c.out.line("To make them available where they load", where, ":")
 		for _, l := range plan {
 			c.out.line("  ", l)
 		}
