@@ -115,11 +115,12 @@ func (r *modprobeRun) find() (missing func() []string, err error) {
 		}
 		texts, specs = append(texts, u), append(specs, spec)
 	}
+	r.cold.o.Until = names
 	if len(specs) == 0 || r.dryRun {
 		return func() []string { return nil }, nil
 	}
 	enough, found := make(chan struct{}), make([]atomic.Bool, len(specs))
-	r.cold.o.Until, r.cold.o.Enough = names, enough
+	r.cold.o.Enough = enough
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		b := boot.Boot{FS: r.env.FS}
