@@ -2,10 +2,12 @@ package tool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -122,14 +124,16 @@ func (r *modprobeRun) find() (missing func() []string, err error) {
 	enough, found := make(chan struct{}), make([]atomic.Bool, len(specs))
 	r.cold.o.Enough = enough
 	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for i, spec := range specs {
+		all.Go(func() {
+			b := boot.Boot{FS: r.env.FS}
+			_, err := b.Find(ctx, spec)
+			found[i].Store(err == nil)
+		})
+	}
 	go func() {
-		b := boot.Boot{FS: r.env.FS}
-		for i, spec := range specs {
-			if _, err := b.Find(ctx, spec); err != nil {
-				return
-			}
-			found[i].Store(true)
-		}
+		all.Wait()
 		close(enough)
 	}()
 	return func() (list []string) {
@@ -151,7 +155,7 @@ func (r *modprobeRun) coldStatus(report *modprobe.ColdplugReport) int {
 		return 0
 	}
 	for _, m := range report.Modules {
-		if m.Err != nil {
+		if m.Err != nil && (missing || report.TimedOut || !errors.Is(m.Err, modprobe.ErrNotDone)) {
 			r.warning("%v", m.Err)
 		}
 	}
