@@ -14,7 +14,7 @@ const (
 	zstdBlockMax = 128 << 10
 	zstdMatchMax = 4 << 10 // longer matches would do nothing but take time
 	zstdWindow   = 8 << 20 // how far back a match may be
-	zstdSegment  = 8 << 20 // as in zstdWriter
+	zstdSegment  = 4 << 20 // as in zstdWriter
 	zstdHistory  = 2 << 20
 )
 
@@ -45,8 +45,8 @@ func newZstdWriter(w io.Writer, segment, history int) *zstdWriter {
 func (z *zstdWriter) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && z.err == nil {
 		full := z.start + len(z.encoders)*z.segment
-		if len(z.buf) > 1<<20 {
-			z.buf = slices.Grow(z.buf, full-len(z.buf))
+		if most := z.history + len(z.encoders)*z.segment; len(z.buf) > 1<<20 && cap(z.buf) < most {
+			z.buf = append(make([]byte, 0, most), z.buf...)
 		}
 		k := min(len(p), full-len(z.buf))
 		z.buf = append(z.buf, p[:k]...)
