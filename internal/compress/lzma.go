@@ -49,6 +49,8 @@ type lzma struct {
 	// may reach.
 	base int
 	dict uint32
+	// needDict and needProps are what the next chunk of LZMA2 has to bring.
+	needDict, needProps bool
 
 	lc       uint   // bits of the byte before that choose a literal's model
 	lpMask   uint32 // bits of the position that do

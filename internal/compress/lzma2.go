@@ -4,90 +4,116 @@ package compress
 
 import "encoding/binary"
 
+// What the first byte of a chunk may be, besides 0 at the end.
+const (
+	copyReset   = 0x01 // bytes as they are, after forgetting the dictionary
+	copyKeep    = 0x02 // bytes as they are
+	compressed  = 0x80 // from here on: LZMA
+	stateReset  = 0xa0 // from here on: after resetting the models
+	newProps    = 0xc0 // from here on: with new parameters
+	dictReset   = 0xe0 // from here on: after forgetting the dictionary
+	sizeInFlags = 0x1f
+)
+
 // lzma2 decodes the LZMA2 data at the start of src, appending to dst, and
 // returns how many bytes of src that took. Matches reach into what it has
 // appended, at most dict bytes back. At most limit bytes may be in dst.
 func (d *lzma) lzma2(dst, src []byte, dict uint32, limit int64) (out []byte, n int, err error) {
-	const (
-		copyReset   = 0x01 // bytes as they are, after forgetting the dictionary
-		copyKeep    = 0x02 // bytes as they are
-		compressed  = 0x80 // from here on: LZMA
-		stateReset  = 0xa0 // from here on: after resetting the models
-		newProps    = 0xc0 // from here on: with new parameters
-		dictReset   = 0xe0 // from here on: after forgetting the dictionary
-		sizeInFlags = 0x1f
-	)
-	d.dict, d.base = dict, len(dst)
-	needDict, needProps := true, true
+	d.begin(dict, len(dst))
 	for {
 		if n >= len(src) {
 			return nil, n, errTruncated
 		}
 		d.pos = len(dst)
-		control := src[n]
-		n++
-		if control == 0 {
-			return dst, n, nil
+		if src[n] == 0 {
+			return dst, n + 1, nil
 		}
-		switch {
-		case control >= dictReset || control == copyReset:
-			needDict, needProps = false, true
-			d.base = len(dst)
-		case needDict:
-			return nil, n, errCorrupt
+		var took int
+		dst, took, err = d.lzma2Chunk(dst, src[n:], limit)
+		if n += took; err != nil {
+			return nil, n, err
 		}
-		head := 2
-		if control >= newProps {
-			head = 5
-		} else if control >= compressed {
-			head = 4
-		} else if control > copyKeep {
-			return nil, n, errCorrupt
-		}
-		if len(src)-n < head {
-			return nil, n, errTruncated
-		}
-		size := int(binary.BigEndian.Uint16(src[n:])) + 1
-		stored := size
-		if control >= compressed {
-			size += int(control&sizeInFlags) << 16
-			stored = int(binary.BigEndian.Uint16(src[n+2:])) + 1
-		}
-		if int64(size) > limit-int64(len(dst)) {
-			return nil, n, ErrTooLarge
-		}
-		if control >= newProps {
-			if !d.props(src[n+4]) {
-				return nil, n, errCorrupt
-			}
-			needProps = false
-		} else if control >= compressed && needProps {
-			return nil, n, errCorrupt
-		}
-		n += head
-		if len(src)-n < stored {
-			return nil, len(src), errTruncated
-		}
-		if cap(dst)-len(dst) < size+copySlack {
-			dst = grow(dst, max(size, min(len(dst), int(limit)-len(dst)))+copySlack)
-		}
-		if control < compressed {
-			dst = append(dst, src[n:][:stored]...)
-			n += stored
-			continue
-		}
-		if control >= stateReset {
-			d.reset()
-		}
-		d.out, d.pos = dst[:cap(dst)], len(dst)
-		ok := d.chunk(d.input(src[n:], stored), stored, size)
-		d.out = nil
-		if !ok {
-			return nil, n, errCorrupt
-		}
-		dst = dst[:len(dst)+size]
-		n += stored
 	}
+}
+
+// begin prepares for LZMA2 data whose output begins at base.
+func (d *lzma) begin(dict uint32, base int) {
+	d.dict, d.base = dict, base
+	d.needDict, d.needProps = true, true
+}
+
+// chunkHead returns how many bytes follow the first one of a chunk before its data, 0 if there is no such chunk.
+func chunkHead(control byte) int {
+	switch {
+	case control >= newProps:
+		return 5
+	case control >= compressed:
+		return 4
+	case control <= copyKeep:
+		return 2
+	}
+	return 0
+}
+
+// chunkSizes reads, after the first byte of a chunk, how many bytes it makes and how many follow the head.
+func chunkSizes(control byte, head []byte) (size, stored int) {
+	size = int(binary.BigEndian.Uint16(head)) + 1
+	if control < compressed {
+		return size, size
+	}
+	return size + int(control&sizeInFlags)<<16, int(binary.BigEndian.Uint16(head[2:])) + 1
+}
+
+// lzma2Chunk is lzma2 for one chunk, which is not the end.
+func (d *lzma) lzma2Chunk(dst, src []byte, limit int64) (out []byte, n int, err error) {
+	control := src[0]
+	n = 1
+	switch {
+	case control >= dictReset || control == copyReset:
+		d.needDict, d.needProps = false, true
+		d.base = len(dst)
+	case d.needDict:
+		return nil, n, errCorrupt
+	}
+	head := chunkHead(control)
+	if head == 0 {
+		return nil, n, errCorrupt
+	}
+	if len(src)-n < head {
+		return nil, n, errTruncated
+	}
+	size, stored := chunkSizes(control, src[n:])
+	if int64(size) > limit-int64(len(dst)) {
+		return nil, n, ErrTooLarge
+	}
+	if control >= newProps {
+		if !d.props(src[n+4]) {
+			return nil, n, errCorrupt
+		}
+		d.needProps = false
+	} else if control >= compressed && d.needProps {
+		return nil, n, errCorrupt
+	}
+	n += head
+	if len(src)-n < stored {
+		return nil, len(src), errTruncated
+	}
+	if cap(dst)-len(dst) < size+copySlack {
+		dst = grow(dst, max(size, min(len(dst), int(limit)-len(dst)))+copySlack)
+	}
+	if control < compressed {
+		return append(dst, src[n:][:stored]...), n + stored, nil
+	}
+	if control >= stateReset {
+		d.reset()
+	}
+	d.out, d.pos = dst[:cap(dst)], len(dst)
+	ok := d.chunk(d.input(src[n:], stored), stored, size)
+	d.out = nil
+	if !ok {
+		return nil, n, errCorrupt
+	}
+	return dst[:len(dst)+size], n + stored, nil
 }
 
 // input returns the n bytes of a chunk at the start of src with inputSlack

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
+	"slices"
 	"sync"
 )
 
@@ -139,42 +140,50 @@ func (x *xzFile) stream(dst []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	flags := header[6:8]
-	if string(header[:6]) != xzMagic || !sumOK(header[6:]) || flags[0] != 0 || flags[1] > 15 {
+	if !x.header(header) {
 		x.pos = start
 		return nil, errCorrupt
 	}
-	x.check, x.blocks = flags[1], x.blocks[:0]
 	for x.pos < len(x.src) && x.src[x.pos] != 0 {
 		if dst, err = x.block(dst); err != nil {
 			return nil, err
 		}
 	}
+	return dst, x.tail()
+}
+
+// header reads the header of a stream.
+func (x *xzFile) header(b []byte) bool {
+	flags := b[6:8]
+	if string(b[:6]) != xzMagic || !sumOK(b[6:]) || flags[0] != 0 || flags[1] > 15 {
+		return false
+	}
+	x.check, x.blocks = flags[1], x.blocks[:0]
+	return true
+}
+
+// tail reads what follows the blocks of a stream: the index, which has to be right about them, and the footer.
+func (x *xzFile) tail() error {
 	index := x.pos
 	records, err := x.index()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(records) != len(x.blocks) {
-		return nil, errCorrupt
-	}
-	for i := range records {
-		if records[i] != x.blocks[i] {
-			return nil, errCorrupt
-		}
+	if !slices.Equal(records, x.blocks) {
+		return errCorrupt
 	}
 	size := x.pos - index
 	footer, err := x.next(xzHeaderSize)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	back := (int64(binary.LittleEndian.Uint32(footer[4:])) + 1) * 4
 	crc := binary.LittleEndian.Uint32(footer)
 	if crc32.ChecksumIEEE(footer[4:10]) != crc || back != int64(size) ||
-		!bytes.Equal(footer[8:10], flags) || string(footer[10:]) != xzFooter {
-		return nil, errCorrupt
+		footer[8] != 0 || footer[9] != x.check || string(footer[10:]) != xzFooter {
+		return errCorrupt
 	}
-	return dst, nil
+	return nil
 }
 
 // index reads an index.
@@ -231,8 +240,10 @@ func (x *xzFile) block(dst []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !checkOK(x.check, dst[before:], sum) {
-		return nil, errCorrupt
+	if h := newCheck(x.check); h != nil {
+		if h.Write(dst[before:]); !sumIs(h, sum) {
+			return nil, errCorrupt
+		}
 	}
 	stored := uint64(dataStart-start) + uint64(n) + uint64(len(sum))
 	x.blocks = append(x.blocks, xzRecord{stored, uint64(len(dst) - before)})
@@ -327,21 +338,26 @@ func checkSize(check byte) int {
 	return [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[check]
 }
 
-// checkOK verifies a check that is known.
-func checkOK(check byte, data, sum []byte) bool {
-	var h hash.Hash
+// newCheck returns what computes a check, nil for one that is not known.
+func newCheck(check byte) hash.Hash {
 	switch check {
 	case 1:
-		return crc32.ChecksumIEEE(data) == binary.LittleEndian.Uint32(sum)
+		return crc32.NewIEEE()
 	case 4:
-		return crc64.Checksum(data, crc64.MakeTable(crc64.ECMA)) == binary.LittleEndian.Uint64(sum)
+		return crc64.New(crc64.MakeTable(crc64.ECMA))
 	case 10:
-		h = sha256.New()
-	default:
-		return true
+		return sha256.New()
 	}
-	h.Write(data)
-	return bytes.Equal(h.Sum(nil), sum)
+	return nil
+}
+
+// sumIs verifies a check, which has the bytes of numbers in ascending order.
+func sumIs(h hash.Hash, want []byte) bool {
+	got := h.Sum(nil)
+	if len(got) <= 8 {
+		slices.Reverse(got)
+	}
+	return bytes.Equal(got, want)
 }
 
 // zero reports whether b has only zeros.
