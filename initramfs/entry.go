@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -156,15 +157,22 @@ func comparePaths(a, b string) int {
 // A Base is what is already there when an image is unpacked, from archives that come before it: directories
 // need no entry then, and links of it are followed instead of being replaced. The nil Base is empty.
 type Base struct {
-	dirs  map[string]bool
-	links map[string]string
-	init  bool
+	dirs   map[string]bool
+	links  map[string]string
+	init   bool
+	tables []string // module folders with tables
 }
 
 // HasInit reports whether the base has an /init, which an image behind it would replace.
 func (b *Base) HasInit() bool { return b != nil && b.init }
 
-// Add notes an entry of the base. Of files only /init matters.
+// HasTables reports whether the base has tables for the modules of a kernel. Those of an image behind it replace them, and then
+// say nothing of the modules in the base.
+func (b *Base) HasTables(release string) bool {
+	return b != nil && slices.ContainsFunc(b.tables, func(dir string) bool { return path.Base(dir) == release })
+}
+
+// Add notes an entry of the base. Of files only /init and tables matter.
 func (b *Base) Add(name string, mode fs.FileMode, target string) {
 	if b.dirs == nil {
 		b.dirs, b.links = make(map[string]bool), make(map[string]string)
@@ -173,6 +181,9 @@ func (b *Base) Add(name string, mode fs.FileMode, target string) {
 	delete(b.dirs, name)
 	delete(b.links, name)
 	b.init = b.init || name == "init"
+	if path.Base(name) == "modules.dep.bin" {
+		b.tables = append(b.tables, path.Dir(name))
+	}
 	switch {
 	case mode.IsDir():
 		b.dirs[name] = true

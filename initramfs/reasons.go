@@ -39,31 +39,31 @@ var ErrNoReasons = errors.New("the image does not say why its modules are there 
 // maxReasons is how many bytes of a ReasonsFile are read: those of a whole kernel are less than a megabyte.
 const maxReasons = 64 << 20
 
-// ImageReasons reads the reasons that an image keeps for each of its modules.
+// ImageReasons reads the reasons that an image keeps for each of its modules; of several files that say so the last one, which
+// is what the kernel leaves.
 func ImageReasons(r io.Reader) (map[string][]Reason, error) {
+	var last []byte
 	in := NewReader(r)
-	for {
-		f, err := in.Next()
-		if err == io.EOF {
-			return nil, ErrNoReasons
-		} else if err != nil {
-			return nil, err
-		}
-		if !f.Mode.IsRegular() || path.Base(f.Path) != ReasonsFile {
-			continue
-		}
-		data, err := io.ReadAll(io.LimitReader(in, maxReasons))
+	for f, err := range in.All() {
 		if err != nil {
 			return nil, err
 		}
-		by := make(map[string][]Reason)
-		for line := range strings.Lines(string(data)) {
-			if w := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(w) == 4 {
-				by[w[0]] = append(by[w[0]], Reason{Kind(w[1]), w[2], w[3]})
+		if f.Mode.IsRegular() && path.Base(f.Path) == ReasonsFile {
+			if last, err = io.ReadAll(io.LimitReader(in, maxReasons)); err != nil {
+				return nil, err
 			}
 		}
-		return by, nil
 	}
+	if last == nil {
+		return nil, ErrNoReasons
+	}
+	by := make(map[string][]Reason)
+	for line := range strings.Lines(string(last)) {
+		if w := strings.Split(strings.TrimSuffix(line, "\n"), "\t"); len(w) == 4 {
+			by[w[0]] = append(by[w[0]], Reason{Kind(w[1]), w[2], w[3]})
+		}
+	}
+	return by, nil
 }
 
 // WhyImage is Selection.Why for the reasons that an image keeps.

@@ -4,7 +4,6 @@ package field_test
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -39,19 +38,7 @@ func TestLibraryUroot(t *testing.T) {
 	tree, release := kmodtest.Corpus(t, "6.1-cloud")
 	archive := filepath.Join(u.dir, "modules.cpio")
 	runProgram(t, exampleProgram(t, "urootmodules"), "-root="+tree, "-kernel="+release, "-o="+archive, "ip_vs", "fs-squashfs", "loop")
-	script := filepath.Join(u.dir, "uinit.sh")
-	if err := os.WriteFile(script, []byte(uinit), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	link := filepath.Join(u.dir, "modprobe-link")
-	if err := os.Symlink("../bbin/modprobe", link); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"-base=" + archive, "-initcmd=init", "-defaultsh=gosh", "-uinitcmd=gosh /uinit.sh", "-files", script + ":uinit.sh", "-files", link + ":sbin/modprobe"}
-	args = append(args, core("init", "gosh", "cat", "grep", "mount", "echo", "shutdown")...)
-	args = append(args, filepath.Join(u.self, "testdata/examples/initmodules"))
-	image := u.image(t, "library", append(args, u.ours()...)...)
-	text := u.boot(t, tree, image)
+	text := u.boot(t, tree, "library", "-base="+archive)
 	checks(t, text, text)
 	proved(t, "u-root boots with modules that package initramfs has selected (testdata/examples/urootmodules)")
 }

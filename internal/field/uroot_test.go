@@ -107,6 +107,23 @@ func TestUroot(t *testing.T) {
 	field(t, vmtest.Qemu)
 	u := newUroot(t)
 	tree, V := kmodtest.Corpus(t, "6.1-cloud")
+	modules := "lib/modules/" + V
+	var args []string
+	for _, name := range []string{"dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin", "softdep", "builtin.modinfo"} {
+		args = append(args, "-files", fmt.Sprintf("%s/%s/modules.%s:%[2]s/modules.%[3]s", tree, modules, name))
+	}
+	for _, file := range closure(t, filepath.Join(tree, modules), "ip_vs", "squashfs") {
+		args = append(args, "-files", fmt.Sprintf("%s/%s/%s:%[2]s/%[3]s", tree, modules, file))
+	}
+	text := u.boot(t, tree, "test", args...)
+	checks(t, text, text)
+	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel; testdata/examples/initmodules does it as a library")
+}
+
+// boot builds an image whose init runs uinit, of our commands and some of u-root's, boots it and returns what came out of the console. args are
+// u-root's options for the modules.
+func (u *uroot) boot(t *testing.T, tree, name string, args ...string) string {
+	t.Helper()
 	script := filepath.Join(u.dir, "uinit.sh")
 	if err := os.WriteFile(script, []byte(uinit), 0o755); err != nil {
 		t.Fatal(err)
@@ -115,25 +132,10 @@ func TestUroot(t *testing.T) {
 	if err := os.Symlink("../bbin/modprobe", link); err != nil {
 		t.Fatal(err)
 	}
-	modules := "lib/modules/" + V
-	args := []string{"-initcmd=init", "-defaultsh=gosh", "-uinitcmd=gosh /uinit.sh", "-files", script + ":uinit.sh", "-files", link + ":sbin/modprobe"}
-	for _, name := range []string{"dep.bin", "alias.bin", "symbols.bin", "builtin.bin", "builtin.alias.bin", "softdep", "builtin.modinfo"} {
-		args = append(args, "-files", fmt.Sprintf("%s/%s/modules.%s:%[2]s/modules.%[3]s", tree, modules, name))
-	}
-	for _, file := range closure(t, filepath.Join(tree, modules), "ip_vs", "squashfs") {
-		args = append(args, "-files", fmt.Sprintf("%s/%s/%s:%[2]s/%[3]s", tree, modules, file))
-	}
+	args = append(args, "-initcmd=init", "-defaultsh=gosh", "-uinitcmd=gosh /uinit.sh", "-files", script+":uinit.sh", "-files", link+":sbin/modprobe")
 	args = append(args, core("init", "gosh", "cat", "grep", "mount", "echo", "shutdown")...)
 	args = append(args, filepath.Join(u.self, "testdata/examples/initmodules"))
-	image := u.image(t, "test", append(args, u.ours()...)...)
-	text := u.boot(t, tree, image)
-	checks(t, text, text)
-	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel; testdata/examples/initmodules does it as a library")
-}
-
-// boot starts an image whose init runs uinit, and returns what came out of the console.
-func (u *uroot) boot(t *testing.T, tree, image string) string {
-	t.Helper()
+	image := u.image(t, name, append(args, u.ours()...)...)
 	var console bytes.Buffer
 	m := vmtest.Machine{Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Append: "loglevel=3", Console: &console, Timeout: 20 * time.Minute}
 	if _, err := m.Boot(t.Context()); err != nil && !strings.Contains(console.String(), "guest: done") {

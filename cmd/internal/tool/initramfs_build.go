@@ -220,6 +220,9 @@ func (b *builder) build(env *Env, log *logger) error {
 		if o.Base, err = b.base(env, w); err != nil {
 			return err
 		}
+		if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
+			log.warning("--base has modules of the kernel %s already, and modprobe in the image will not find those that are not in the new part as well", sel.Release)
+		}
 		if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
 			entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
 		}
