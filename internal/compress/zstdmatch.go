@@ -75,7 +75,7 @@ func (m *matcher) search(i, end int) (best match) {
 			continue
 		}
 		d := i - int(e>>tagBits)
-		if d <= 0 || d > zstdWindow || best.length == len(here) {
+		if d <= 0 || d > windowSize || best.length == len(here) {
 			break
 		}
 		there := m.data[i-d:]

@@ -13,7 +13,6 @@ const (
 	zstdMagic    = "\x28\xb5\x2f\xfd"
 	zstdBlockMax = 128 << 10
 	zstdMatchMax = 4 << 10 // longer matches would do nothing but take time
-	zstdWindow   = 8 << 20 // how far back a match may be
 	zstdSegment  = 4 << 20 // as in zstdWriter
 	zstdHistory  = 2 << 20
 )
@@ -84,7 +83,7 @@ func (z *zstdWriter) encode() {
 	}
 	wait.Wait()
 	if !z.begun {
-		const window, checksum = (23 - 10) << 3, 1 << 2
+		const window, checksum = (windowBits - 10) << 3, 1 << 2
 		z.begun = true
 		_, z.err = io.WriteString(z.w, zstdMagic+string([]byte{checksum, window}))
 	}
