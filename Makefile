@@ -40,7 +40,7 @@ build:
 	@echo "beside $(BIN)/gomodprobe: $(TOOLS)"
 
 need:
-	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd cpio=cpio \
+	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 cpio=cpio \
 		bsdtar=libarchive-tools dpkg-deb=dpkg flock=util-linux mandoc=mandoc zsh=zsh fish=fish \
 		shellcheck=shellcheck mke2fs=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mkfs.f2fs=f2fs-tools \
 		mkfs.vfat=dosfstools mkfs.erofs=erofs-utils mksquashfs=squashfs-tools sfdisk=fdisk blkid=util-linux

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
 	"github.com/gomodprobe/gomodprobe/internal/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // list reads the names of the entries of an uncompressed image, with the targets of links.
@@ -165,10 +166,7 @@ func TestCompressed(t *testing.T) {
 		if len(image) > 4096 {
 			t.Errorf("%s: %d bytes for a text that repeats", c, len(image))
 		}
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Log(err)
-			continue
-		}
+		kmodtest.Programs(t, tool)
 		rest := image[bytes.Index(image, []byte("TRAILER!!!")):]
 		rest = bytes.TrimLeft(rest[10:], "\x00")
 		name := filepath.Join(t.TempDir(), "rest")

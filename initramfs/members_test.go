@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/vmtest"
 )
 
@@ -90,10 +91,7 @@ func TestConcatenation(t *testing.T) {
 			data = unpack(t, how, data)
 		}
 		for _, tool := range []string{"cpio", "bsdcpio"} {
-			if _, err := exec.LookPath(tool); err != nil {
-				t.Log(err)
-				continue
-			}
+			kmodtest.Programs(t, tool)
 			cmd := exec.Command(tool, "-it", "--quiet")
 			cmd.Stdin = bytes.NewReader(data)
 			out, err := cmd.CombinedOutput()
@@ -107,9 +105,7 @@ func TestConcatenation(t *testing.T) {
 // unpack expands data with the program of that name.
 func unpack(t *testing.T, program string, data []byte) []byte {
 	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skip(err)
-	}
+	kmodtest.Programs(t, program)
 	cmd := exec.Command(program, "-dc")
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(data), &stderr

@@ -86,9 +86,7 @@ func forceFiles(t *testing.T, own []byte, change bool) map[string][]byte {
 		name = "force/" + want + "/" + name
 		files[name+".ko"] = image
 		for _, tool := range [][]string{{"gzip"}, {"xz", "--check=crc32"}, {"xz", "--check=crc64"}, {"zstd", "-q"}} {
-			if _, err := exec.LookPath(tool[0]); err != nil {
-				t.Skipf("%s is not installed", tool[0])
-			}
+			kmodtest.Programs(t, tool[0])
 			cmd := exec.Command(tool[0], append(tool[1:], "-c")...)
 			cmd.Stdin = bytes.NewReader(image)
 			var err error

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 var update = flag.Bool("update", false, "write the options of docs/man into docs/completions")
@@ -224,10 +226,7 @@ func TestCompletionOptions(t *testing.T) {
 		} else if d := cmp.Diff(text, string(old)); d != "" {
 			t.Errorf("%s is not what docs/man makes it; run this test with -update:\n%s", name, d)
 		}
-		if _, err := exec.LookPath(c.shell); err != nil {
-			t.Logf("%s is not installed; the syntax of %s is not checked", c.shell, c.file)
-			continue
-		}
+		kmodtest.Programs(t, c.shell)
 		if out, err := exec.Command(c.shell, "-n", name).CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s -n %s: %v\n%s", c.shell, name, err, out)
 		}

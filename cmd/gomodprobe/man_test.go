@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 const manDir = "../../docs/man"
@@ -126,10 +127,7 @@ func TestManLint(t *testing.T) {
 			}
 		}
 		for _, lint := range linters {
-			if _, err := exec.LookPath(lint[0]); err != nil {
-				t.Logf("%s is not installed", lint[0])
-				continue
-			}
+			kmodtest.Programs(t, lint[0])
 			cmd := exec.Command(lint[0], append(lint[1:], page)...)
 			cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANWIDTH=80")
 			var stdout, stderr bytes.Buffer

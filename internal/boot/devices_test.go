@@ -57,9 +57,7 @@ var disks = []struct {
 }
 
 func TestPartitions(t *testing.T) {
-	if _, err := exec.LookPath("sfdisk"); err != nil {
-		kmodtest.Missing(t, "sfdisk is not installed; apt-get install fdisk")
-	}
+	kmodtest.Programs(t, "sfdisk")
 	for _, tt := range disks {
 		t.Run(tt.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "disk")

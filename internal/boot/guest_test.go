@@ -70,9 +70,7 @@ func newBench(t *testing.T, key string) *bench {
 	if _, arch, ok := strings.Cut(key, ":"); ok {
 		b.arch, qemu = arch, vmtest.QemuArm64
 	}
-	if _, err := exec.LookPath(qemu); err != nil {
-		kmodtest.Missing(t, "%s is not installed", qemu)
-	}
+	kmodtest.Programs(t, qemu)
 	b.tree, b.release = kmodtest.Corpus(t, key)
 	b.build(t, "guest", "./guest")
 	b.build(t, "gomodprobe", "../../cmd/gomodprobe", "-tags=kmod_boot")
@@ -126,9 +124,7 @@ func (b *bench) disk(t *testing.T, kind string) string {
 	if kind == "partition" {
 		tool = "sfdisk"
 	}
-	if _, err := exec.LookPath(tool); err != nil {
-		kmodtest.Missing(t, "%s is not installed", tool)
-	}
+	kmodtest.Programs(t, tool)
 	if out, err := exec.Command("sh", "-ec", fileSystems[kind], "sh", root, file).CombinedOutput(); err != nil {
 		t.Fatalf("making %s: %v\n%s", kind, err, out)
 	}

@@ -38,15 +38,11 @@ var makers = []struct {
 
 // TestIdentify compares with blkid what is made by the programs that make file systems.
 func TestIdentify(t *testing.T) {
-	if _, err := exec.LookPath("blkid"); err != nil {
-		kmodtest.Missing(t, "blkid is not installed")
-	}
+	kmodtest.Programs(t, "blkid")
 	dir := t.TempDir()
 	for _, m := range makers {
 		t.Run(m.name, func(t *testing.T) {
-			if _, err := exec.LookPath(m.command[0]); err != nil {
-				kmodtest.Missing(t, "%s is not installed", m.command[0])
-			}
+			kmodtest.Programs(t, m.command[0])
 			file := filepath.Join(dir, strings.ReplaceAll(m.name, " ", "-"))
 			if err := errors.Join(os.WriteFile(file, nil, 0o644), os.Truncate(file, m.size)); err != nil {
 				t.Fatal(err)
@@ -60,9 +56,7 @@ func TestIdentify(t *testing.T) {
 	for name, command := range map[string][]string{"squashfs": {"mksquashfs", dir + "/a-few-bytes", "", "-quiet", "-no-progress"},
 		"erofs": {"mkfs.erofs", "", dir + "/in"}} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := exec.LookPath(command[0]); err != nil {
-				kmodtest.Missing(t, "%s is not installed", command[0])
-			}
+			kmodtest.Programs(t, command[0])
 			file := filepath.Join(dir, name)
 			for i := range command {
 				if command[i] == "" {

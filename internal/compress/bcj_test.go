@@ -9,13 +9,13 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // TestFilters packs what is full of calls with xz(1) and each filter, and expands it.
 func TestFilters(t *testing.T) {
-	if _, err := exec.LookPath("xz"); err != nil {
-		t.Skip(err)
-	}
+	kmodtest.Programs(t, "xz")
 	r := rand.New(rand.NewPCG(5, 6))
 	// Words of four bytes that begin, or end, like the instructions that filters change; the rest is of few bits.
 	starts := []uint32{0x48000001, 0x40000000, 0x7fc00000, 0x94000000, 0x90000000, 0xb0000000, 0xeb000000, 0xf800f000, 0x000000e8, 0x0000e900, 0xff0000e8}
@@ -62,9 +62,7 @@ func TestFilters(t *testing.T) {
 func TestFirst(t *testing.T) {
 	data := bytes.Repeat([]byte("text that repeats "), 5000)
 	for _, tool := range []string{"gzip", "xz", "zstd"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
-		}
+		kmodtest.Programs(t, tool)
 		cmd := exec.Command(tool, "-c")
 		cmd.Stdin = bytes.NewReader(data)
 		file, err := cmd.Output()

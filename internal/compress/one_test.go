@@ -10,14 +10,13 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // packed compresses data with the program of that name.
 func packed(t testing.TB, data []byte, argv ...string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skip(err)
-	}
+	kmodtest.Programs(t, argv[0])
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin = bytes.NewReader(data)
 	out, err := cmd.Output()

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // writers are the encoders.
@@ -81,10 +82,7 @@ func testWriter(t *testing.T, format, name string, data []byte) {
 		t.Errorf("%s, %s: in other pieces it comes to something else", format, name)
 	}
 	program, _, _ := strings.Cut(format, ",")
-	if _, err := exec.LookPath(program); err != nil {
-		t.Log(err)
-		return
-	}
+	kmodtest.Programs(t, program)
 	cmd := exec.Command(program, "-dc")
 	cmd.Stdin = bytes.NewReader(packed)
 	if out, err := cmd.Output(); err != nil || !bytes.Equal(out, data) {

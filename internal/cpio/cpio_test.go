@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 type entry struct {
@@ -365,9 +366,7 @@ func TestOtherTools(t *testing.T) {
 	}
 	for _, tool := range []string{"cpio", "bsdcpio"} {
 		t.Run(tool, func(t *testing.T) {
-			if _, err := exec.LookPath(tool); err != nil {
-				t.Skip(err)
-			}
+			kmodtest.Programs(t, tool)
 			to := t.TempDir()
 			cmd := exec.Command("sh", "-c", tool+` -i -d --quiet <"$0"`, image)
 			cmd.Dir = to
@@ -399,9 +398,7 @@ func TestOtherTools(t *testing.T) {
 func TestReadOtherTools(t *testing.T) {
 	for _, tool := range []string{"cpio", "bsdcpio"} {
 		t.Run(tool, func(t *testing.T) {
-			if _, err := exec.LookPath(tool); err != nil {
-				t.Skip(err)
-			}
+			kmodtest.Programs(t, tool)
 			from := t.TempDir()
 			if err := os.MkdirAll(filepath.Join(from, "d/e"), 0o755); err != nil {
 				t.Fatal(err)

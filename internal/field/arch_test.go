@@ -35,9 +35,7 @@ func TestArchitectures(t *testing.T) {
 	host := kmodtest.Build(t)
 	for _, a := range architectures {
 		t.Run(a.debian, func(t *testing.T) {
-			if _, err := exec.LookPath(a.qemu); err != nil {
-				kmodtest.Missing(t, "%s is not installed", a.qemu)
-			}
+			kmodtest.Programs(t, a.qemu)
 			tree, release := kmodtest.Corpus(t, "6.1:"+a.debian)
 			dir := t.TempDir()
 			for name, pkg := range map[string]string{"gomodprobe": "../../cmd/gomodprobe", "init": "./guest"} {

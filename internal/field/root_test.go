@@ -26,9 +26,7 @@ func field(t *testing.T, programs ...string) {
 		kmodtest.Missing(t, "this needs root rights")
 	}
 	for _, p := range append(programs, "unshare", "setpriv", "chroot") {
-		if _, err := exec.LookPath(p); err != nil {
-			kmodtest.Missing(t, "%s is not installed", p)
-		}
+		kmodtest.Programs(t, p)
 	}
 }
 

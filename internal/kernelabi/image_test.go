@@ -296,9 +296,7 @@ func TestRawImages(t *testing.T) {
 // pack compresses with a program of the system.
 func pack(t testing.TB, image []byte, argv ...string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skipf("%s is not installed", argv[0])
-	}
+	kmodtest.Programs(t, argv[0])
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin = bytes.NewReader(image)
 	out, err := cmd.Output()

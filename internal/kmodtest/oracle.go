@@ -25,6 +25,17 @@ func Missing(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
+// Programs skips the test, or fails it with CI=true, if one of the programs is not installed. "make need" installs what
+// the tests want.
+func Programs(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			Missing(t, "%s is not installed", name)
+		}
+	}
+}
+
 // Long skips a test that takes minutes, unless GOMODPROBE_LONG is set: make test-long sets it.
 func Long(t testing.TB) {
 	t.Helper()

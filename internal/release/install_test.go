@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // TestInstall: make install puts programs, man pages and completions where they are looked for, every link leads
@@ -19,9 +21,7 @@ func TestInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds the programs")
 	}
-	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("make is not installed")
-	}
+	kmodtest.Programs(t, "make")
 	dir := filepath.Join(t.TempDir(), "a folder")
 	cmd := exec.Command("make", "-C", "../..", "install", "BIN="+t.TempDir(), "DESTDIR="+dir, "PREFIX=/usr")
 	// The variables of a make that runs this test are not for the one started here.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // sample is a release of one binary, which is this test.
@@ -175,9 +177,7 @@ func TestBillOfMaterials(t *testing.T) {
 
 // TestDeb: dpkg-deb takes the package twice with the same bytes, and its scripts have no mistakes of syntax.
 func TestDeb(t *testing.T) {
-	if _, err := exec.LookPath("dpkg-deb"); err != nil {
-		t.Skip("dpkg-deb is not installed")
-	}
+	kmodtest.Programs(t, "dpkg-deb")
 	r := sample(t)
 	small := filepath.Join(t.TempDir(), "gomodprobe")
 	if err := os.WriteFile(small, []byte("program"), 0o755); err != nil {
