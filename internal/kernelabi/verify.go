@@ -21,11 +21,21 @@ func newModulus(n []uint64) *modulus {
 	for range 6 {
 		inv *= 2 - n[0]*inv
 	}
-	m := &modulus{n: n, r2: make([]uint64, len(n)), k: -inv}
-	m.r2[0] = 1
-	for range 2 * 64 * len(n) {
-		m.r2 = m.add(m.r2, m.r2)
+	m := &modulus{n: n, k: -inv}
+	top := len(n) - 1
+	for top > 0 && n[top] == 0 {
+		top--
 	}
+	high := bits.Len64(n[top]) - 1
+	x := make([]uint64, len(n))
+	x[top] = 1 << high
+	for range 64*(len(n)-top) - high + len(n) {
+		x = m.add(x, x)
+	}
+	for range 6 { // from the form of 2^len(n) to that of 2^(64·len(n))
+		x = m.mul(x, x)
+	}
+	m.r2 = x
 	return m
 }
 
