@@ -16,20 +16,37 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
+// corpusSelector returns what selects modules of a kernel, for the closure of hard and soft dependencies alone.
+func corpusSelector(t *testing.T, key string) (p *modprobe.Prober, s *selector, root string) {
+	t.Helper()
+	root, release := kmodtest.Corpus(t, key)
+	fsys := os.DirFS(root)
+	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: release})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err = newSelector(context.Background(), p, fsys, &Options{NoHidden: true, NoWeak: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, s, root
+}
+
+// selectOne selects one module, and what it needs, anew.
+func selectOne(t *testing.T, s *selector, name string) {
+	t.Helper()
+	s.modules, s.index = nil, make(map[string]int)
+	s.request(name, Reason{Kind: Added, As: name})
+	if err := s.expand(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestClosure: for every module of a kernel, what is selected is what would be loaded. That modprobe.Plan is what
 // kmod loads is tested there.
 func TestClosure(t *testing.T) {
 	for _, key := range []string{"6.1", "6.12"} {
-		root, release := kmodtest.Corpus(t, key)
-		fsys := os.DirFS(root)
-		p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: release})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := newSelector(context.Background(), p, fsys, &Options{NoHidden: true, NoWeak: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		p, s, _ := corpusSelector(t, key)
 		for _, d := range s.deps {
 			plan, err := p.Plan(d.name, &modprobe.PlanOptions{ShowAll: true})
 			if err != nil {
@@ -41,11 +58,7 @@ func TestClosure(t *testing.T) {
 			}
 			slices.Sort(want)
 			want = slices.Compact(want)
-			s.modules, s.index = nil, make(map[string]int)
-			s.request(d.name, Reason{Kind: Added, As: d.name})
-			if err := s.expand(); err != nil {
-				t.Fatal(err)
-			}
+			selectOne(t, s, d.name)
 			var got []string
 			for _, m := range s.modules {
 				got = append(got, m.Name)
@@ -66,22 +79,13 @@ func TestClosureKmod(t *testing.T) {
 	kmodtest.Long(t)
 	oracle := kmodtest.Oracle(t)
 	for _, key := range []string{"6.1", "6.12"} {
-		root, release := kmodtest.Corpus(t, key)
-		fsys := os.DirFS(root)
-		p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: release})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := newSelector(context.Background(), p, fsys, &Options{NoHidden: true, NoWeak: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		p, s, root := corpusSelector(t, key)
 		says := make([]string, len(s.deps))
 		var wait sync.WaitGroup
 		for worker := range runtime.NumCPU() {
 			wait.Go(func() {
 				for i := worker; i < len(says); i += runtime.NumCPU() {
-					out, err := oracle.Command("modprobe", "-C", os.DevNull, "-d", root, "-S", release, "-a", "-D", s.deps[i].name).CombinedOutput()
+					out, err := oracle.Command("modprobe", "-C", os.DevNull, "-d", root, "-S", p.Release(), "-a", "-D", s.deps[i].name).CombinedOutput()
 					if says[i] = string(out); err != nil {
 						t.Errorf("modprobe -a -D %s: %v, %s", s.deps[i].name, err, out)
 					}
@@ -96,11 +100,7 @@ func TestClosureKmod(t *testing.T) {
 					want = append(want, strings.TrimPrefix(words[1], path.Join(root, s.dir)+"/"))
 				}
 			}
-			s.modules, s.index = nil, make(map[string]int)
-			s.request(d.name, Reason{Kind: Added, As: d.name})
-			if err := s.expand(); err != nil {
-				t.Fatal(err)
-			}
+			selectOne(t, s, d.name)
 			for _, m := range s.modules {
 				if !m.Builtin {
 					got = append(got, m.Path)
