@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // message is what the kernel sends for an event.
@@ -41,7 +43,7 @@ func FuzzUevent(f *testing.F) {
 func TestUeventsOfProcesses(t *testing.T) {
 	u, err := ListenUevents()
 	if err != nil {
-		t.Skip(err)
+		kmodtest.Missing(t, "%v", err)
 	}
 	defer u.Close()
 	conn, err := u.(*uevents).f.SyscallConn()

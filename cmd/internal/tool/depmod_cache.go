@@ -62,14 +62,14 @@ func (r *depmodRun) cacheData() ([]byte, error) {
 }
 
 // writeCache writes the cache for the next time, beside its name first. To fail at that is not to fail: the tables are
-// in place.
+// in place. Nor is it waited for: a cache that a loss of power has damaged is not used.
 func (r *depmodRun) writeCache(options *depmod.Options) {
 	if options.Cache.Read() == 0 {
 		return
 	}
 	name, err := r.cachePath()
 	if err == nil {
-		err = replaceFile(name, func(w io.Writer) error {
+		err = replaceFile(name, false, func(w io.Writer) error {
 			_, err := w.Write(options.Cache.Bytes())
 			return err
 		})

@@ -238,7 +238,7 @@ func (b *builder) build(env *Env, log *logger) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(name, write)
+	return replaceFile(name, true, write)
 }
 
 // fs returns the file system that modules are taken from.

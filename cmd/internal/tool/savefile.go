@@ -15,16 +15,16 @@ func saveFile(env *Env, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(abs, func(w io.Writer) error {
+	return replaceFile(abs, true, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
 }
 
-// replaceFile writes a file under another name and renames it when it is complete and on the disk, so that there is
-// always either the old one or the new one. A link stays, what it leads to is replaced, and keeps its permissions. What is
-// no regular file, /dev/null or a pipe, is written to.
-func replaceFile(name string, write func(io.Writer) error) (err error) {
+// replaceFile writes a file under another name and renames it when it is complete, so that there is always either the old
+// one or the new one; with durable it is on the disk before, so that a loss of power does not change that. A link stays, what
+// it leads to is replaced, and keeps its permissions. What is no regular file, /dev/null or a pipe, is written to.
+func replaceFile(name string, durable bool, write func(io.Writer) error) (err error) {
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		name = target
 	}
@@ -50,8 +50,10 @@ func replaceFile(name string, write func(io.Writer) error) (err error) {
 			return err
 		}
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if durable {
+		if err := f.Sync(); err != nil {
+			return err
+		}
 	}
 	if err := f.Close(); err != nil {
 		return err
