@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 func TestNormalize(t *testing.T) {
@@ -55,9 +56,9 @@ func TestFromPath(t *testing.T) {
 }
 
 func FuzzNormalize(f *testing.F) {
-	f.Add("snd-hda-intel")
-	f.Add("foo-bar[a-c]-x")
-	f.Add("]")
+	fuzzseed.Add(f, "snd-hda-intel")
+	fuzzseed.Add(f, "foo-bar[a-c]-x")
+	fuzzseed.Add(f, "]")
 	f.Fuzz(func(t *testing.T, s string) {
 		n, err := alias.Normalize(s)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 const aliasFile = `# Aliases extracted from modules themselves.
@@ -81,7 +82,7 @@ func TestParseErrors(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(aliasFile, "usb:v13FDp3940d0101dc00dsc00dp00ic08isc06ip50in00")
+	fuzzseed.Add(f, aliasFile, "usb:v13FDp3940d0101dc00dsc00dp00ic08isc06ip50in00")
 	f.Fuzz(func(t *testing.T, text, query string) {
 		var all []alias.Entry
 		for e, err := range alias.Parse(strings.NewReader(text)) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
@@ -219,7 +220,7 @@ func FuzzParseCache(f *testing.F) {
 	c := newCacheTree(f)
 	c.build("empty cache", 5, Options{})
 	seed := c.cache.Bytes()
-	f.Add(seed[len(cacheMagic) : len(seed)-4]) // without the check sum
+	fuzzseed.Add(f, seed[len(cacheMagic):len(seed)-4]) // without the check sum
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseCache(sealed(append([]byte(cacheMagic), data...)))
 		if err != nil {

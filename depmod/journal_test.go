@@ -4,12 +4,14 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 // FuzzJournal reads damaged journals: the names in what is accepted lie in the folder, and written again it reads the same.
 func FuzzJournal(f *testing.F) {
-	f.Add(journal([]table{{"modules.dep.bin", []byte("x")}, {"modules.dep", nil}}))
-	f.Add(journal(nil))
+	fuzzseed.Add(f, journal([]table{{"modules.dep.bin", []byte("x")}, {"modules.dep", nil}}))
+	fuzzseed.Add(f, journal(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sealed := sealed(append([]byte(journalMagic), data...)) // so that there is more than the check sum to be wrong
 		for _, data := range [][]byte{data, sealed} {

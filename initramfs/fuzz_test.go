@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 // FuzzImage reads and unpacks what may not be an image: names stay inside, errors tell the member, what was read twice is
@@ -20,10 +21,10 @@ func FuzzImage(f *testing.F) {
 		if err := initramfs.Write(&image, viewed, &initramfs.WriteOptions{Compression: c}); err != nil {
 			f.Fatal(err)
 		}
-		f.Add(image.Bytes())
-		f.Add(append(make([]byte, 4), image.Bytes()...))
+		fuzzseed.Add(f, image.Bytes())
+		fuzzseed.Add(f, append(make([]byte, 4), image.Bytes()...))
 	}
-	f.Add(bytes.ReplaceAll(plainImage(f), []byte("usr/lib\x00"), []byte("../../x\x00")))
+	fuzzseed.Add(f, bytes.ReplaceAll(plainImage(f), []byte("usr/lib\x00"), []byte("../../x\x00")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		first, err := readAll(t, data)
 		second, again := readAll(t, data)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
@@ -238,8 +239,8 @@ func TestBuiltin(t *testing.T) {
 }
 
 func FuzzBuiltin(f *testing.F) {
-	f.Add([]byte("a.license=GPL\x00unix.license=GPL v2\x00unix.alias=net-pf-1\x00z.a=1\x00"), "unix")
-	f.Add([]byte("nodot\x00"), "a")
+	fuzzseed.Add(f, []byte("a.license=GPL\x00unix.license=GPL v2\x00unix.alias=net-pf-1\x00z.a=1\x00"), "unix")
+	fuzzseed.Add(f, []byte("nodot\x00"), "a")
 	f.Fuzz(func(t *testing.T, file []byte, name string) {
 		fsys := fstest.MapFS{"modules.builtin.modinfo": {Data: file}}
 		m, err := modinfo.Builtin(fsys, ".", name)

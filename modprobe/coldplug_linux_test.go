@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
@@ -17,9 +18,9 @@ func message(e Uevent) []byte {
 }
 
 func FuzzUevent(f *testing.F) {
-	f.Add([]byte("add@/devices/x\x00ACTION=add\x00DEVPATH=/devices/x\x00MODALIAS=pci:v1\x00"))
-	f.Add([]byte("libudev\x00\xfe\xed\xca\xfe\x28\x00ACTION=add\x00DEVPATH=/x\x00"))
-	f.Add([]byte("@/\x00ACTION=\x00DEVPATH"))
+	fuzzseed.Add(f, []byte("add@/devices/x\x00ACTION=add\x00DEVPATH=/devices/x\x00MODALIAS=pci:v1\x00"))
+	fuzzseed.Add(f, []byte("libudev\x00\xfe\xed\xca\xfe\x28\x00ACTION=add\x00DEVPATH=/x\x00"))
+	fuzzseed.Add(f, []byte("@/\x00ACTION=\x00DEVPATH"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, ok := parseUevent(data)
 		if !ok {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
@@ -187,8 +188,8 @@ func TestForbidden(t *testing.T) {
 // FuzzConfig checks that what was understood, written down and read again is understood the same, and that each line is
 // understood or reported.
 func FuzzConfig(f *testing.F) {
-	f.Add("alias a-b* c\noptions d e=1\nsoftdep x pre: y post: z\nforbid q why\n")
-	f.Add("install a x\\\n y\nblacklist b\n# gomodprobe: forbid c\ninclude d")
+	fuzzseed.Add(f, "alias a-b* c\noptions d e=1\nsoftdep x pre: y post: z\nforbid q why\n")
+	fuzzseed.Add(f, "install a x\\\n y\nblacklist b\n# gomodprobe: forbid c\ninclude d")
 	f.Fuzz(func(t *testing.T, conf string) {
 		c, problems := config(t, conf, "")
 		if lines := strings.Count(conf, "\n") + 1; len(problems) > 2*lines {
@@ -207,7 +208,7 @@ func FuzzConfig(f *testing.F) {
 
 // FuzzCmdline checks that each word leads to at most one entry, in order, and that entries are pieces of the line.
 func FuzzCmdline(f *testing.F) {
-	f.Add(`quiet m.p="a b" "n.q=c d" modprobe.blacklist=e,f x].y=1`)
+	fuzzseed.Add(f, `quiet m.p="a b" "n.q=c d" modprobe.blacklist=e,f x].y=1`)
 	f.Fuzz(func(t *testing.T, line string) {
 		c, problems := config(t, "", line)
 		if n := len(c.Options) + len(problems); n > strings.Count(line, ".") {
@@ -224,8 +225,8 @@ func FuzzCmdline(f *testing.F) {
 
 // FuzzLoaded checks that /proc/modules is read line by line or not at all.
 func FuzzLoaded(f *testing.F) {
-	f.Add("a 4096 1 b,c, Live 0x0\nb 1 0 - Live 0x0 (OE)\n")
-	f.Add("\x00 x")
+	fuzzseed.Add(f, "a 4096 1 b,c, Live 0x0\nb 1 0 - Live 0x0 (OE)\n")
+	fuzzseed.Add(f, "\x00 x")
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := modprobe.New(&modprobe.Options{FS: fstest.MapFS{"proc/modules": {Data: []byte(text)}}, Kernel: new(modprobetest.Kernel)})
 		if err != nil {

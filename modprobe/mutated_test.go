@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
@@ -30,10 +31,10 @@ func FuzzMutatedTables(f *testing.F) {
 	if len(tables) != 5 {
 		f.Fatalf("tables: %q", files)
 	}
-	f.Add([]byte("\x01\x00\x0b\x55"), "al-topper")
-	f.Add([]byte("\x00\x00\x20\x80\x01\x00\x28\x01\x02\x00\x20\x01"), "top")
-	f.Add([]byte("\x03\x00\x40\x01"), "symbol:mid_sym")
-	f.Add([]byte("\x04\x00\x20\x10"), "bi-alias")
+	fuzzseed.Add(f, []byte("\x01\x00\x0b\x55"), "al-topper")
+	fuzzseed.Add(f, []byte("\x00\x00\x20\x80\x01\x00\x28\x01\x02\x00\x20\x01"), "top")
+	fuzzseed.Add(f, []byte("\x03\x00\x40\x01"), "symbol:mid_sym")
+	fuzzseed.Add(f, []byte("\x04\x00\x20\x10"), "bi-alias")
 	f.Fuzz(func(t *testing.T, edits []byte, name string) {
 		if strings.HasPrefix(name, "/") {
 			return // a file, not a name

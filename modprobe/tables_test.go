@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/index"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
@@ -16,8 +17,8 @@ import (
 // FuzzTables looks a name up by modules.alias as text and by the same as a trie: both must find the same modules, and
 // whatever stands in modules.dep, a plan can be made or there is an error.
 func FuzzTables(f *testing.F) {
-	f.Add("alias pci:v*d1* a\nalias pci:v* b\nalias x-[0-9]? c\n", "kernel/a.ko: kernel/b.ko\nb.ko.xz:\n:\n: :\n/c.ko: c.ko a.ko", "pci:v9d12")
-	f.Add("alias x-[0-9]? c\nalias * d", "c.ko: c.ko", "x-1c")
+	fuzzseed.Add(f, "alias pci:v*d1* a\nalias pci:v* b\nalias x-[0-9]? c\n", "kernel/a.ko: kernel/b.ko\nb.ko.xz:\n:\n: :\n/c.ko: c.ko a.ko", "pci:v9d12")
+	fuzzseed.Add(f, "alias x-[0-9]? c\nalias * d", "c.ko: c.ko", "x-1c")
 	f.Fuzz(func(t *testing.T, aliases, dep, name string) {
 		if strings.Contains(aliases, "\x00") {
 			return // ends a text in the trie

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/internal/boot"
@@ -146,8 +147,8 @@ func FuzzPartition(f *testing.F) {
 	binary.LittleEndian.PutUint64(disk[512+72:], 2)
 	binary.LittleEndian.PutUint32(disk[512+80:], 4)
 	binary.LittleEndian.PutUint32(disk[512+84:], 128)
-	f.Add(disk, 1, "8", "512")
-	f.Add(append(make([]byte, 510), 0x55, 0xaa), 2, "1", "4096")
+	fuzzseed.Add(f, disk, 1, "8", "512")
+	fuzzseed.Add(f, append(make([]byte, 510), 0x55, 0xaa), 2, "1", "4096")
 	f.Fuzz(func(t *testing.T, disk []byte, number int, start, block string) {
 		fsys := make(fstest.MapFS)
 		sysBlock(fsys, "pci/sda", "8:0", disk, map[string]string{"queue/logical_block_size": block})

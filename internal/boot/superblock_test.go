@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/internal/boot"
@@ -148,7 +149,7 @@ func FuzzIdentify(f *testing.F) {
 	for at, magic := range map[int]string{0: "XFSB\x00\x00\x10\x00", 1024 + 56: "\x53\xef", 1024: "\x10\x20\xf5\xf2", 4086: "SWAPSPACE2", 54: "FAT16   ", 0x10040: "_BHRfS_M"} {
 		image := make([]byte, at+600)
 		copy(image[at:], magic)
-		f.Add(image, int64(len(image)))
+		fuzzseed.Add(f, image, int64(len(image)))
 	}
 	f.Fuzz(func(t *testing.T, image []byte, size int64) {
 		c, err := boot.Identify(bytes.NewReader(image), size)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
 
@@ -49,16 +50,16 @@ func slowExpand(src []byte, limit int64) ([]byte, error) {
 // readers.
 func FuzzExpand(f *testing.F) {
 	for _, file := range samples(f) {
-		f.Add(file)
+		fuzzseed.Add(f, file)
 	}
 	enc, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true))
 	if err != nil {
 		f.Fatal(err)
 	}
 	two := enc.EncodeAll([]byte("first"), nil)
-	f.Add(enc.EncodeAll([]byte("second"), two))                                    // two frames
-	f.Add(append([]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00skip"), two...))          // a skippable one
-	f.Add(append(two[:len(two):len(two)], "\x50\x2a\x4d\x18\x01\x00\x00\x00s"...)) // behind another
+	fuzzseed.Add(f, enc.EncodeAll([]byte("second"), two))                                    // two frames
+	fuzzseed.Add(f, append([]byte("\x50\x2a\x4d\x18\x04\x00\x00\x00skip"), two...))          // a skippable one
+	fuzzseed.Add(f, append(two[:len(two):len(two)], "\x50\x2a\x4d\x18\x01\x00\x00\x00s"...)) // behind another
 	enc.Close()
 	f.Fuzz(func(t *testing.T, src []byte) {
 		const limit = 1 << 18

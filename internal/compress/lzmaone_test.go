@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 // TestFirstLZMA expands what xz makes, with the size in the header and without, whatever the hint and whatever follows.
@@ -43,7 +44,7 @@ func TestFirstLZMA(t *testing.T) {
 
 // FuzzFirstLZMA: how much room there is at first changes nothing, and the limit holds.
 func FuzzFirstLZMA(f *testing.F) {
-	f.Add(packed(f, bytes.Repeat([]byte("some text, some text"), 5000), "xz", "--format=lzma", "-c"))
+	fuzzseed.Add(f, packed(f, bytes.Repeat([]byte("some text, some text"), 5000), "xz", "--format=lzma", "-c"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 1 << 18
 		got, _, err := compress.FirstLZMA(in, 0, limit)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
@@ -85,7 +86,7 @@ func TestStreamCut(t *testing.T) {
 // FuzzStream: whatever the bytes, Stream gives what Expand gives if the file is that one stream.
 func FuzzStream(f *testing.F) {
 	for _, tool := range []string{"gzip", "xz", "zstd"} {
-		f.Add(packed(f, []byte("some text, some text"), tool, "-c"))
+		fuzzseed.Add(f, packed(f, []byte("some text, some text"), tool, "-c"))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 1 << 20

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
@@ -155,8 +156,8 @@ func TestWriterErrors(t *testing.T) {
 }
 
 func FuzzWriters(f *testing.F) {
-	f.Add([]byte("abcabcabcabcabcdabcd"), uint8(3))
-	f.Add(bytes.Repeat([]byte{1, 2, 3, 0, 0, 0, 0, 9}, 400), uint8(200))
+	fuzzseed.Add(f, []byte("abcabcabcabcabcdabcd"), uint8(3))
+	fuzzseed.Add(f, bytes.Repeat([]byte{1, 2, 3, 0, 0, 0, 0, 9}, 400), uint8(200))
 	f.Fuzz(func(t *testing.T, data []byte, piece uint8) {
 		// What it is made of comes again, so that there are matches over more than the input.
 		data = bytes.Repeat(data, 1+int(piece%5))

@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/mikelolasagasti/xz"
 )
 
@@ -127,7 +128,7 @@ func smallDict(file []byte) []byte {
 
 func FuzzXz(f *testing.F) {
 	for i := range xzSamples {
-		f.Add(smallDict(xzSample(f, i)))
+		fuzzseed.Add(f, smallDict(xzSample(f, i)))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		if Detect(file) != Xz {
@@ -160,7 +161,7 @@ func FuzzLZMA2(f *testing.F) {
 	for i := range xzSamples {
 		file := xzSample(f, i)
 		if len(file) > 60 && file[13] == 0 {
-			f.Add(file[24 : len(file)-12])
+			fuzzseed.Add(f, file[24:len(file)-12])
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 func file(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
@@ -153,7 +154,7 @@ func TestWord(t *testing.T) {
 }
 
 func FuzzLines(f *testing.F) {
-	f.Add([]byte("a b\n#c\nd\\\ne\\x\n"))
+	fuzzseed.Add(f, []byte("a b\n#c\nd\\\ne\\x\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		last := 0
 		for n, line := range confd.Lines(data) {

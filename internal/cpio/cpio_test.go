@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
@@ -426,8 +427,8 @@ func FuzzReader(f *testing.F) {
 	if err := write(&out, []entry{dir("d"), file("d/a", "abc"), link("l", "d/a")}); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(out.Bytes())
-	f.Add([]byte(raw("070702", "a\x00", 2, 3, cpio.TypeRegular, 'a'+'b'+'c', "abc")))
+	fuzzseed.Add(f, out.Bytes())
+	fuzzseed.Add(f, []byte(raw("070702", "a\x00", 2, 3, cpio.TypeRegular, 'a'+'b'+'c', "abc")))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		first, err := readMember(cpio.NewReader(bytes.NewReader(in)))
 		var format *cpio.FormatError

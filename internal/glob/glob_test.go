@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
 )
 
@@ -110,7 +111,7 @@ func twin(p, s string) bool {
 
 func FuzzMatch(f *testing.F) {
 	for _, tt := range matchTests {
-		f.Add(tt.pattern, tt.s)
+		fuzzseed.Add(f, tt.pattern, tt.s)
 	}
 	f.Fuzz(func(t *testing.T, p, s string) {
 		got := glob.Match(p, s)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
 	"github.com/gomodprobe/gomodprobe/internal/index"
 )
@@ -70,8 +71,8 @@ func slow(x *index.Index, key string) (out []index.Value) {
 // FuzzBuilder makes a table of random entries: it must be sound, contain all of them, be rebuilt from its dump byte by
 // byte, and answer searches as the slow twin does.
 func FuzzBuilder(f *testing.F) {
-	f.Add("ab*\nabc\nabc\nx_[0-9]\n\n*\n?b\n*b*c", "abc")
-	f.Add("usb:v*\nusb:v1*\nusb:v*d*\nusb:\\*\nusb:v?\n", "usb:v1d")
+	fuzzseed.Add(f, "ab*\nabc\nabc\nx_[0-9]\n\n*\n?b\n*b*c", "abc")
+	fuzzseed.Add(f, "usb:v*\nusb:v1*\nusb:v*d*\nusb:\\*\nusb:v?\n", "usb:v1d")
 	f.Fuzz(func(t *testing.T, text, query string) {
 		if strings.ContainsAny(query, "*?[\x00") || len(text) > 4096 || len(query) > 256 {
 			return
@@ -120,8 +121,8 @@ func FuzzBuilder(f *testing.F) {
 // FuzzParse reads random bytes: nothing may panic or go on for ever, and a table that Check finds sound gives every
 // entry of its dump to Lookup.
 func FuzzParse(f *testing.F) {
-	f.Add(build(f, triple{"ab*", "m1", 0}, triple{"abc", "m1", 0}, triple{"x_[0_9]", "m2", 1}), "abc")
-	f.Add([]byte("\xb0\x07\xf4\x57\x00\x02\x00\x01\x20\x00\x00\x0c**\x20\x00\x00\x0c"), "abc")
+	fuzzseed.Add(f, build(f, triple{"ab*", "m1", 0}, triple{"abc", "m1", 0}, triple{"x_[0_9]", "m2", 1}), "abc")
+	fuzzseed.Add(f, []byte("\xb0\x07\xf4\x57\x00\x02\x00\x01\x20\x00\x00\x0c**\x20\x00\x00\x0c"), "abc")
 	f.Fuzz(func(t *testing.T, data []byte, key string) {
 		if len(key) > 256 {
 			return
@@ -149,9 +150,9 @@ func FuzzParse(f *testing.F) {
 // FuzzMutated changes single bytes of a table such as depmod makes: whatever they are, a search ends, and finds nothing
 // that is not in the file. What is found in a table that is still sound is what a walk through all of it finds.
 func FuzzMutated(f *testing.F) {
-	f.Add([]byte("\x00\x0b\x55\x00\x20\x01"), "pci:v00008086d00001533sv0sd0bc02sc00i00")
-	f.Add([]byte("\x00\x30\xff\x00\x31\x80\x00\x40\x10"), "usb:v1d6bp0002d0601dc09dsc00dp01ic09isc00ip00in00")
-	f.Add([]byte{}, "fs-ext4")
+	fuzzseed.Add(f, []byte("\x00\x0b\x55\x00\x20\x01"), "pci:v00008086d00001533sv0sd0bc02sc00i00")
+	fuzzseed.Add(f, []byte("\x00\x30\xff\x00\x31\x80\x00\x40\x10"), "usb:v1d6bp0002d0601dc09dsc00dp01ic09isc00ip00in00")
+	fuzzseed.Add(f, []byte{}, "fs-ext4")
 	table := build(f, realistic()...)
 	f.Fuzz(func(t *testing.T, edits []byte, key string) {
 		if len(key) > 256 || strings.ContainsAny(key, "*?[\x00") {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 )
 
@@ -46,7 +47,7 @@ func TestWriter(t *testing.T) {
 
 func FuzzAppendString(f *testing.F) {
 	for _, s := range []string{"", "plain", "\"quoted\\\"", "a\x00\x1f\x7f\n\t\r", "grün\u2028", "\xff\xfe", "\xed\xa0\x80"} {
-		f.Add(s)
+		fuzzseed.Add(f, s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		var back string

@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -287,11 +288,11 @@ func TestUnion(t *testing.T) {
 
 func FuzzReadModule(f *testing.F) {
 	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}}, Exports: []kmodtest.Export{{Name: "x", CRC: 1, GPL: true}}}
-	f.Add(m.Bytes())
+	fuzzseed.Add(f, m.Bytes())
 	m.Signature = &kmodtest.Signature{Kind: kmodtest.PKCS7, Signer: "me", KeyID: []byte{1}, Sig: make([]byte, 64)}
-	f.Add(m.Bytes())
+	fuzzseed.Add(f, m.Bytes())
 	m.Class, m.Big = 32, true
-	f.Add(m.Bytes())
+	fuzzseed.Add(f, m.Bytes())
 	f.Fuzz(func(t *testing.T, image []byte) {
 		for _, size := range []kernelabi.Tri{kernelabi.Yes, kernelabi.No} {
 			for _, release := range []string{"5.10.0", "6.1.0", "6.12.0", "7.2.0"} {

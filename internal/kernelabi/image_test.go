@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -399,14 +400,14 @@ func unified(image []byte) []byte {
 func FuzzFromImage(f *testing.F) {
 	for _, s := range shapes {
 		image, _ := s.raw()
-		f.Add(image[4096 : len(image)-1<<16+100])
+		fuzzseed.Add(f, image[4096:len(image)-1<<16+100])
 	}
 	image, _ := shapes[0].raw()
 	image = image[4096 : len(image)-1<<16+100]
-	f.Add(boot(pack(f, image, "gzip", "-c"), len(image)))
-	f.Add(boot(pack(f, image, "xz", "--format=lzma", "-c"), len(image)))
-	f.Add(boot(pack(f, image, "lz4", "-l", "-c"), len(image)))
-	f.Add(unified(pack(f, image, "zstd", "-c")))
+	fuzzseed.Add(f, boot(pack(f, image, "gzip", "-c"), len(image)))
+	fuzzseed.Add(f, boot(pack(f, image, "xz", "--format=lzma", "-c"), len(image)))
+	fuzzseed.Add(f, boot(pack(f, image, "lz4", "-l", "-c"), len(image)))
+	fuzzseed.Add(f, unified(pack(f, image, "zstd", "-c")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		im, err := kernelabi.FromImage("f", data, 0)
 		if (im == nil) != (err != nil) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 )
 
@@ -35,6 +36,10 @@ func TestParseSymvers(t *testing.T) {
 			[]kernelabi.Symbol{{"a", "", "vmlinux", 5, true, false, false}}, []string{"2: a is listed twice"}},
 		{"wide CRC", "0x100000005\ta\tvmlinux\tEXPORT_SYMBOL\n0x6\tb\tvmlinux\tEXPORT_SYMBOL\n",
 			[]kernelabi.Symbol{{"b", "", "vmlinux", 6, true, false, false}}, []string{`1: "0x100000005" is not a CRC`}},
+		{"control characters", "0x5\ta\tUS\r\tb\tEXPORT_SYMBOL\n0x5\ta\x00\tvmlinux\tEXPORT_SYMBOL\n0x6\tb\tvmlinux\tEXPORT_SYMBOL\n",
+			[]kernelabi.Symbol{{"b", "", "vmlinux", 6, true, false, false}}, []string{"1: a control character", "2: a control character"}},
+		{"no module", "0x5\ta\t.ko\tEXPORT_SYMBOL\n0x6\tb\tvmlinux\tEXPORT_SYMBOL\n",
+			[]kernelabi.Symbol{{"b", "", "vmlinux", 6, true, false, false}}, []string{"1: the module's name is missing"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -63,8 +68,9 @@ func TestParseSymvers(t *testing.T) {
 }
 
 func FuzzParseSymvers(f *testing.F) {
-	f.Add([]byte("0x4c9d28b0\tphys_base\tvmlinux\tEXPORT_SYMBOL\t\n0x00000001\tmii_x\tmii\tEXPORT_SYMBOL_GPL\tNET\n"))
-	f.Add([]byte("0x00000002\ta\tUSB\tdrivers/b\tEXPORT_SYMBOL_GPL\n0x00000000\tb\tx\ty\n0x1 a b c\n"))
+	fuzzseed.Add(f, []byte("0x4c9d28b0\tphys_base\tvmlinux\tEXPORT_SYMBOL\t\n0x00000001\tmii_x\tmii\tEXPORT_SYMBOL_GPL\tNET\n"))
+	fuzzseed.Add(f, []byte("0x00000002\ta\tUS\r\tb\tEXPORT_SYMBOL\n0x00000003\ta\t.ko\tEXPORT_SYMBOL\n0x00000003\ta\tb\tEXPORT_SYMBOL\n"))
+	fuzzseed.Add(f, []byte("0x00000002\ta\tUSB\tdrivers/b\tEXPORT_SYMBOL_GPL\n0x00000000\tb\tx\ty\n0x1 a b c\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		table, _, err := kernelabi.ParseSymvers("f", data)
 		if (table == nil) != (err != nil) {

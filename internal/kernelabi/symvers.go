@@ -65,6 +65,10 @@ func (p *symversParser) line(n int, line string) {
 		p.problem(n, "not an entry (CRC, symbol, module, export type)")
 		return
 	}
+	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' }) {
+		p.problem(n, "a control character in the line %q: the symbol is passed over", line)
+		return
+	}
 	crc, ok := hexCRC(f[0])
 	if !ok {
 		p.problem(n, "%q is not a CRC", f[0])
@@ -96,7 +100,10 @@ func (p *symversParser) line(n int, line string) {
 		return
 	}
 	s.GPL = strings.HasSuffix(export, "_GPL")
-	s.Owner = OwnerName(module)
+	if s.Owner = OwnerName(module); s.Owner == "" {
+		p.problem(n, "the module's name is missing: the symbol is passed over")
+		return
+	}
 	if old, dup := p.crc[s.Name]; dup && old != crc {
 		p.problem(n, "%s is listed twice with different CRCs, 0x%08x and 0x%08x: the first counts", s.Name, old, crc)
 	} else if !dup {

@@ -9,19 +9,20 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 )
 
 // seeds adds sample in every shape and era, and what is no module.
 func seeds(f *testing.F) {
 	for _, m := range forms() {
-		f.Add(m.Bytes())
+		fuzzseed.Add(f, m.Bytes())
 		m.FlagsTable, m.Versions = true, 1
-		f.Add(m.Bytes())
+		fuzzseed.Add(f, m.Bytes())
 		m.CRCs, m.Versions, m.Signature = 3, 2, nil
-		f.Add(m.Bytes())
+		fuzzseed.Add(f, m.Bytes())
 	}
-	f.Add([]byte("\x7fELF"))
+	fuzzseed.Add(f, []byte("\x7fELF"))
 }
 
 // inside reports whether part is nil or lies in image.
@@ -156,9 +157,9 @@ func likeDebugELF(t *testing.T, image []byte, f *koelf.File) {
 func FuzzSplitSignature(f *testing.F) {
 	for _, m := range forms() {
 		image := m.Bytes()
-		f.Add(image[len(image)-100:])
+		fuzzseed.Add(f, image[len(image)-100:])
 	}
-	f.Add([]byte("ELF" + "name" + "key" + "sig" + "\x01\x04\x01\x04\x03\x00\x00\x00\x00\x00\x00\x03" + "~Module signature appended~\n"))
+	fuzzseed.Add(f, []byte("ELF"+"name"+"key"+"sig"+"\x01\x04\x01\x04\x03\x00\x00\x00\x00\x00\x00\x03"+"~Module signature appended~\n"))
 	f.Fuzz(func(t *testing.T, image []byte) {
 		elf, sig := koelf.SplitSignature(image)
 		if sig == nil {

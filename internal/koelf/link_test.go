@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 )
@@ -106,7 +107,7 @@ func TestLink(t *testing.T) {
 // file.
 func FuzzLink(f *testing.F) {
 	for _, m := range linkModules() {
-		f.Add(m.Bytes())
+		fuzzseed.Add(f, m.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, image []byte) {
 		parsed, err := koelf.Parse(image)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 	"github.com/gomodprobe/gomodprobe/internal/pkcs7"
@@ -107,9 +108,9 @@ func TestParseNoCommonName(t *testing.T) {
 // FuzzParse wants a result if and only if there is no error, and agreement
 // with encoding/asn1 where both accept the message.
 func FuzzParse(f *testing.F) {
-	f.Add(message(f, kmodtest.Signature{Signer: "Build key", KeyID: []byte{0x3d, 0x46}, Sig: []byte("signature")}))
-	f.Add(message(f, kmodtest.Signature{SubjectKey: true, KeyID: []byte{1, 2}, Sig: []byte("signature")}))
-	f.Add(message(f, kmodtest.Signature{KeyID: []byte{0x81}, Sig: []byte("signature"), Digest: asn1.ObjectIdentifier{2, 999, 3}}))
+	fuzzseed.Add(f, message(f, kmodtest.Signature{Signer: "Build key", KeyID: []byte{0x3d, 0x46}, Sig: []byte("signature")}))
+	fuzzseed.Add(f, message(f, kmodtest.Signature{SubjectKey: true, KeyID: []byte{1, 2}, Sig: []byte("signature")}))
+	fuzzseed.Add(f, message(f, kmodtest.Signature{KeyID: []byte{0x81}, Sig: []byte("signature"), Digest: asn1.ObjectIdentifier{2, 999, 3}}))
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		got, err := pkcs7.Parse(msg)
 		var bad *pkcs7.SyntaxError

@@ -33,7 +33,7 @@ type source struct {
 // isTest says whether it is a test, or a package that only tests use.
 func (s *source) isTest() bool {
 	return strings.HasSuffix(s.name, "_test.go") || strings.HasPrefix(s.name, "internal/kmodtest/") ||
-		strings.HasPrefix(s.name, "internal/vmtest/") || strings.Contains(s.name, "/testdata/")
+		strings.HasPrefix(s.name, "internal/vmtest/") || strings.HasPrefix(s.name, "internal/fuzzseed/") || strings.Contains(s.name, "/testdata/")
 }
 
 func (s *source) pos(n ast.Node) token.Position { return s.fset.Position(n.Pos()) }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 var options = []getopt.Option{
@@ -104,8 +105,8 @@ func TestPosix(t *testing.T) {
 
 // FuzzParse checks that nothing is lost or invented: every argument is used once, and the operands come in order.
 func FuzzParse(f *testing.F) {
-	f.Add("-rvd DIR m --all=1 -- -x")
-	f.Add("--re x -w --")
+	fuzzseed.Add(f, "-rvd DIR m --all=1 -- -x")
+	fuzzseed.Add(f, "--re x -w --")
 	f.Fuzz(func(t *testing.T, line string) {
 		args := strings.Split(line, " ")
 		before := slices.Clone(args)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -152,7 +153,7 @@ func TestSplitWords(t *testing.T) {
 
 // FuzzSplitWords checks that no byte but blanks and quotes is lost, and that words that were split can be joined again.
 func FuzzSplitWords(f *testing.F) {
-	f.Add(" -q  -C 'a b' \"c\"")
+	fuzzseed.Add(f, " -q  -C 'a b' \"c\"")
 	f.Fuzz(func(t *testing.T, text string) {
 		drop := strings.NewReplacer(" ", "", "\t", "", "\n", "", "'", "", `"`, "")
 		words := splitWords(text)
