@@ -228,6 +228,10 @@ func TestNoTree(t *testing.T) {
 	if err := p.Load(context.Background(), "mid"); err != nil {
 		t.Errorf("loaded by others: %v; want nil", err)
 	}
+	w.write(t, "sys/module/br_netfilter/initstate", "live\n")
+	if err := p.Load(context.Background(), "br-netfilter"); err != nil {
+		t.Errorf("loaded by others, with a dash: %v; want nil", err)
+	}
 }
 
 func TestUsrLib(t *testing.T) {
@@ -580,5 +584,20 @@ func TestUntrustedCommands(t *testing.T) {
 	}
 	if len(w.logged) != 2 || !errors.Is(w.logged[0], modprobe.ErrUntrusted) {
 		t.Errorf("logged %v; want ErrUntrusted twice", w.logged)
+	}
+	// The group of who runs this may write, another may not.
+	mine := filepath.Join(w.root, "etc/modprobe.d/mine.conf")
+	if err := os.Chmod(mine, 0o664); err != nil {
+		t.Fatal(err)
+	}
+	if c := w.prober(t).Config(); len(c.Install) != 1 {
+		t.Errorf("writable by our group: install commands %v; want mine", c.Install)
+	}
+	const stranger = 12345
+	if os.Chown(mine, -1, stranger) != nil {
+		return // we are not root
+	}
+	if c := w.prober(t).Config(); len(c.Install) != 0 {
+		t.Errorf("writable by another group: install commands %v; want none", c.Install)
 	}
 }

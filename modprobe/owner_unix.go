@@ -15,6 +15,10 @@ func trusted(info fs.FileInfo) bool {
 	if !ok {
 		return true
 	}
-	const others = 0o002
-	return (st.Uid == 0 || int(st.Uid) == os.Geteuid()) && info.Mode().Perm()&others == 0
+	const group, others = 0o020, 0o002
+	mode := info.Mode().Perm()
+	if mode&group != 0 && st.Gid != 0 && int(st.Gid) != os.Getegid() {
+		return false
+	}
+	return (st.Uid == 0 || int(st.Uid) == os.Geteuid()) && mode&others == 0
 }

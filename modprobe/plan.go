@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/alias"
 )
 
 // The operations of a Step.
@@ -98,7 +100,7 @@ func (p *Prober) Plan(name string, o *PlanOptions) (Plan, error) {
 	b := builder{search: newSearch(p), o: o}
 	nodes, err := b.find(name)
 	if err != nil {
-		if errors.Is(err, ErrNoTables) && p.state(name).inKernel() && !o.ShowAll {
+		if errors.Is(err, ErrNoTables) && p.state(alias.ModName(name)).inKernel() && !o.ShowAll {
 			return nil, nil // no tree here, but the module is there: a container, say
 		}
 		return nil, err
