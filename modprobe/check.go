@@ -17,7 +17,8 @@ import (
 
 // CheckOptions say what a [Checker] compares with. The zero value looks for everything itself.
 type CheckOptions struct {
-	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it.
+	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If Options.Release is
+	// empty, the image says which kernel is meant.
 	Image string
 	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
 	Symvers string
@@ -113,7 +114,7 @@ type Verdict struct {
 	Notes []string
 }
 
-// Checker compares modules with one kernel.
+// Checker compares modules with one kernel. It is for one goroutine at a time.
 type Checker struct {
 	p      *Prober
 	k      kernelabi.Kernel
@@ -131,9 +132,12 @@ type Checker struct {
 	set    []*kernelabi.Module                    // modules checked together: they come before those of the tree
 }
 
-// Check says what the kernel would answer to the modules that a name, an alias or an absolute path stands for. See
-// [Prober.Checker] for more.
+// Check says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of several the
+// worst. It takes seconds at most, and looks at ctx before it begins. See [Prober.Checker] for more.
 func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	c, err := p.Checker(nil)
 	if err != nil {
 		return nil, err
@@ -142,14 +146,14 @@ func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	worst := all[0]
-	for _, v := range all[1:] {
-		if v.Outcome == Fails {
-			worst = v
-		}
-	}
-	return worst, nil
+	best := []Outcome{BuiltIn, Loads, LoadsTaints, Unknown, Fails}
+	return slices.MaxFunc(all, func(a, b *Verdict) int {
+		return slices.Index(best, a.Outcome) - slices.Index(best, b.Outcome)
+	}), nil
 }
+
+// Release returns the release of the kernel that modules are compared with.
+func (c *Checker) Release() string { return c.p.release }
 
 // Exports returns how many symbols the kernel itself exports, as far as that is known.
 func (c *Checker) Exports() int {
@@ -404,8 +408,14 @@ func Releases(fsys fs.FS, dir string) ([]string, error) {
 			continue
 		}
 		for _, e := range entries {
-			if _, err := fs.Stat(fsys, name+"/"+e.Name()+"/modules.dep"); err == nil && !slices.Contains(found, e.Name()) {
-				found = append(found, e.Name())
+			if slices.Contains(found, e.Name()) {
+				continue
+			}
+			for _, sign := range [...]string{"/modules.dep", "/kernel"} { // without either it is what a removed kernel has left
+				if _, err := fs.Stat(fsys, name+"/"+e.Name()+sign); err == nil {
+					found = append(found, e.Name())
+					break
+				}
 			}
 		}
 	}

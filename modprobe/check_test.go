@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
 // memory is a cache that counts.
@@ -85,6 +86,18 @@ func TestCheckSources(t *testing.T) {
 	if v := verdict(t, c, foreign); v.Outcome != modprobe.Fails || !strings.Contains(v.Source, "modules were built with") {
 		t.Errorf("cloud's module by the versions of others: %+v", v)
 	}
+	// The image says which kernel is meant, if nothing else does.
+	alone := modprobe.Options{FS: os.DirFS("/"), NoConfig: true, Kernel: &modprobetest.Kernel{Version: "9.9.9"}}
+	c = checker(t, alone, &modprobe.CheckOptions{Image: filepath.Join(other, "boot/vmlinuz"), Cache: cache})
+	if v := verdict(t, c, foreign); c.Release() != otherRelease || v.Release != otherRelease || v.Errno == syscall.ENOEXEC {
+		t.Errorf("by the image alone, of %s: %+v", c.Release(), v)
+	}
+	alone.Release = "9.9.9"
+	if p, err := modprobe.New(&alone); err != nil {
+		t.Error(err)
+	} else if _, err := p.Checker(&modprobe.CheckOptions{Image: filepath.Join(other, "boot/vmlinuz"), Cache: cache}); err == nil {
+		t.Error("the image of another kernel than Options.Release is accepted")
+	}
 	// Quick does not read all modules.
 	q := checker(t, o, &modprobe.CheckOptions{Quick: true})
 	if v := verdict(t, q, "vfat"); v.Outcome != modprobe.Unknown || !strings.Contains(v.Source, "that a module of") {
@@ -123,6 +136,11 @@ func TestCheckErrors(t *testing.T) {
 	if v, err := p.Check(context.Background(), needy); err != nil || v.Outcome != modprobe.Unknown {
 		t.Errorf("without tables: %+v, %v", v, err)
 	}
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := p.Check(canceled, needy); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
 	q, err := modprobe.New(&modprobe.Options{Dir: root, Release: "9.9.9", NoConfig: true})
 	if err != nil {
 		t.Fatal(err)
@@ -130,10 +148,46 @@ func TestCheckErrors(t *testing.T) {
 	if _, err := q.Checker(nil); !errors.Is(err, modprobe.ErrNoTables) {
 		t.Errorf("a kernel that is not there: %v", err)
 	}
-	if list, err := modprobe.Releases(os.DirFS("/"), root); err == nil && (len(list) != 1 || list[0] != "6.1.0") {
-		t.Errorf("Releases: %q", list)
+	left := filepath.Join(root, "lib/modules/5.10.0/updates") // by a kernel that was removed
+	if err := os.MkdirAll(left, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := modprobe.Releases(os.DirFS("/"), root); err != nil || len(list) != 1 || list[0] != "6.1.0" {
+		t.Errorf("Releases: %q, %v", list, err)
 	}
 	if _, err := modprobe.Releases(os.DirFS("/"), root+"/nowhere"); !errors.Is(err, modprobe.ErrNoTables) {
 		t.Errorf("Releases of nothing: %v", err)
+	}
+}
+
+// TestCheckWorst: of the modules that an alias stands for, Check returns the verdict on the worst, wherever it is.
+func TestCheckWorst(t *testing.T) {
+	const magic = "6.1.0 SMP mod_unload modversions "
+	layout := kmodtest.Import{Name: "module_layout", CRC: 0x11, VersionOnly: true}
+	fine := kmodtest.Module{Name: "fine", Vermagic: magic, Aliases: []string{"x:first", "x:second"}, Imports: []kmodtest.Import{layout}}
+	needy := kmodtest.Module{Name: "needy", Vermagic: magic, Aliases: []string{"x:first"},
+		Imports: []kmodtest.Import{layout, {Name: "gone", CRC: 1}}}
+	early := needy
+	early.Name, early.Aliases = "early", []string{"x:second"}
+	o := modprobe.Options{Dir: kmodtest.Tree(t, "6.1.0", fine, needy, early), Release: "6.1.0", NoConfig: true}
+	build := filepath.Join(o.Dir, "lib/modules/6.1.0/build")
+	if err := os.Mkdir(build, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(build, "Module.symvers"), []byte("0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := modprobe.New(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, alias := range []string{"x:first", "x:second"} {
+		all, err := checker(t, o, nil).Check(alias)
+		if err != nil || len(all) != 2 || all[0].Outcome == all[1].Outcome {
+			t.Fatalf("%s: %+v, %+v, %v; want two different verdicts", alias, all[0], all[1], err)
+		}
+		if v, err := p.Check(context.Background(), alias); err != nil || v.Outcome != modprobe.Unknown {
+			t.Errorf("%s: %+v, %v; want UNKNOWN", alias, v, err)
+		}
 	}
 }

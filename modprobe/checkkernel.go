@@ -26,6 +26,10 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	if o == nil {
 		o = new(CheckOptions)
 	}
+	p, image, err := p.meant(o)
+	if err != nil {
+		return nil, err
+	}
 	c := &Checker{p: p, flags: o.Flags, byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{}}
 	c.k.Release = p.release
 	c.k.Modules = c.provide
@@ -35,7 +39,12 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	c.sample = sync.OnceValue(c.learn)
 	go c.sample() // while the image is expanded; who looks at c.k asks for it first
 	defer c.sample()
-	if err := c.exports(o); err != nil {
+	if image != nil {
+		err = c.use(o.Image, image)
+	} else {
+		err = c.exports(o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if c.k.Vermagic == "" && c.k.Core == nil {
@@ -48,6 +57,20 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 		c.k.Features.Strict = c.strict()
 	}
 	return c, nil
+}
+
+// meant returns the Prober of the kernel that the options mean, and the boot image if that had to be read to know.
+func (p *Prober) meant(o *CheckOptions) (*Prober, *kernelabi.Image, error) {
+	if o.Image == "" || o.Symvers != "" || p.opts.Release != "" {
+		return p, nil, nil
+	}
+	image, err := p.image(o.Image, o.Cache, o.Cached)
+	if err == nil && image.Release != "" && image.Release != p.release {
+		opts := p.opts
+		opts.Release = image.Release
+		p, err = New(&opts)
+	}
+	return p, image, err
 }
 
 // strict tells whether a kernel without an image that says so refuses imports without a version: all did up to 4.8, and Debian's
@@ -94,21 +117,25 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 	return func(yield func(*kernelabi.Module) bool) {
 		ahead := make(chan chan *kernelabi.Module, atOnce-1)
 		stop := make(chan struct{})
-		defer close(stop)
+		defer func() {
+			close(stop)
+			for range ahead { // until nobody looks at the tables any more, which the Prober's owner may close
+			}
+		}()
 		go func() {
 			defer close(ahead)
 			for file := range c.p.moduleFiles() {
 				if !strings.HasPrefix(file, "kernel/") {
 					continue
 				}
-				one := make(chan *kernelabi.Module, 1)
+				one, file := make(chan *kernelabi.Module, 1), c.p.path(file)
 				select {
 				case ahead <- one:
 				case <-stop:
 					return
 				}
 				go func() {
-					m, _ := c.read(c.p.path(file))
+					m, _ := c.read(file)
 					one <- m
 				}()
 			}
@@ -254,15 +281,24 @@ var (
 	errNotCached    = errors.New("not in the cache")
 )
 
-// image reads a boot image, or what is kept of it.
+// image takes over what a boot image tells, or what is kept of it.
 func (c *Checker) image(name string, cache Cache, cached bool) error {
-	file, err := sysroot.Name(c.p.fsys, name)
+	im, err := c.p.image(name, cache, cached)
 	if err != nil {
 		return err
 	}
-	info, err := fs.Stat(c.p.fsys, file)
+	return c.use(name, im)
+}
+
+// image reads a boot image, or what is kept of it.
+func (p *Prober) image(name string, cache Cache, cached bool) (*kernelabi.Image, error) {
+	file, err := sysroot.Name(p.fsys, name)
 	if err != nil {
-		return named(name, err)
+		return nil, err
+	}
+	info, err := fs.Stat(p.fsys, file)
+	if err != nil {
+		return nil, named(name, err)
 	}
 	label := fmt.Sprintf("%s %d %d", name, info.Size(), info.ModTime().UnixNano())
 	var im *kernelabi.Image
@@ -272,17 +308,17 @@ func (c *Checker) image(name string, cache Cache, cached bool) error {
 		}
 	}
 	if im == nil && cached {
-		return errNotCached
+		return nil, errNotCached
 	}
 	if im == nil {
-		if im, err = readImage(c.p.fsys, file, name); err != nil {
-			return named(name, err)
+		if im, err = readImage(p.fsys, file, name); err != nil {
+			return nil, named(name, err)
 		}
 		if cache != nil {
 			cache.Put(label, im.Encode(label))
 		}
 	}
-	return c.use(name, im)
+	return im, nil
 }
 
 // named is an error about a file, with the file's name as the user knows it.

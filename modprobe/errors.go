@@ -48,7 +48,7 @@ func (c *condition) Is(target error) bool { return c.is != nil && target == c.is
 
 // Error is a failure to do something with a module.
 type Error struct {
-	// Op is what was to be done: "insert", "remove" or "resolve".
+	// Op is what was to be done: "insert", "remove", "resolve" or "check".
 	Op string
 	// Module is the name of the module it failed for.
 	Module string

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -84,18 +85,25 @@ func (r *modprobeRun) checkModules(operands []string) int {
 }
 
 // checkFailed shows why a check could not be made.
-func (r *modprobeRun) checkFailed(err error) { r.error("%s", checkError(err)) }
+func (r *modprobeRun) checkFailed(err error) { r.error("%s", r.checkError(err)) }
 
 // checkError says why, and what to do.
-func checkError(err error) string {
+func (r *modprobeRun) checkError(err error) string {
 	var e *modprobe.Error
+	var errno syscall.Errno
+	below := ""
+	if r.root != "" && errors.Is(err, fs.ErrNotExist) {
+		below = " below " + r.root + " (with --root every file is looked for there; -d moves the modules and /boot only)"
+	}
 	switch {
+	case !errors.As(err, &e) && errors.As(err, &errno):
+		return strings.Replace(err.Error(), errno.Error(), strerror(errno), 1) + below
 	case !errors.As(err, &e):
 		return err.Error()
 	case errors.Is(err, modprobe.ErrNoTables):
 		return "nothing is known of kernel " + e.Module + ": neither modules nor a boot image nor a Module.symvers (name them with -d, --image, --symvers, or another kernel with -S)"
 	case e.Path != "":
-		return e.Path + ": " + strerror(e.Err)
+		return e.Path + ": " + strerror(e.Err) + below
 	case errors.Is(err, modprobe.ErrNotFound):
 		return e.Module + ": no module or alias of that name (a file is named with its path: ./" + e.Module + ".ko)"
 	}
@@ -122,6 +130,7 @@ func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
 	if len(names) > 0 {
 		a.verdicts, a.err = checker.Check(names...)
 	} else {
+		a.release = checker.Release()
 		a.exports = checker.Exports()
 		a.source = checker.Source()
 	}
@@ -303,9 +312,9 @@ func (c *checkRun) kernels(names []string) int {
 	for _, a := range answers {
 		if a.err != nil {
 			if c.json {
-				c.error("%s: %s", a.release, checkError(a.err))
+				c.error("%s: %s", a.release, c.checkError(a.err))
 			} else {
-				c.out.line(fmt.Sprintf("%-*s  %s", widths[0], a.release, checkError(a.err)))
+				c.out.line(fmt.Sprintf("%-*s  %s", widths[0], a.release, c.checkError(a.err)))
 			}
 			continue
 		}
@@ -334,19 +343,30 @@ func (c *checkRun) kernels(names []string) int {
 
 // links returns the commands that make modules from elsewhere available to a kernel that takes them. base is where its tree is.
 func links(a answer, base string) (commands []string) {
-	dir := a.dir + "/weak-updates/"
+	dir := shellWord(a.dir + "/weak-updates/")
 	for _, v := range a.verdicts {
 		if (v.Outcome == modprobe.Loads || v.Outcome == modprobe.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
-			commands = append(commands, "ln -s "+v.Path+" "+dir)
+			commands = append(commands, "ln -s "+shellWord(v.Path)+" "+dir)
 		}
 	}
 	if commands != nil {
 		if base != "" {
-			base = "-b " + base + " "
+			base = "-b " + shellWord(base) + " "
 		}
 		commands = append(append([]string{"mkdir -p " + dir}, commands...), "depmod "+base+a.release)
 	}
 	return commands
+}
+
+// shellWord returns a word that a shell takes as it is.
+func shellWord(s string) string {
+	plain := func(c rune) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("/._-+:@%=,", c)
+	}
+	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // rank exchanges failing and unknown, so that the best status is the least, and back.

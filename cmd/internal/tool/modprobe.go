@@ -186,8 +186,8 @@ func Modprobe(env *Env) int {
 	if done {
 		return status
 	}
-	if r.cold.used && !r.cold.on {
-		r.error("--until, --timeout, --settle, -j and --chart go with --coldplug")
+	if text := r.conflict(); text != "" {
+		r.error("%s", text)
 		return 1
 	}
 	if len(operands) == 0 && !r.config && !r.cold.on && !r.checkOnly {
@@ -208,6 +208,25 @@ func Modprobe(env *Env) int {
 		status = 1
 	}
 	return status
+}
+
+// conflict says what of our own options does not go together, so that none is passed over in silence; "" for nothing. kmod's are
+// passed over as kmod does.
+func (r *modprobeRun) conflict() string {
+	c, other := &r.check, r.config || r.resolve || r.remove || r.symbols != 0
+	switch {
+	case r.cold.used && !r.cold.on:
+		return "--until, --timeout, --settle, -j and --chart go with --coldplug"
+	case !r.checkOnly && (r.allKernels || c.Image != "" || c.Symvers != ""):
+		return "--all-kernels, --image and --symvers go with --check"
+	case r.checkOnly && r.cold.on, (r.checkOnly || r.cold.on) && other:
+		return "--check, --coldplug, -r, -R, -c, --show-modversions and --show-exports are different things to do: only one can be asked for"
+	case r.allKernels && (r.from.Release != "" || c.Image != ""):
+		return "--all-kernels goes with neither -S nor --image, which mean one kernel"
+	case c.Image != "" && c.Symvers != "":
+		return "--image and --symvers both say what the kernel exports: only one can be given"
+	}
+	return ""
 }
 
 // parse reads the command line. done is set for -h, -V and mistakes.
