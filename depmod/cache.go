@@ -114,8 +114,12 @@ func ParseCache(data []byte) (*Cache, error) {
 	c := &Cache{crcs: d.uint() == 1}
 	all := &names{list: d.strings()}
 	files := d.count()
-	c.known = make(map[string]cached, files)
+	const least = 11 // bytes that a file takes
+	c.known = make(map[string]cached, min(files, len(d.text)/least))
 	for range files {
+		if d.bad {
+			return nil, errCache
+		}
 		name := d.string()
 		f := cached{facts: &facts{names: all}}
 		f.key = key{int64(d.uint()), int64(d.uint()), int64(d.uint()), d.uint(), d.uint()}
