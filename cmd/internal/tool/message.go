@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // Levels of messages, the priorities of syslog(3).
@@ -79,6 +81,14 @@ func (l *logger) toSyslog() bool {
 func (l *logger) usage(err error) int {
 	fmt.Fprintf(l.env.Stderr, "%s: %v\n", l.env.Args[0], err)
 	return 1
+}
+
+// noTree says that there are no modules for a kernel, below root if that is not "".
+func noTree(p *modprobe.Prober, root string) string {
+	if root != "" {
+		root = " below " + root
+	}
+	return "there is no module tree " + p.Dir() + root + ": install the kernel's modules, or, in a container, mount the host's /lib/modules"
 }
 
 // levelWord is the LEVEL in "PROGRAM: LEVEL: text".

@@ -144,16 +144,26 @@ func (d *differ) changed(what, a, b string) {
 
 // lists writes what only one of two lists has.
 func (d *differ) lists(what string, a, b []string) {
+	inA, inB := setOf(a), setOf(b)
 	for _, s := range a {
-		if !slices.Contains(b, s) {
+		if !inB[s] {
 			d.changed(what, s, "")
 		}
 	}
 	for _, s := range b {
-		if !slices.Contains(a, s) {
+		if !inA[s] {
 			d.changed(what, "", s)
 		}
 	}
+}
+
+// setOf returns the strings of a list, of which a module may have a million.
+func setOf(list []string) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, s := range list {
+		set[s] = true
+	}
+	return set
 }
 
 // tables writes what differs in two tables, by name; module_layout, which says most, comes first.

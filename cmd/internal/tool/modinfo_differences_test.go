@@ -1,6 +1,7 @@
 package tool_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/modinfo"
 )
 
 // TestModinfoGzip has a file that Debian's kmod cannot read: the answer is that
@@ -149,6 +151,42 @@ func TestModinfoTags(t *testing.T) {
 			} else if err != nil || string(out) != "GPL\n" {
 				t.Errorf("%s: %s: %v\n%s", tag, name, err, out)
 			}
+		}
+	}
+}
+
+// TestModinfoManyFields has modules with so many fields that to compare each with each would take an hour.
+func TestModinfoManyFields(t *testing.T) {
+	dir := t.TempDir()
+	const many = 100_000
+	a, b := kmodtest.Module{Name: "m"}, kmodtest.Module{Name: "m"}
+	for i := range many {
+		a.Aliases = append(a.Aliases, fmt.Sprintf("a-long-alias-of-the-one-%09d", i))
+		b.Aliases = append(b.Aliases, fmt.Sprintf("a-long-alias-of-the-two-%09d", i))
+		a.Info = append(a.Info, fmt.Sprintf("key%d=value", i), "key=value")
+	}
+	one, two := filepath.Join(dir, "one.ko"), filepath.Join(dir, "two.ko")
+	write(t, one, a.Bytes())
+	write(t, two, b.Bytes())
+	if r := ours(t, "modinfo", "--diff", one, two); r.status != 0 || strings.Count(r.stdout, "alias: a-long-alias") != 2*many {
+		t.Errorf("--diff: status %d, %d bytes", r.status, len(r.stdout))
+	}
+	if r := ours(t, "modinfo", "--json", one); r.status != 0 || strings.Count(r.stdout, `"value"`) != 2*many {
+		t.Errorf("--json: status %d, %d bytes", r.status, len(r.stdout))
+	}
+}
+
+// TestModinfoTooLarge has a file that is larger than any module: nothing of it is read.
+func TestModinfoTooLarge(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "large.ko")
+	write(t, name, kmodtest.Module{Name: "m"}.Bytes())
+	if err := os.Truncate(name, modinfo.MaxSize+1); err != nil {
+		t.Skip(err) // a file system without holes
+	}
+	for _, view := range []string{"--json", "--exports", "--imports", "-Flicense"} {
+		r := ours(t, "modinfo", view, name)
+		if r.status != 1 || !strings.HasSuffix(r.stderr, "Invalid argument\nmodinfo: NOTICE: "+name+": larger than the limit\n") {
+			t.Errorf("%s: %+v", view, r)
 		}
 	}
 }

@@ -66,23 +66,26 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 		found(&modinfoTarget{failure: "Module alias " + operand + " not found."})
 		return
 	}
-	list := f.resolve(operand)
+	list, hint := f.resolve(operand)
 	for _, t := range list {
 		found(t)
 	}
 	if list == nil {
-		found(&modinfoTarget{failure: "Module " + operand + " not found."})
+		found(&modinfoTarget{failure: "Module " + operand + " not found.", hint: hint})
 	}
 }
 
-// resolve returns the modules that a name stands for.
-func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget) {
+// resolve returns the modules that a name stands for; if there are none, perhaps a hint why.
+func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget, hint string) {
 	if strings.HasPrefix(name, "/") {
-		return nil // a path would be taken for a file, whatever its extension
+		return nil, "" // a path would be taken for a file, whatever its extension
 	}
 	modules, err := f.prober.Resolve(name)
+	if errors.Is(err, modprobe.ErrNoTables) {
+		return nil, noTree(f.prober, "")
+	}
 	if err != nil {
-		return nil
+		return nil, ""
 	}
 	for _, m := range modules {
 		t := newTarget(m)
@@ -99,7 +102,7 @@ func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget) {
 				name, m.Name, f.prober.Dir())
 		}
 	}
-	return list
+	return list, ""
 }
 
 // recorded reports whether the kernel's build recorded something about a
@@ -179,6 +182,9 @@ func (f *modinfoFinder) open(t *modinfoTarget) (*modinfo.Module, error) {
 	}
 	if !f.whole {
 		return modinfo.Open(f.env.FS, name)
+	}
+	if fi, err := fs.Stat(f.env.FS, name); err == nil && fi.Size() > modinfo.MaxSize {
+		return nil, modinfo.ErrTooLarge
 	}
 	image, err := fs.ReadFile(f.env.FS, name)
 	if err != nil {

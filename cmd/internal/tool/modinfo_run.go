@@ -174,7 +174,7 @@ func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
 	case errors.Is(err, modinfo.ErrFormat):
 		reason = "Invalid argument"
 	case errors.Is(err, modinfo.ErrTooLarge), errors.Is(err, errors.ErrUnsupported):
-		reason, hint = "Invalid argument", fmt.Sprintf("%s: %v", t.path, err)
+		reason, hint = "Invalid argument", fmt.Sprintf("%s: %v", t.path, bare(err))
 	default:
 		reason = strerror(err)
 	}

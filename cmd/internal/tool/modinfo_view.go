@@ -164,14 +164,21 @@ func (v *modinfoView) json(r *modinfoResult, t *modinfoTarget, m *modinfo.Module
 // jsonFields writes an object of the fields other than parameters: for each
 // key the array of its values.
 func jsonFields(w *jsonw.Writer, m *modinfo.Module) {
-	w.BeginObject()
-	seen := map[string]bool{"parm": true, "parmtype": true}
-	for key := range m.Fields() {
-		if !seen[key] {
-			seen[key] = true
-			w.Key(key)
-			w.Strings(m.Values(key))
+	var keys []string
+	values := map[string][]string{}
+	for key, value := range m.Fields() {
+		if key == "parm" || key == "parmtype" {
+			continue
 		}
+		if values[key] == nil {
+			keys = append(keys, key)
+		}
+		values[key] = append(values[key], value)
+	}
+	w.BeginObject()
+	for _, key := range keys {
+		w.Key(key)
+		w.Strings(values[key])
 	}
 	w.EndObject()
 }

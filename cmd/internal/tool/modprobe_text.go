@@ -29,7 +29,7 @@ func (r *modprobeRun) fail(operand string, err error) (fatal bool) {
 	case e.Op == "resolve":
 		r.missing("Module %s not found in directory %s", operand, r.p.Dir())
 		if errors.Is(e.Err, modprobe.ErrNoTables) {
-			r.hint("there is no module tree %s: install the kernel's modules, or, in a container, mount the host's /lib/modules", r.p.Dir())
+			r.hint("%s", noTree(r.p, r.root))
 		}
 		return true
 	case e.Op == "remove":
