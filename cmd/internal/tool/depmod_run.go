@@ -81,10 +81,10 @@ func (r *depmodRun) run(ctx context.Context) int {
 // finish reports what Build has found, and puts the tables where they belong.
 func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err error) int {
 	out := bufio.NewWriterSize(r.env.Stdout, 1<<16)
-	for _, l := range tables.Links() {
-		out.WriteString(l.Module + " needs \"" + l.Symbol + "\": " + l.Owner + "\n")
-	}
 	if !r.json {
+		for _, l := range tables.Links() {
+			out.WriteString(l.Module + " needs \"" + l.Symbol + "\": " + l.Owner + "\n")
+		}
 		r.messages(tables.Problems())
 	}
 	status := 0
@@ -101,6 +101,7 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 		if err != nil || len(differences) > 0 {
 			status = 1
 		}
+	case r.show && r.json:
 	case r.show:
 		for _, name := range tables.Names() {
 			if !strings.HasSuffix(name, ".bin") {

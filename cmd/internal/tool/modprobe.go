@@ -198,6 +198,7 @@ func Modprobe(env *Env) int {
 		r.fail("", err)
 		return 1
 	}
+	r.level = r.verbose
 	if r.cold.on {
 		status = r.coldplug(operands)
 	} else {
@@ -223,6 +224,8 @@ func (r *modprobeRun) conflict() string {
 		return "--check, --coldplug, -r, -R, -c, --show-modversions and --show-exports are different things to do: only one can be asked for"
 	case r.allKernels && (r.from.Release != "" || c.Image != ""):
 		return "--all-kernels goes with neither -S nor --image, which mean one kernel"
+	case r.json && r.symbols != 0:
+		return "--json goes with neither --show-modversions nor --show-exports; modinfo --json --symbols has both"
 	case c.Image != "" && c.Symvers != "":
 		return "--image and --symvers both say what the kernel exports: only one can be given"
 	}
@@ -388,7 +391,6 @@ func (r *modprobeRun) start() error {
 
 // do carries out what the options ask for; the first that applies counts.
 func (r *modprobeRun) do(operands []string) int {
-	r.level = r.verbose
 	switch {
 	case r.checkOnly:
 		return r.checkModules(operands)
@@ -449,6 +451,15 @@ func quoteParams(operands []string) string {
 		text = append(text, word...)
 	}
 	return string(text)
+}
+
+// hasTree reports whether there are modules for the kernel.
+func (r *modprobeRun) hasTree() bool {
+	name, err := fsName(r.from.FS, r.p.Dir())
+	if err == nil {
+		_, err = fs.Stat(r.from.FS, name)
+	}
+	return err == nil
 }
 
 // isPath reports whether an operand names a file.

@@ -130,18 +130,18 @@ func (r *modprobeRun) removeAll(operands []string) (status int) {
 		plan, err := r.p.PlanRemove(operand, &r.drop)
 		if err != nil {
 			r.missing("Module %s not found.", operand)
-			if !r.all && r.level >= levelFatal {
-				return 1
-			}
 			status = 1
+			if !r.all && r.level >= levelFatal {
+				break
+			}
 			continue
 		}
 		plans = append(plans, plan)
 		failed, stop := r.removeOne(plan)
-		if stop {
-			return 1
-		}
 		status |= failed
+		if stop {
+			break
+		}
 	}
 	r.printJSON(plans...)
 	return status

@@ -70,6 +70,9 @@ func (r *modprobeRun) coldplug(operands []string) int {
 		r.error("--coldplug takes no operands, but there is %q", operands[0])
 		return 1
 	}
+	if !r.hasTree() {
+		r.warning("%s", noTree(r.p, r.root))
+	}
 	r.cold.o.DryRun = r.dryRun
 	missing, err := r.find()
 	if err != nil {
