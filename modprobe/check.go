@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -30,6 +32,8 @@ type CheckOptions struct {
 	Cached bool
 	// Cache keeps what was read out of boot images, which takes time. Default: none.
 	Cache Cache
+	// Names are what Check will be asked for. They are read, and what they need, while the kernel is.
+	Names []string
 }
 
 // Cache keeps data by a key. Both methods may do nothing.
@@ -130,6 +134,7 @@ type Checker struct {
 	tables map[*kernelabi.Module]*kernelabi.Table // what modules export
 	judged *kernelabi.Module                      // the module whose turn it is: it does not provide for itself
 	set    []*kernelabi.Module                    // modules checked together: they come before those of the tree
+	ahead  func() map[string]*kernelabi.Module    // modules of CheckOptions.Names and what they need, by path, after they were read
 }
 
 // Check says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of several the
@@ -194,6 +199,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 			}
 		}
 	}
+	c.verify()
 	asked := slices.Clone(c.set)
 	verdicts := c.judgeAll(asked)
 	if more := c.more; more != nil && slices.ContainsFunc(verdicts, unsettled) {
@@ -203,6 +209,24 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		verdicts = c.judgeAll(asked)
 	}
 	return append(builtin, verdicts...), nil
+}
+
+// verify verifies the signatures of the modules that are known to be judged.
+func (c *Checker) verify() {
+	if c.flags == 0 {
+		signed := func(m *kernelabi.Module) bool { return m.Signature.Present }
+		if keys := c.keys; keys != nil && slices.ContainsFunc(c.set, signed) {
+			c.keys = nil
+			keys()
+		}
+	}
+	list := slices.Clone(c.set)
+	for _, m := range c.ahead() {
+		if m != nil && !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	c.k.Verify(list)
 }
 
 // unsettled reports whether a verdict may become another one when more of the kernel's exports are known.
@@ -250,8 +274,54 @@ func (c *Checker) files(name string) ([]string, error) {
 	return files, nil
 }
 
-// read reads a module file.
+// readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be found or
+// read is left out: whoever asks for it learns why.
+func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
+	found := map[string]*kernelabi.Module{}
+	var files []string
+	for _, name := range names {
+		asked, _ := c.files(name)
+		files = append(files, asked...)
+		for _, file := range asked {
+			if line, ok := c.p.dep().Lookup(alias.FromPath(file)); ok {
+				_, needs, _ := strings.Cut(line, ":")
+				for need := range strings.FieldsSeq(needs) {
+					files = append(files, c.p.path(need))
+				}
+			}
+		}
+	}
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	next := 0
+	for range min(len(files), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for next < len(files) {
+				file := files[next]
+				next++
+				mu.Unlock()
+				m, _ := c.readFile(file)
+				mu.Lock()
+				found[file] = m
+			}
+		})
+	}
+	workers.Wait()
+	return found
+}
+
+// read reads a module file, if that has not been done ahead.
 func (c *Checker) read(file string) (*kernelabi.Module, error) {
+	if m := c.ahead()[file]; m != nil {
+		return m, nil
+	}
+	return c.readFile(file)
+}
+
+// readFile reads a module file.
+func (c *Checker) readFile(file string) (*kernelabi.Module, error) {
 	name, err := sysroot.Name(c.p.fsys, file)
 	if err != nil {
 		return nil, err
@@ -266,10 +336,6 @@ func (c *Checker) read(file string) (*kernelabi.Module, error) {
 // judge asks the rules about one module, and about the modules of the tree that it needs.
 func (c *Checker) judge(m *kernelabi.Module) *Verdict {
 	c.judged = m
-	if keys := c.keys; keys != nil && m.Signature.Present && c.flags == 0 {
-		c.keys = nil
-		keys()
-	}
 	found := c.k.Check(m, c.flags)
 	v := c.verdict(m, found)
 	seen := map[string]bool{m.Name: true}

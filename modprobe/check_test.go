@@ -57,8 +57,8 @@ func TestCheckSources(t *testing.T) {
 	}
 	o := modprobe.Options{Dir: dir, Release: release, NoConfig: true}
 	cache := &memory{data: map[string][]byte{}}
-	for range 2 {
-		c := checker(t, o, &modprobe.CheckOptions{Cache: cache})
+	for _, ahead := range [][]string{{"vfat", "nothing"}, nil} {
+		c := checker(t, o, &modprobe.CheckOptions{Cache: cache, Names: ahead})
 		v := verdict(t, c, "vfat")
 		if v.Outcome != modprobe.Loads || strings.Join(v.Needs, " ") != "fat" || !strings.Contains(v.Source, "boot/vmlinuz (bzImage, xz)") {
 			t.Errorf("%+v", v)

@@ -39,6 +39,9 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 	c.sample = sync.OnceValue(c.learn)
 	go c.sample() // while the image is expanded; who looks at c.k asks for it first
 	defer c.sample()
+	c.ahead = sync.OnceValue(func() map[string]*kernelabi.Module { return c.readAhead(o.Names) })
+	go c.ahead()
+	defer c.ahead()
 	if image != nil {
 		err = c.use(o.Image, image)
 	} else {
@@ -135,7 +138,7 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 					return
 				}
 				go func() {
-					m, _ := c.read(file)
+					m, _ := c.readFile(file)
 					one <- m
 				}()
 			}

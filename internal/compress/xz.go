@@ -41,7 +41,9 @@ func firstXz(src []byte, hint int, limit int64) (out []byte, work int64, err err
 	defer xzs.Put(d)
 	d.pos = 0
 	x := xzFile{lzma: d, src: src, limit: limit}
-	out, err = x.stream(grow(nil, hint+copySlack))
+	out = grow(nil, hint+copySlack)
+	prefault(out[:cap(out)])
+	out, err = x.stream(out)
 	return out, int64(x.pos) + int64(d.pos), err
 }
 

@@ -101,7 +101,7 @@ func (l *loader) signature() bool {
 	}
 	forced := l.flags&(IgnoreModversions|IgnoreVermagic) != 0
 	if !forced {
-		l.sig = l.m.verify(k.Keys)
+		l.sig = k.signature(l.m)
 	}
 	if l.sig == SigUnknownKey && k.Keys == nil {
 		l.sig = SigUnverified

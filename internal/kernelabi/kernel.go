@@ -29,6 +29,8 @@ type Kernel struct {
 	Disabled  bool     // modules_disabled: nothing is loaded any more
 	Blacklist []string // names in module_blacklist=
 	Tainted   string   // letters of taints already set: their messages have been printed
+
+	verified map[*Module]SigState // what Verify found
 }
 
 // This is the size of struct module and where the functions of a module stand in it.
@@ -75,7 +77,7 @@ func (k *Kernel) LearnFrom(m *Module) {
 
 // Use completes a kernel by what its boot image tells.
 func (k *Kernel) Use(im *Image) {
-	k.Core, k.Features, k.Keys = im.Exports, im.Features, im.Keys
+	k.Core, k.Features, k.Keys, k.verified = im.Exports, im.Features, im.Keys, nil
 	if im.Vermagic != "" {
 		k.Vermagic = im.Vermagic
 	}

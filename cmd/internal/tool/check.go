@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -66,6 +67,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	if c.all {
 		return c.kernels(names)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // there is little garbage, if any
 	a := c.ask(c.p, names)
 	if a.err != nil {
 		r.checkFailed(a.err)
@@ -124,7 +126,9 @@ type answer struct {
 func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
 	a.release, a.dir = p.Release(), p.Dir()
 	var checker *modprobe.Checker
-	if checker, a.err = p.Checker(&c.o); a.err != nil {
+	o := c.o
+	o.Names = names
+	if checker, a.err = p.Checker(&o); a.err != nil {
 		return a
 	}
 	if len(names) > 0 {
