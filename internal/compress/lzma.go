@@ -206,15 +206,14 @@ func afterMatch(state, next uint32) uint32 {
 // copyMatch copies n bytes from dist bytes before pos to pos, as if one at a
 // time, and perhaps up to copySlack bytes more.
 func copyMatch(out []byte, pos, dist, n int) {
+	from, end := pos-dist, pos+n
 	if dist >= copySlack {
-		for from, end := pos-dist, pos+n; pos < end; pos, from = pos+copySlack, from+copySlack {
-			copy(out[pos:pos+copySlack], out[from:from+copySlack])
+		for ; pos < end; pos, from = pos+copySlack, from+copySlack {
+			copy(out[pos:pos+copySlack:pos+copySlack], out[from:from+copySlack:from+copySlack])
 		}
 		return
 	}
-	from := out[pos-dist:]
-	to := out[pos : pos+n]
-	for i := range to {
-		to[i] = from[i]
+	for pos < end { // twice as much each time
+		pos += copy(out[pos:end], out[from:pos])
 	}
 }

@@ -2,142 +2,111 @@
 
 package compress
 
-import (
-	"encoding/binary"
-	"errors"
-	"io"
+import "io"
 
-	"github.com/klauspost/compress/zstd"
-)
-
+// oneZstd expands a frame while it is read.
 func oneZstd(in *counter) (io.ReadCloser, error) {
-	z, err := zstd.NewReader(&zstdFrame{in: in}, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(maxWindow))
-	if err != nil {
+	z := &zstdReader{in: in, d: zstds.Get().(*zstdDecoder)}
+	z.d.out, z.d.pos = nil, 0
+	return z, nil
+}
+
+// A zstdReader keeps what matches can reach of what it has expanded.
+type zstdReader struct {
+	in    *counter
+	d     *zstdDecoder
+	chunk []byte // bitsBefore bytes, and what was read last
+	given int    // how much of what was expanded Read has returned
+	begun bool
+	err   error
+}
+
+// take reads n bytes.
+func (z *zstdReader) take(n int) ([]byte, error) {
+	if cap(z.chunk) < bitsBefore+n {
+		z.chunk = make([]byte, bitsBefore+n)
+	}
+	b := z.chunk[bitsBefore : bitsBefore+n]
+	if _, err := io.ReadFull(z.in, b); err == io.EOF || err == io.ErrUnexpectedEOF {
+		return nil, errTruncated
+	} else if err != nil {
 		return nil, err
 	}
-	return z.IOReadCloser(), nil
+	return b, nil
 }
 
-// zstdFrame passes one frame on and then ends: the decoder would look for another. It follows RFC 8878, 3.1.1.
-type zstdFrame struct {
-	in    *counter
-	head  []byte // parsed and not yet passed on
-	left  int64  // content of the block to be passed on
-	last  bool   // no block follows
-	sum   int64  // bytes of checksum after the last block
-	begun bool
-}
-
-var (
-	errFrame = errors.New("not a zstd frame")
-	errCut   = errors.New("frame ends early") // the decoder takes some io.ErrUnexpectedEOF for the end
-)
-
-func (z *zstdFrame) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for len(z.head) == 0 && z.left == 0 {
-		if z.begun && z.last {
-			return 0, io.EOF
-		}
-		if err := z.next(); err != nil {
-			return 0, err
+func (z *zstdReader) Read(p []byte) (int, error) {
+	for z.err == nil && z.given == z.d.pos {
+		if z.begun {
+			z.err = z.block()
+		} else {
+			z.err = z.header()
 		}
 	}
-	if len(z.head) > 0 {
-		n := copy(p, z.head)
-		z.head = z.head[n:]
-		return n, nil
+	if z.d == nil {
+		return 0, z.err
 	}
-	n, err := z.in.Read(p[:min(int64(len(p)), z.left)])
-	z.left -= int64(n)
-	if err == io.EOF {
-		err = errCut
+	n := copy(p, z.d.out[z.given:z.d.pos])
+	if z.given += n; n == 0 && len(p) > 0 {
+		return 0, z.err
 	}
-	return n, err
+	return n, nil
 }
 
-// next reads the header of the frame, then that of each block.
-func (z *zstdFrame) next() error {
-	if !z.begun {
-		z.begun = true
-		return z.header()
-	}
-	if err := z.take(3); err != nil {
-		return err
-	}
-	if z.left, z.last = zstdBlock(z.head); z.last {
-		z.left += z.sum
+// Close gives the decoder back.
+func (z *zstdReader) Close() error {
+	if z.d != nil {
+		z.d.out = nil
+		zstds.Put(z.d)
+		z.d, z.err = nil, io.ErrClosedPipe
 	}
 	return nil
 }
 
 // header reads the frame's header.
-func (z *zstdFrame) header() error {
-	if err := z.take(5); err != nil {
+func (z *zstdReader) header() error {
+	b, err := z.take(5)
+	if err != nil {
 		return err
 	}
-	if binary.LittleEndian.Uint32(z.head) != 0xfd2fb528 {
+	if string(b[:4]) != zstdMagic {
 		return errFrame
 	}
-	z.left, z.sum = zstdHeader(z.head[4])
-	return nil
-}
-
-// zstdHeader tells from the descriptor of a frame how many bytes its header goes on for, and how long the checksum is.
-func zstdHeader(d byte) (size, sum int64) {
-	size = int64([...]int{0, 2, 4, 8}[d>>6]) + int64([...]int{0, 1, 2, 4}[d&3])
-	if d&0x20 == 0 {
-		size++ // window descriptor
-	} else if d>>6 == 0 {
-		size++ // content size of one byte
-	}
-	if d&4 != 0 {
-		sum = 4
-	}
-	return size, sum
-}
-
-// zstdBlock tells from the header of a block how long its content is, and whether it is the last.
-func zstdBlock(head []byte) (size int64, last bool) {
-	block := uint32(head[0]) | uint32(head[1])<<8 | uint32(head[2])<<16
-	if block>>1&3 == 1 { // one byte, repeated
-		return 1, block&1 != 0
-	}
-	return int64(block >> 3), block&1 != 0
-}
-
-// zstdFrameSize is the length of the frame that src begins with.
-func zstdFrameSize(src []byte) (int64, error) {
-	if len(src) < 5 || binary.LittleEndian.Uint32(src) != 0xfd2fb528 {
-		return 0, errFrame
-	}
-	size, sum := zstdHeader(src[4])
-	at, n := 5+size, int64(len(src))
-	for last := false; !last; {
-		if at > n || 3 > n-at {
-			return 0, errCut
-		}
-		size, last = zstdBlock(src[at:])
-		at += 3 + size
-	}
-	if at += sum; at > n {
-		return 0, errCut
-	}
-	return at, nil
-}
-
-// take reads n bytes of a header.
-func (z *zstdFrame) take(n int) error {
-	z.head = make([]byte, n)
-	if _, err := io.ReadFull(z.in, z.head); err != nil {
-		z.head = nil
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = errCut
-		}
+	head := []byte{b[4]}
+	if b, err = z.take(zstdHeaderSize(head[0])); err != nil {
 		return err
 	}
-	return nil
+	z.begun = true
+	return z.d.begin(append(head, b...))
+}
+
+// block reads and expands a block. All that was expanded before has been returned.
+func (z *zstdReader) block() error {
+	b, err := z.take(3)
+	if err != nil {
+		return err
+	}
+	head := zstdBlockOf(b)
+	if head.size > zstdBlockMax {
+		return errCorrupt
+	}
+	if _, err = z.take(head.stored()); err != nil {
+		return err
+	}
+	d := z.d
+	if keep := int(min(d.head.window, uint64(d.pos))); d.pos-keep > keep+1<<20 { // the rest no match can reach
+		copy(d.out, d.out[d.pos-keep:d.pos])
+		d.base -= d.pos - keep
+		d.pos, z.given = keep, keep
+	}
+	if err = d.block(head, z.chunk, bitsBefore); err != nil || !head.last {
+		return err
+	}
+	if b, err = z.take(d.tail()); err != nil {
+		return err
+	}
+	if err = d.end(b); err == nil {
+		err = io.EOF
+	}
+	return err
 }

@@ -4,7 +4,6 @@ package compress
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"hash/crc64"
 	"slices"
 	"sync"
+
+	"github.com/gomodprobe/gomodprobe/internal/sha256"
 )
 
 // This file reads the container of xz: streams of blocks with checks, and an

@@ -2,12 +2,12 @@ package kernelabi
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/pkcs7"
+	"github.com/gomodprobe/gomodprobe/internal/sha256"
 )
 
 // SigState is what the kernel would make of a module's signature.
@@ -112,13 +112,15 @@ func (m *Module) verify(keys []Key) SigState {
 			continue
 		}
 		var ok bool
-		switch digest := sha256.Sum256(m.image); {
+		h := sha256.New()
+		h.Write(m.image)
+		switch digest := h.Sum(nil); {
 		case s.Signer.Hash != "sha256":
 			return SigUnverified
 		case len(k.Modulus) > 0:
-			ok = rsaVerify(k.Modulus, s.Signer.Signature, sha256Info+string(digest[:]))
+			ok = rsaVerify(k.Modulus, s.Signer.Signature, sha256Info+string(digest))
 		case len(k.Point) > 0:
-			ok = ecdsaVerify(k.Point, s.Signer.Signature, digest[:])
+			ok = ecdsaVerify(k.Point, s.Signer.Signature, digest)
 		default:
 			return SigUnverified
 		}
