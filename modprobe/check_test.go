@@ -1,11 +1,15 @@
 package modprobe_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -188,6 +192,37 @@ func TestCheckWorst(t *testing.T) {
 		}
 		if v, err := p.Check(context.Background(), alias); err != nil || v.Outcome != modprobe.Unknown {
 			t.Errorf("%s: %+v, %v; want UNKNOWN", alias, v, err)
+		}
+	}
+}
+
+// TestCheckConfig: what the running kernel was built with is read from /proc/config.gz where /boot has nothing, and no more of
+// it than a configuration can have.
+func TestCheckConfig(t *testing.T) {
+	const release, forced = "6.1.0", "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n"
+	magic := release + " SMP mod_unload modversions "
+	for _, test := range []struct {
+		name, running, proc, boot string
+		refused                   bool
+	}{
+		{"/proc", release, forced, "", true},
+		{"of another kernel", "6.1.1", forced, "", false},
+		{"/boot comes first", release, forced, "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n# CONFIG_MODULE_SIG_FORCE is not set\n", false},
+		{"too large", release, forced + strings.Repeat("#", 9<<20), "", false},
+	} {
+		w := world{root: kmodtest.Tree(t, release, kmodtest.Module{Name: "a", Vermagic: magic})}
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		io.WriteString(z, test.proc)
+		z.Close()
+		w.write(t, "proc/config.gz", packed.String())
+		if test.boot != "" {
+			w.write(t, "boot/config-"+release, test.boot)
+		}
+		c := checker(t, modprobe.Options{FS: os.DirFS(w.root), Release: release, NoConfig: true, Kernel: &modprobetest.Kernel{Version: test.running}}, nil)
+		v := verdict(t, c, "a")
+		if refused := slices.ContainsFunc(v.Findings, func(f modprobe.Finding) bool { return f.Kind == "signature" && f.Fatal }); refused != test.refused {
+			t.Errorf("%s: %+v", test.name, v)
 		}
 	}
 }

@@ -430,14 +430,21 @@ func (c *Checker) kcore() error {
 	return c.use("/proc/kcore", im)
 }
 
+// configLimit is the largest build configuration that is read: 20 times what kernels have.
+const configLimit = 8 << 20
+
 // config reads the kernel's build configuration, for what no image tells.
 func (c *Checker) config() {
-	for _, name := range []string{c.p.opts.Dir + "/boot/config-" + c.p.release, c.p.path("config")} {
+	names := []string{c.p.opts.Dir + "/boot/config-" + c.p.release, c.p.path("config")}
+	if c.p.opts.Dir == "" && c.running() {
+		names = append(names, "/proc/config.gz")
+	}
+	for _, name := range names {
 		file, err := sysroot.Name(c.p.fsys, name)
 		if err != nil {
 			continue
 		}
-		if data, err := fs.ReadFile(c.p.fsys, file); err == nil {
+		if data, _, err := compress.ReadFile(c.p.fsys, file, nil, configLimit); err == nil {
 			c.k.Features.ReadConfig(string(data))
 			return
 		}
