@@ -130,6 +130,9 @@ func (l *loader) ignored(name string) bool {
 // missing says who would provide a symbol.
 func (l *loader) missing(name string) {
 	advice := "this kernel has no such symbol: the module needs another kernel or other sources"
+	if _, inTree := l.m.Field("intree"); !inTree {
+		advice += ", or a module from elsewhere that exports it: name that one, too"
+	}
 	if l.k.Provider != nil {
 		if owner := l.k.Provider(name); owner != "" {
 			advice = "load " + owner + " first, which exports it (modprobe does)"

@@ -8,12 +8,14 @@
 #   fetch.sh kernel KEY          KEY = SERIES[-prev][-cloud][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
 #   fetch.sh tree KEY EXT        the modules of that kernel as .ko.EXT (xz, zst or gz; none: not compressed)
 #   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
+#   fetch.sh kbuild KEY          all that modules for that kernel are built with, but for the compiler
 #   fetch.sh package SUITE[:ARCH] NAME   any package, unpacked
 #   fetch.sh udev                udev of Debian 12 with all libraries, below root/
 #
 # Prints the folder, whose content is
 #   oracle*:  root/ (the packages, unpacked), run (a script: run ARGV0 ARGS... runs kmod under that name)
 #   tree:     lib/modules/RELEASE with the oracle's tables (gz: without, as the oracle cannot read gz)
+#   kbuild:   root/usr/src/linux-headers-RELEASE, for make -C
 #   kernel:   boot/vmlinuz boot/config lib/modules/RELEASE release  (tables made by the oracle's depmod)
 # Exit status 3: apt or the network is missing, so that a test can skip.
 set -eu
@@ -247,6 +249,25 @@ headers() {
 	echo "$dir"
 }
 
+kbuild() {
+	dir=$cache/kbuild/$1
+	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	names "$1"
+	headers=linux-headers-$(cat "$(kernel "$1")/release")
+	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
+	suite "$suite_" "$arch"
+	parts=$(apt-cache depends "$headers" | sed -nE 's/^ *Depends: (linux-(headers|kbuild)-.*)/\1/p')
+	# shellcheck disable=SC2086 # parts is a list of packages
+	unpack "$tmp/root" "$suite_" "$arch" "$headers" $parts
+	sed -i "s,/usr/src/,$dir/root&," "$tmp/root/usr/src/$headers/Makefile"
+	touch "$tmp/done"
+	chmod 755 "$tmp"
+	mkdir -p "$cache/kbuild"
+	rm -rf "$dir"
+	mv "$tmp" "$dir"
+	echo "$dir"
+}
+
 package() { # SUITE[:ARCH] NAME
 	dir=$cache/packages/$(echo "$1" | tr : @)/$2
 	[ -e "$dir/done" ] && { echo "$dir"; return; }
@@ -284,6 +305,7 @@ oracle30) oracle oracle30 bookworm libssl3 ;;
 kernel) kernel "$2" ;;
 tree) tree "$2" "$3" ;;
 headers) headers "$2" ;;
+kbuild) kbuild "$2" ;;
 package) package "$2" "$3" ;;
 udev) udev ;;
 *)
