@@ -70,6 +70,9 @@ func (f *File) ExportTable() ([]Export, error) {
 	for i := 1; i < syms.len(); i++ {
 		name := syms.name(i)
 		if isPrefixed(name, tablePrefix) && f.isExportTable(syms.section(i)) {
+			if err := syms.keep(i, name); err != nil {
+				return nil, err
+			}
 			list = append(list, Export{Name: string(name[len(tablePrefix):])})
 		}
 	}
@@ -115,6 +118,9 @@ func (f *File) checksums(syms *symbols) ([]Export, error) {
 			continue
 		}
 		crc, err := f.checksum(syms, i, &part)
+		if err == nil {
+			err = syms.keep(i, name)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -190,7 +196,10 @@ func (f *File) describe(syms *symbols, list []Export) error {
 					return err
 				}
 				data = data[min(syms.value(i), uint64(len(data))):]
-				data, _, _ = bytes.Cut(data, []byte{0})
+				data, _, _ = bytes.Cut(data[:min(len(data), maxSymbolName)], []byte{0})
+				if err := syms.keep(i, data); err != nil {
+					return err
+				}
 				list[at].Namespace = string(data)
 			}
 		case isPrefixed(name, flagsPrefix) && in == flags:
@@ -208,12 +217,14 @@ func (f *File) describe(syms *symbols, list []Export) error {
 	return nil
 }
 
-// A part remembers the section that was read last: symbols of one kind are
+// A part remembers the sections that it has read: symbols of one kind are
 // mostly in one section.
 type part struct {
 	f     *File
-	index int
+	index int // of the section asked for last
 	data  []byte
+	read  map[int][]byte // all of them
+	size  uint64         // of all of them together
 }
 
 // section returns the contents of the section with that index, of whatever
@@ -223,16 +234,27 @@ func (p *part) section(index int) ([]byte, error) {
 	if index == p.index && p.index != 0 {
 		return p.data, nil
 	}
-	h := p.f.header(index)
-	off, size := p.f.extent(h)
-	if !p.f.fits(off, size) || p.f.name(h) == nil {
-		return nil, p.f.misfit(index)
+	data, ok := p.read[index]
+	if !ok {
+		h := p.f.header(index)
+		off, size := p.f.extent(h)
+		if !p.f.fits(off, size) || p.f.name(h) == nil {
+			return nil, p.f.misfit(index)
+		}
+		if p.size += size; p.size > 4*p.f.size { // sections of a sound file do not overlap
+			return nil, badf(off, "section %d overlaps others, as they do each other", index)
+		}
+		var err error
+		if data, err = p.f.read(off, size); err != nil {
+			return nil, err
+		}
+		if p.read == nil {
+			p.read = make(map[int][]byte)
+		}
+		p.read[index] = data
 	}
-	data, err := p.f.read(off, size)
-	if err == nil {
-		p.index, p.data = index, data
-	}
-	return data, err
+	p.index, p.data = index, data
+	return data, nil
 }
 
 func isPrefixed(name []byte, prefix string) bool {

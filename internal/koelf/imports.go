@@ -120,6 +120,9 @@ func (f *File) Imports() ([]Import, error) {
 		if len(name) == 0 {
 			continue
 		}
+		if err := syms.keep(i, name); err != nil {
+			return nil, err
+		}
 		im := Import{Name: string(name), Weak: syms.info(i)>>4 == stbWeak}
 		if at, ok := index[im.Name]; ok {
 			im.CRC, im.HasCRC = versions[at].CRC, true

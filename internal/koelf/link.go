@@ -53,11 +53,17 @@ func (f *File) Link(l Linker) error {
 			if err != nil {
 				return err
 			}
+			if err := syms.keep(i, name); err != nil {
+				return err
+			}
 			exports++
 			l.Export(name[len(crcPrefix):], crc)
 		}
 		if !undefined || len(name) == 0 || sparc && syms.info(i)&0xf == sttRegister {
 			continue
+		}
+		if err := syms.keep(i, name); err != nil {
+			return err
 		}
 		l.Undefined(name, syms.info(i)>>4 == stbWeak)
 	}

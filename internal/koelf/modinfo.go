@@ -132,6 +132,7 @@ func (f *File) thisModuleCalls(index int, t *ThisModule) error {
 	if err != nil {
 		return err
 	}
+	total := uint64(0) // of relocations
 	for i := 1; i < f.count; i++ {
 		s := f.SectionAt(i)
 		if (s.Type != shtRel && s.Type != shtRela) || int(s.Info) != index {
@@ -140,6 +141,9 @@ func (f *File) thisModuleCalls(index int, t *ThisModule) error {
 		data, err := f.Data(s)
 		if err != nil {
 			return err
+		}
+		if total += s.Size; total > 4*f.size {
+			return badf(s.Off, "section %d overlaps others, as they do each other", i)
 		}
 		step := 2 * f.longSize()
 		if s.Type == shtRela {
@@ -157,10 +161,10 @@ func (f *File) thisModuleCalls(index int, t *ThisModule) error {
 			if sym >= uint64(syms.len()) {
 				continue
 			}
-			switch string(syms.name(int(sym))) {
-			case "init_module":
+			switch {
+			case syms.is(int(sym), "init_module"):
 				t.Init = int64(f.long(data))
-			case "cleanup_module":
+			case syms.is(int(sym), "cleanup_module"):
 				t.Exit = int64(f.long(data))
 			}
 		}

@@ -12,6 +12,7 @@ type symbols struct {
 	off   uint64 // where the table starts in the file
 	strs  []byte
 	size  int // of an entry
+	kept  int // bytes of names that have been given away
 }
 
 // symbols returns the table, which is empty if the module has none.
@@ -52,6 +53,26 @@ func (s *symbols) name(i int) []byte {
 	strs := s.strs[off:min(uint64(len(s.strs)), off+maxSymbolName)]
 	name, _, _ := bytes.Cut(strs, []byte{0}) // as with kmod, the last one may lack its NUL
 	return name[:len(name):len(name)]
+}
+
+// overlap is how often the string table, on average, is in the names that a module's symbols have. Linkers store a name once, and
+// the end of another where that is the same; but in a file that was made for it a million names can be each the end of the one before.
+const overlap = 16
+
+// keep counts a name that is given away, for instance as a string of its own. It is an error if these become far more than the
+// file has.
+func (s *symbols) keep(i int, name []byte) error {
+	if s.kept += len(name); s.kept > overlap*len(s.strs)+maxSymbolName {
+		return badf(s.at(i), "names of symbols up to %d are much longer than the string table", i)
+	}
+	return nil
+}
+
+// is reports whether the i-th symbol has that name.
+func (s *symbols) is(i int, name string) bool {
+	off := uint64(s.f.u32(s.entry(i)))
+	end := off + uint64(len(name))
+	return end < uint64(len(s.strs)) && s.strs[end] == 0 && string(s.strs[off:end]) == name
 }
 
 // bad returns the error of a name that name returned nil for.
