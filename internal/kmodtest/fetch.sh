@@ -15,7 +15,7 @@
 # Prints the folder, whose content is
 #   oracle*:  root/ (the packages, unpacked), run (a script: run ARGV0 ARGS... runs kmod under that name)
 #   tree:     lib/modules/RELEASE with the oracle's tables (gz: without, as the oracle cannot read gz)
-#   kbuild:   root/usr/src/linux-headers-RELEASE, for make -C
+#   kbuild:   linux-headers-RELEASE below root and usr/src, for make -C
 #   kernel:   boot/vmlinuz boot/config lib/modules/RELEASE release  (tables made by the oracle's depmod)
 # Exit status 3: apt or the network is missing, so that a test can skip.
 set -eu
@@ -259,7 +259,8 @@ kbuild() {
 	parts=$(apt-cache depends "$headers" | sed -nE 's/^ *Depends: (linux-(headers|kbuild)-.*)/\1/p')
 	# shellcheck disable=SC2086 # parts is a list of packages
 	unpack "$tmp/root" "$suite_" "$arch" "$headers" $parts
-	sed -i "s,/usr/src/,$dir/root&," "$tmp/root/usr/src/$headers/Makefile"
+	src=usr/src
+	sed -i "s,/$src/,$dir/root&," "$tmp/root/$src/$headers/Makefile"
 	touch "$tmp/done"
 	chmod 755 "$tmp"
 	mkdir -p "$cache/kbuild"
