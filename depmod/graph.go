@@ -1,6 +1,9 @@
 package depmod
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // sortDependencies numbers the modules from users to used, and sorts what each needs by that number. The error is
 // ErrCycle if there is no such order.
@@ -40,7 +43,7 @@ func (b *builder) sortDependencies() error {
 
 // sortByRank sorts modules from users to used.
 func (b *builder) sortByRank(list []int) {
-	slices.SortFunc(list, func(x, y int) int { return b.modules[x].rank - b.modules[y].rank })
+	sort.Slice(list, func(i, j int) bool { return b.modules[list[i]].rank < b.modules[list[j]].rank })
 }
 
 // maxCycles is how many circles are reported: there can be more than anybody can read, or any memory hold.

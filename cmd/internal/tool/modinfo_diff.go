@@ -177,15 +177,11 @@ func (d *differ) tables(what string, a, b map[string]string) {
 			names = append(names, n)
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int {
-		switch kernelabi.LayoutSymbol {
-		case a:
-			return -1
-		case b:
-			return 1
-		}
-		return strings.Compare(a, b)
-	})
+	slices.Sort(names)
+	if i, ok := slices.BinarySearch(names, kernelabi.LayoutSymbol); ok {
+		copy(names[1:], names[:i])
+		names[0] = kernelabi.LayoutSymbol
+	}
 	for _, n := range names {
 		if a[n] != b[n] {
 			d.changed(what+" "+n, a[n], b[n])
