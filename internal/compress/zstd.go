@@ -64,15 +64,44 @@ func expandFrames(dst, src []byte, limit int64) ([]byte, int64, error) {
 	return out, int64(at), err
 }
 
-// firstZstd decodes the frame at the start of src.
+// firstZstd decodes the frame at the start of src. If it gives what hint says, as in boot images, that is left to the library where
+// it is quicker.
 func firstZstd(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
+	if n := zstdFrameSize(src); n > 0 && hint > 0 {
+		if out, ok := zstdLibrary(nil, src[:n], hint); ok {
+			return out, int64(n + hint), nil
+		}
+		work = int64(n + hint)
+	}
 	d := zstds.Get().(*zstdDecoder)
 	defer zstds.Put(d)
 	d.out, d.pos = nil, 0
 	d.room(hint)
 	n, err := d.frame(src, 0, limit)
 	out, d.out = d.out[:d.pos], nil
-	return out, int64(n + len(out)), err
+	return out, work + int64(n+len(out)), err
+}
+
+// zstdFrameSize is how long the frame is that src begins with, 0 if src is cut off or is none.
+func zstdFrameSize(src []byte) int {
+	if len(src) < 5 || string(src[:4]) != zstdMagic {
+		return 0
+	}
+	at := 5 + zstdHeaderSize(src[4])
+	for last := false; !last; {
+		if at > len(src) || 3 > len(src)-at {
+			return 0
+		}
+		b := zstdBlockOf(src[at:])
+		at, last = at+3+b.stored(), b.last
+	}
+	if src[4]&4 != 0 {
+		at += 4 // checksum
+	}
+	if at > len(src) {
+		return 0
+	}
+	return at
 }
 
 // skippable tells whether a frame without content begins here, and how long it is behind its header of 8 bytes.
