@@ -294,3 +294,35 @@ func ExampleIndex_Search() {
 	// 1 igb
 	// 2 generic
 }
+
+// TestSearchManyValues has a key with so many values that to put each in its place among the others would take minutes.
+func TestSearchManyValues(t *testing.T) {
+	const many = 400_000
+	b := index.NewBuilder()
+	for i := range many {
+		b.Add("key", "", uint32(i))
+		b.Add("k*", "wild", uint32(many-1-i))
+	}
+	data, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := index.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := index.Value{Priority: many, Value: "was there"}
+	found := x.Search([]index.Value{first}, "key")
+	if len(found) != 1+2*many || found[0] != first {
+		t.Fatalf("%d values, the first %v", len(found), found[0])
+	}
+	for i, v := range found[1:] {
+		want := index.Value{Priority: uint32(i / 2)}
+		if i%2 == 1 {
+			want.Value = "wild" // which is found first
+		}
+		if v != want {
+			t.Fatalf("value %d is %v; want %v", i, v, want)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package index
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/glob"
@@ -20,10 +22,14 @@ func (x *Index) Search(dst []Value, key string) []Value {
 	if s == nil {
 		s = &search{positions: make([]int32, 0, 128), pattern: make([]byte, 0, 128)}
 	}
-	s.x, s.key, s.dst, s.base = x, key, dst, len(dst)
+	s.x, s.key, s.dst = x, key, dst
 	// Each node of a sound table is met once, or twice if key contains wildcards, and takes 8 bytes and more.
 	s.budget = len(x.data)/4 + 2
 	s.exact(x.root)
+	if found := s.dst[len(dst):]; len(found) > 1 {
+		slices.Reverse(found)
+		slices.SortStableFunc(found, func(a, b Value) int { return cmp.Compare(a.Priority, b.Priority) })
+	}
 	dst = s.dst
 	s.x, s.key, s.dst = nil, "", nil
 	x.scratch.Put(s)
@@ -35,7 +41,6 @@ type search struct {
 	x         *Index
 	key       string
 	dst       []Value
-	base      int     // where our results begin in dst
 	budget    int     // how many more nodes may be read
 	depth     int     // nodes above the current one
 	positions []int32 // stack of the lists that states refer to
@@ -55,7 +60,7 @@ func (s *search) read(n *node, word uint32) bool {
 	return s.budget >= 0 && s.depth <= maxDepth && s.x.read(n, word) == nil
 }
 
-// add inserts the values of a node into the result.
+// add appends the values of a node to the result.
 func (s *search) add(n *node) {
 	at := n.values
 	for range n.count {
@@ -63,13 +68,7 @@ func (s *search) add(n *node) {
 		if err != nil {
 			return
 		}
-		i := s.base
-		for i < len(s.dst) && s.dst[i].Priority < v.Priority {
-			i++
-		}
-		s.dst = append(s.dst, Value{})
-		copy(s.dst[i+1:], s.dst[i:])
-		s.dst[i] = v
+		s.dst = append(s.dst, v)
 		at = next
 	}
 }
