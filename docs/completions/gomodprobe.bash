@@ -133,7 +133,7 @@ _gomodprobe()
 	case $tool in
 	modprobe)
 		if [[ $remove ]]; then
-			__gomodprobe_words "$(cut -d' ' -f1 /proc/modules)" modules
+			__gomodprobe_words "$(cut -d' ' -f1 /proc/modules 2>/dev/null)" modules
 		elif [[ ${#operands[@]} -gt 0 && ! $all ]]; then
 			__gomodprobe_parameters "$1" "${operands[0]}"
 		elif [[ $cur == /* || $cur == ./* ]]; then
@@ -150,7 +150,7 @@ _gomodprobe()
 		fi
 		;;
 	insmod) if [[ ${#operands[@]} -gt 0 ]]; then __gomodprobe_parameters "$1" "${operands[0]}"; else __gomodprobe_files; fi ;;
-	rmmod) __gomodprobe_words "$(cut -d' ' -f1 /proc/modules)" modules ;;
+	rmmod) __gomodprobe_words "$(cut -d' ' -f1 /proc/modules 2>/dev/null)" modules ;;
 	depmod) __gomodprobe_value release ;;
 	kmod) [[ ${#operands[@]} -eq 0 ]] && __gomodprobe_words 'help list static-nodes' ;;
 	initramfs)

@@ -25,7 +25,7 @@ function __gomodprobe_modules
 end
 
 function __gomodprobe_loaded
-    string replace -r ' .*' '' </proc/modules
+    test -r /proc/modules; and string replace -r ' .*' '' </proc/modules
 end
 
 function __gomodprobe_releases
