@@ -263,10 +263,7 @@ func completionTree(t *testing.T) (root, bin string) {
 
 // TestCompletionBash asks the bash function for completions of command lines that end at the cursor.
 func TestCompletionBash(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("bash is not installed")
-	}
+	kmodtest.Programs(t, "bash")
 	root, bin := completionTree(t)
 	file, err := filepath.Abs(filepath.Join(completionDir, "gomodprobe.bash"))
 	if err != nil {
@@ -300,7 +297,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 		{[]string{"insmod", root + "/lib/modules/6.1.0-test/kernel/snd-f"}, root + "/lib/modules/6.1.0-test/kernel/snd-foo.ko", ""},
 		{[]string{"modinfo", "-F", "ver"}, "version vermagic", "alias"},
 	} {
-		cmd := exec.Command(bash, append([]string{"--norc", "-c", script, "bash", file}, c.words...)...)
+		cmd := exec.Command("bash", append([]string{"--norc", "-c", script, "bash", file}, c.words...)...)
 		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH")}
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
@@ -331,10 +328,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 
 // TestCompletionFish asks fish for completions.
 func TestCompletionFish(t *testing.T) {
-	fish, err := exec.LookPath("fish")
-	if err != nil {
-		t.Skip("fish is not installed")
-	}
+	kmodtest.Programs(t, "fish")
 	root, bin := completionTree(t)
 	file, err := filepath.Abs(filepath.Join(completionDir, "gomodprobe.fish"))
 	if err != nil {
@@ -348,7 +342,7 @@ func TestCompletionFish(t *testing.T) {
 		{"gokmod static-nodes --format=tm", "--format=tmpfiles", "--format=human"},
 		{"goinitramfs bu", "build", "ls"},
 	} {
-		cmd := exec.Command(fish, "--no-config", "-c", `source $argv[1]; complete -C $argv[2]`, file, c.line)
+		cmd := exec.Command("fish", "--no-config", "-c", `source $argv[1]; complete -C $argv[2]`, file, c.line)
 		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
