@@ -24,9 +24,6 @@ const (
 	// endMark is the distance of the match that ends a stream.
 	endMark = 1<<32 - 1
 
-	// copySlack is how far behind a match the copying may write.
-	copySlack = 16
-
 	// inputSlack is how far behind the end of its input a damaged chunk may
 	// make the decoder read before it notices: a byte for each decision of
 	// one match.
@@ -201,19 +198,4 @@ func afterMatch(state, next uint32) uint32 {
 		return min(next+3, 11)
 	}
 	return next
-}
-
-// copyMatch copies n bytes from dist bytes before pos to pos, as if one at a
-// time, and perhaps up to copySlack bytes more.
-func copyMatch(out []byte, pos, dist, n int) {
-	from, end := pos-dist, pos+n
-	if dist >= copySlack {
-		for ; pos < end; pos, from = pos+copySlack, from+copySlack {
-			copy(out[pos:pos+copySlack:pos+copySlack], out[from:from+copySlack:from+copySlack])
-		}
-		return
-	}
-	for pos < end { // twice as much each time
-		pos += copy(out[pos:end], out[from:pos])
-	}
 }
