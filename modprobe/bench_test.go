@@ -1,6 +1,7 @@
 package modprobe_test
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"testing"
@@ -57,6 +58,43 @@ func BenchmarkProcess(b *testing.B) {
 			b.ReportMetric(float64(median(times[0]))/1e6, "ms")
 			b.ReportMetric(float64(median(times[0]))/float64(median(times[1])), "x-kmod34")
 			b.ReportMetric(float64(median(times[0]))/float64(median(times[2])), "x-kmod30")
+		})
+	}
+}
+
+// BenchmarkCheck is modprobe --check as a whole process: of one module and the one that it needs with nothing in the cache, then
+// the same, and of ext4 and its five, with what the first has left there. Medians, and processor time of the first.
+func BenchmarkCheck(b *testing.B) {
+	keys := []string{"6.1", "6.12"}
+	if os.Getenv("GOMODPROBE_LONG") != "" {
+		keys = append(keys, "6.1-cloud", "7.2", "5.10")
+	}
+	ours := kmodtest.Build(b)
+	for _, key := range keys {
+		b.Run(key, func(b *testing.B) {
+			dir, release := kmodtest.Corpus(b, key)
+			modules := []string{"vfat", "vfat", "ext4"}
+			times := make([][]time.Duration, len(modules))
+			var processor []time.Duration
+			for b.Loop() {
+				cache := "XDG_CACHE_HOME=" + b.TempDir()
+				for i, module := range modules {
+					cmd := exec.Command(ours, "--check", "-d", dir, "-S", release, module)
+					cmd.Args[0] = "modprobe"
+					cmd.Env = append(os.Environ(), cache)
+					times[i] = append(times[i], run(cmd))
+					if !cmd.ProcessState.Success() {
+						b.Fatal(cmd, cmd.ProcessState)
+					}
+					if i == 0 {
+						processor = append(processor, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+					}
+				}
+			}
+			for i, unit := range []string{"ms-first", "ms-cached", "ms-cached-ext4"} {
+				b.ReportMetric(float64(median(times[i]))/1e6, unit)
+			}
+			b.ReportMetric(float64(median(processor))/1e6, "ms-cpu-first")
 		})
 	}
 }
