@@ -7,13 +7,19 @@ const copySlack = 16
 // time, and perhaps up to copySlack bytes more.
 func copyMatch(out []byte, pos, dist, n int) {
 	from, end := pos-dist, pos+n
-	if dist >= copySlack {
+	switch {
+	case dist >= copySlack:
 		for ; pos < end; pos, from = pos+copySlack, from+copySlack {
 			copy(out[pos:pos+copySlack:pos+copySlack], out[from:from+copySlack:from+copySlack])
 		}
-		return
-	}
-	for pos < end { // twice as much each time
-		pos += copy(out[pos:end], out[from:pos])
+	case n <= 2*copySlack:
+		from, to := out[from:], out[pos:end]
+		for i := range to {
+			to[i] = from[i]
+		}
+	default:
+		for pos < end { // twice as much each time
+			pos += copy(out[pos:end], out[from:pos])
+		}
 	}
 }

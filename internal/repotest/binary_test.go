@@ -14,7 +14,7 @@ import (
 // The sizes in bytes that the stripped binaries may have: with everything, and as for boot images.
 const (
 	maxBinary = 4_950_000
-	maxBoot   = 3_500_000
+	maxBoot   = 3_090_000
 )
 
 func TestBinary(t *testing.T) {
