@@ -229,8 +229,16 @@ func TestNoTree(t *testing.T) {
 		t.Errorf("loaded by others: %v; want nil", err)
 	}
 	w.write(t, "sys/module/br_netfilter/initstate", "live\n")
+	w.write(t, "sys/module/br_netfilter/refcnt", "0\n")
 	if err := p.Load(context.Background(), "br-netfilter"); err != nil {
 		t.Errorf("loaded by others, with a dash: %v; want nil", err)
+	}
+	plan, err := p.PlanRemove("br-netfilter", nil)
+	if err != nil || len(plan) != 1 || plan[0].String() != "rmmod br_netfilter" {
+		t.Errorf("to remove what others have loaded: %v, %v", plan, err)
+	}
+	if _, err := p.PlanRemove("gone", nil); !errors.Is(err, modprobe.ErrNoTables) {
+		t.Errorf("to remove what is not there: %v; want ErrNoTables", err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/alias"
 )
 
 // RemoveOptions change what is planned for removal. The zero value is "modprobe -r NAME".
@@ -36,6 +38,9 @@ func (p *Prober) PlanRemove(name string, o *RemoveOptions) (Plan, error) {
 	b := remover{search: newSearch(p), o: o, gone: make(map[string]bool)}
 	p.base() // so that what is wrong there is said whatever the name
 	nodes := b.lookup(name)
+	if nodes == nil && !p.hasDir && p.state(alias.ModName(name)) == live {
+		nodes = []*node{b.node(alias.ModName(name), "")} // no tree here, but the module is there: a container, say
+	}
 	if nodes == nil {
 		return nil, &Error{Op: "remove", Module: name, Err: p.notFound()}
 	}

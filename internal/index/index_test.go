@@ -297,7 +297,7 @@ func ExampleIndex_Search() {
 
 // TestSearchManyValues has a key with so many values that to put each in its place among the others would take minutes.
 func TestSearchManyValues(t *testing.T) {
-	const many = 400_000
+	const many = 200_000
 	b := index.NewBuilder()
 	for i := range many {
 		b.Add("key", "", uint32(i))

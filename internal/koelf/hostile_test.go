@@ -158,7 +158,7 @@ func TestHostile(t *testing.T) {
 				if err != nil {
 					t.Fatal(m.name, err)
 				}
-				if most := 32 * m.file.size; n > most || m.file.read > most {
+				if most := 64 * m.file.size; n > most || m.file.read > most {
 					t.Errorf("%s of %s from %s: %d bytes read and %d allocated for a file of %d", what, m.name, from, m.file.read, n, m.file.size)
 				}
 			}

@@ -130,6 +130,9 @@ func (r *modprobeRun) removeAll(operands []string) (status int) {
 		plan, err := r.p.PlanRemove(operand, &r.drop)
 		if err != nil {
 			r.missing("Module %s not found.", operand)
+			if errors.Is(err, modprobe.ErrNoTables) {
+				r.hint("%s", noTree(r.p, r.root))
+			}
 			status = 1
 			if !r.all && r.level >= levelFatal {
 				break
