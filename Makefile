@@ -112,9 +112,11 @@ deb:
 
 test-field: need
 	@sh internal/kmodtest/need.sh debootstrap=debootstrap chroot=coreutils unshare=util-linux setpriv=util-linux mke2fs=e2fsprogs \
-		qemu-system-aarch64=qemu-system-arm qemu-system-arm=qemu-system-arm qemu-system-s390x=qemu-system-misc qemu-system-ppc64=qemu-system-ppc
+		qemu-system-aarch64=qemu-system-arm qemu-system-arm=qemu-system-arm qemu-system-s390x=qemu-system-misc qemu-system-ppc64=qemu-system-ppc \
+		make=make gcc-12=gcc-12
 	@echo "proving things with the programs that people use (kept in the cache folder: a Debian 12 root)"
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/field
+	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./internal/kernelabi -run TestKbuild
 
 clean:
 	@echo "removing bin and dist (the cache folder with kernels stays: see README.md)"
