@@ -11,8 +11,8 @@ type symbols struct {
 	table []byte
 	off   uint64 // where the table starts in the file
 	strs  []byte
-	size  int // of an entry
-	kept  int // bytes of names that have been given away
+	size  int   // of an entry
+	kept  int64 // bytes of names that have been given away
 }
 
 // symbols returns the table, which is empty if the module has none.
@@ -62,7 +62,7 @@ const overlap = 16
 // keep counts a name that is given away, for instance as a string of its own. It is an error if these become far more than the
 // file has.
 func (s *symbols) keep(i int, name []byte) error {
-	if s.kept += len(name); s.kept > overlap*len(s.strs)+maxSymbolName {
+	if s.kept += int64(len(name)); s.kept > overlap*int64(len(s.strs))+maxSymbolName {
 		return badf(s.at(i), "names of symbols up to %d are much longer than the string table", i)
 	}
 	return nil
