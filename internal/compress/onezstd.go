@@ -94,7 +94,7 @@ func (z *zstdReader) block() error {
 		return err
 	}
 	d := z.d
-	if keep := int(min(d.head.window, uint64(d.pos))); d.pos-keep > keep+1<<20 { // the rest no match can reach
+	if keep := int(min(d.head.window, uint64(d.pos))); d.pos-keep > keep/4+1<<20 { // the rest no match can reach
 		copy(d.out, d.out[d.pos-keep:d.pos])
 		d.base -= d.pos - keep
 		d.pos, z.given = keep, keep
