@@ -8,6 +8,7 @@ import (
 	"path"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,8 +29,8 @@ type ColdplugOptions struct {
 	Settle time.Duration
 	// Timeout ends everything; Report.TimedOut tells. Default: none if nothing is waited for, else 3 minutes.
 	Timeout time.Duration
-	// Workers is how many modules are loaded at a time. Default: twice the processors, at least 4. More of them
-	// wait for each other in the kernel.
+	// Workers is how many modules are loaded at a time. Default: twice the processors, at least 4, and more when a
+	// processor has nothing to do because all that is being loaded waits for a device or for other modules.
 	Workers int
 	// DryRun loads nothing and only looks once: the report has the modules in an order in which they could be loaded.
 	DryRun bool
@@ -125,7 +126,7 @@ func (p *Prober) Coldplug(ctx context.Context, o *ColdplugOptions) (*ColdplugRep
 	return &c.report, err
 }
 
-// coldplug is one run. All but the workers is done by the goroutine that calls run.
+// coldplug is one run. All but load is done by the goroutine that calls run.
 type coldplug struct {
 	p        *Prober
 	o        ColdplugOptions
@@ -135,12 +136,14 @@ type coldplug struct {
 	jobs     map[string]*job // by module
 	order    []*job
 	ready    []*job
-	active   int           // jobs that workers have
-	work     chan *job     // to the workers
-	done     chan result   // from the workers
+	active   int           // modules that are being loaded
+	places   int           // how many may be at a time
+	spare    *time.Timer   // to the next look whether a processor has nothing to do
+	done     chan result   // what has been loaded
 	quit     chan struct{} // closed at the end
 	events   chan Uevent
 	lost     chan struct{}
+	scanning bool        // devices are being looked for
 	waits    bool        // for something; else the end is when nothing happens any more
 	staged   bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
 	stage    int         // up to which modules are loaded, if staged
@@ -166,10 +169,11 @@ func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
 	if c.o.Timeout <= 0 && c.waits {
 		c.o.Timeout = 3 * time.Minute
 	}
-	if c.o.Workers <= 0 {
-		c.o.Workers = max(4, 2*runtime.GOMAXPROCS(0))
+	c.spare = time.NewTimer(spareTime)
+	c.spare.Stop()
+	if c.places = c.o.Workers; c.places <= 0 {
+		c.places = c.usual()
 	}
-	c.work = make(chan *job, c.o.Workers)
 	return c
 }
 
@@ -188,15 +192,13 @@ func (c *coldplug) since() time.Duration { return time.Since(c.begin) }
 // run looks for devices and loads modules until the end.
 func (c *coldplug) run(ctx context.Context) error {
 	if c.o.DryRun {
-		c.scan()
+		c.scan(func() {})
 		c.pretend()
 		return ctx.Err()
 	}
 	c.listen() // before the scan, so that nothing falls between
-	for range c.o.Workers {
-		go c.worker(ctx)
-	}
-	c.scan()
+	scan := func() { c.scan(func() { c.advance(ctx) }) }
+	scan()
 	var deadline <-chan time.Time
 	if c.o.Timeout > 0 {
 		t := time.NewTimer(c.o.Timeout)
@@ -209,7 +211,7 @@ func (c *coldplug) run(ctx context.Context) error {
 		if c.waits && c.enough() && len(c.waiting()) == 0 {
 			return c.drain(ctx)
 		}
-		c.hire()
+		c.hire(ctx)
 		news, before := false, len(c.order)
 		select {
 		case r := <-c.done:
@@ -218,8 +220,12 @@ func (c *coldplug) run(ctx context.Context) error {
 		case e := <-c.events:
 			news = c.event(e)
 		case <-c.lost:
-			c.scan()
+			scan()
 			news = true
+		case <-c.spare.C:
+			if c.idle() {
+				c.places++
+			}
 		case <-c.gate.C:
 			c.stage++
 			c.nextStage()
@@ -231,7 +237,7 @@ func (c *coldplug) run(ctx context.Context) error {
 				break
 			}
 			before := len(c.order)
-			c.scan() // what no uevent has told
+			scan() // what no uevent has told
 			if len(c.order) == before && !c.waits {
 				return nil
 			}
@@ -247,23 +253,54 @@ func (c *coldplug) run(ctx context.Context) error {
 	}
 }
 
-// hire gives jobs to the workers that have none.
-func (c *coldplug) hire() {
-	for c.active < c.o.Workers {
+// hire begins to load what can be loaded, as far as there are places.
+func (c *coldplug) hire(ctx context.Context) {
+	for c.active < c.places {
 		j := c.pick()
 		if j == nil {
 			return
 		}
 		c.active++
-		c.work <- j
+		go c.load(ctx, j)
 		c.restage(j)
 	}
+	if c.o.Workers <= 0 && len(c.ready) > 0 {
+		c.spare.Reset(spareTime)
+	}
+}
+
+// advance takes back what has been loaded, without waiting for any, and hires.
+func (c *coldplug) advance(ctx context.Context) {
+	select {
+	case r := <-c.done:
+		c.completed(r)
+	default:
+	}
+	c.hire(ctx)
+}
+
+// usual is how many modules are loaded at a time as long as the processors have something to do.
+func (c *coldplug) usual() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+
+// spareTime is for how long nothing must happen before it is looked whether a processor has nothing to do.
+const spareTime = 10 * time.Millisecond
+
+// idle reports whether a processor has nothing to do but for this look, as far as the kernel tells.
+func (c *coldplug) idle() bool {
+	data, err := fs.ReadFile(c.p.fsys, "proc/loadavg") // such as "0.15 0.74 1.19 1/123 4567"
+	f := strings.Fields(string(data))
+	if err != nil || len(f) < 4 {
+		return false
+	}
+	running, _, _ := strings.Cut(f[3], "/")
+	n, err := strconv.Atoi(running)
+	return err == nil && n <= runtime.GOMAXPROCS(0)
 }
 
 // isDevice reports whether what is waited for is a device, and not a module.
 func isDevice(until string) bool { return !strings.HasPrefix(until, "module:") }
 
-// drain waits for what the workers have, so that no module is half loaded when Coldplug returns.
+// drain waits for what is being loaded, so that no module is half loaded when Coldplug returns.
 func (c *coldplug) drain(ctx context.Context) error {
 	for c.active > 0 {
 		select {
@@ -330,13 +367,17 @@ func (c *coldplug) close() {
 	}
 }
 
-// scan looks at all devices there are.
-func (c *coldplug) scan() {
-	devices := Devices(c.p.fsys)
-	c.report.Devices = max(c.report.Devices, len(devices))
-	for _, d := range devices {
+// scan looks at all devices there are, and calls advance after each. What is most urgent is begun meanwhile.
+func (c *coldplug) scan(advance func()) {
+	n := 0
+	c.scanning = true
+	devices(c.p.fsys, func(d alias.Device) {
+		n++
 		c.device(d)
-	}
+		advance()
+	})
+	c.scanning = false
+	c.report.Devices = max(c.report.Devices, n)
 }
 
 // waiting returns what of Until is not there yet.
@@ -387,10 +428,16 @@ func (c *coldplug) finish() {
 // all of /sys/devices, it looks where devices that modules are for are listed: at the buses and some classes. That
 // takes a tenth of the time.
 func Devices(fsys fs.FS) (list []alias.Device) {
+	devices(fsys, func(d alias.Device) { list = append(list, d) })
+	return list
+}
+
+// devices calls yield for each of the Devices; the processors come first, since their modules make the loading of others faster.
+func devices(fsys fs.FS, yield func(alias.Device)) {
 	add := func(dir string) {
 		data, err := fs.ReadFile(fsys, dir+"/modalias")
 		if text := strings.TrimSpace(string(data)); err == nil && text != "" {
-			list = append(list, alias.Device{Path: dir, Alias: text})
+			yield(alias.Device{Path: dir, Alias: text})
 		}
 	}
 	each := func(dir string, visit func(string)) {
@@ -402,9 +449,8 @@ func Devices(fsys fs.FS) (list []alias.Device) {
 			visit(dir + "/" + n.Name())
 		}
 	}
+	add("sys/devices/system/cpu")
 	each("sys/bus", func(bus string) { each(bus+"/devices", add) })
 	each("sys/class/input", add)
 	each("sys/class/dmi", add)
-	add("sys/devices/system/cpu")
-	return list
 }

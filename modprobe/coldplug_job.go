@@ -29,8 +29,8 @@ const (
 	forUSB          // buses whose devices take seconds to appear, disks among them; and keyboards
 	forOther
 	forNet
-	forLoading // hashes: the kernel checks signatures faster with them
-	forLater   // what nobody waits for at boot
+	forFirst // hashes, since the kernel checks signatures faster with them; and what tests itself longer than all else takes
+	forLater // what nobody waits for at boot
 )
 
 // folders of kernel/ say what modules are for; the others are forOther.
@@ -41,7 +41,7 @@ var folders = [...][]string{
 		"drivers/regulator/", "drivers/reset/", "drivers/s390/", "drivers/soc/"},
 	forUSB: {"drivers/usb/", "drivers/hid/", "drivers/input/", "drivers/thunderbolt/", "drivers/firewire/"},
 	forNet: {"drivers/net/", "drivers/infiniband/", "net/"},
-	forLoading: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
+	forFirst: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/x86/crypto/aesni", "arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
 		"arch/s390/crypto/sha256", "arch/s390/crypto/sha512"},
 	forLater: {"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/",
 		"drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/", "drivers/powercap/", "drivers/thermal/", "drivers/watchdog/"},
@@ -58,9 +58,9 @@ func purpose(file string) int {
 	return forOther
 }
 
-// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long to appear, is
-// begun first.
-var whole = [...]int{forLoading: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
+// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long, is begun
+// first.
+var whole = [...]int{forFirst: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
 
 // rankOf is how urgent a module file is; less is more.
 func (c *coldplug) rankOf(file string) int {
@@ -72,7 +72,7 @@ func (c *coldplug) rankOf(file string) int {
 
 // stages is in which stage a module of what rank is loaded, when a disk is waited for: most often the disk is there after the
 // first one, and the rest is left to the system on it.
-var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, forLoading: lastStage, forLater: lastStage}
+var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, forFirst: lastStage, forLater: lastStage}
 
 const lastStage = 2
 
@@ -99,7 +99,7 @@ func (c *coldplug) nextStage() {
 	c.gate.Reset(patience[c.stage][min(c.active, 1)])
 }
 
-// result is what a worker did for a job.
+// result is what load did for a job.
 type result struct {
 	j          *job
 	start, end time.Duration
@@ -210,7 +210,7 @@ func reaches(from, to *job, seen map[*job]bool) bool {
 	return slices.ContainsFunc(from.users, func(e edge) bool { return reaches(e.to, to, seen) })
 }
 
-// start puts a job in line for the workers.
+// start puts a job in line.
 func (c *coldplug) start(j *job) {
 	c.progress = time.Now()
 	j.Ready = c.since()
@@ -230,6 +230,9 @@ func (c *coldplug) pick() *job {
 		}
 	}
 	j := c.ready[best]
+	if c.scanning && j.rank > 0 {
+		return nil // something more urgent may be found yet
+	}
 	if c.staged && stages[j.rank] > c.stage {
 		return nil
 	}
@@ -237,28 +240,23 @@ func (c *coldplug) pick() *job {
 	return j
 }
 
-// worker carries out jobs.
-func (c *coldplug) worker(ctx context.Context) {
-	for {
-		select {
-		case j := <-c.work:
-			r := result{j: j, start: c.since()}
-			r.err = c.p.Run(ctx, Plan{j.step})
-			r.end = c.since()
-			select {
-			case c.done <- r:
-			case <-c.quit:
-				return
-			}
-		case <-c.quit:
-			return
-		}
+// load loads the module of a job.
+func (c *coldplug) load(ctx context.Context, j *job) {
+	r := result{j: j, start: c.since()}
+	r.err = c.p.Run(ctx, Plan{j.step})
+	r.end = c.since()
+	select {
+	case c.done <- r:
+	case <-c.quit:
 	}
 }
 
-// completed takes a job back from a worker.
+// completed takes a job back that load is done with.
 func (c *coldplug) completed(r result) {
 	c.active--
+	if c.o.Workers <= 0 {
+		c.places = max(c.places-1, c.usual())
+	}
 	c.progress = time.Now()
 	j := r.j
 	j.Start, j.End = r.start, r.end
