@@ -136,6 +136,8 @@ type Selection struct {
 	Firmware []Firmware
 	// Missing things, sorted by name.
 	Missing []Missing
+	// NoEffect are the elements of Options.Omit that no module of the kernel is meant by, in their order.
+	NoEffect []string
 
 	fsys  fs.FS
 	deps  []depEntry

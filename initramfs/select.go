@@ -31,6 +31,7 @@ type selector struct {
 	index   map[string]int // position in modules
 	missing []Missing
 	missed  map[string]bool
+	vain    []string            // of Options.Omit
 	needs   map[string][]string // of Hidden; nil before the first use
 }
 
@@ -63,6 +64,9 @@ func (s *selector) omit() error {
 		names, err := s.find(o)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
+		}
+		if len(names) == 0 {
+			s.vain = append(s.vain, o)
 		}
 		for _, n := range names {
 			s.omitted[n] = true
@@ -260,7 +264,7 @@ func (s *selector) optional(what string, r Reason) {
 // selection returns the result.
 func (s *selector) selection() *Selection {
 	sel := &Selection{
-		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing,
+		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing, NoEffect: s.vain,
 		fsys: s.fsys, o: *s.o, index: make(map[string]int, len(s.modules)),
 	}
 	sort.Slice(sel.Modules, func(i, j int) bool {

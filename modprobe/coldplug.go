@@ -139,6 +139,7 @@ type coldplug struct {
 	active   int           // modules that are being loaded
 	places   int           // how many may be at a time
 	spare    *time.Timer   // to the next look whether a processor has nothing to do
+	looks    bool          // spare is running
 	done     chan result   // what has been loaded
 	quit     chan struct{} // closed at the end
 	events   chan Uevent
@@ -223,9 +224,8 @@ func (c *coldplug) run(ctx context.Context) error {
 			scan()
 			news = true
 		case <-c.spare.C:
-			if c.idle() {
-				c.places++
-			}
+			c.looks = false
+			c.places += c.idle()
 		case <-c.gate.C:
 			c.stage++
 			c.nextStage()
@@ -264,7 +264,8 @@ func (c *coldplug) hire(ctx context.Context) {
 		go c.load(ctx, j)
 		c.restage(j)
 	}
-	if c.o.Workers <= 0 && len(c.ready) > 0 {
+	if c.o.Workers <= 0 && len(c.ready) > 0 && !c.looks {
+		c.looks = true
 		c.spare.Reset(spareTime)
 	}
 }
@@ -282,19 +283,22 @@ func (c *coldplug) advance(ctx context.Context) {
 // usual is how many modules are loaded at a time as long as the processors have something to do.
 func (c *coldplug) usual() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
-// spareTime is for how long nothing must happen before it is looked whether a processor has nothing to do.
-const spareTime = 10 * time.Millisecond
+// spareTime is how long all places have to be taken before it is looked whether a processor has nothing to do.
+const spareTime = 5 * time.Millisecond
 
-// idle reports whether a processor has nothing to do but for this look, as far as the kernel tells.
-func (c *coldplug) idle() bool {
+// idle is how many processors have nothing to do but for this look, as far as the kernel tells.
+func (c *coldplug) idle() int {
 	data, err := fs.ReadFile(c.p.fsys, "proc/loadavg") // such as "0.15 0.74 1.19 1/123 4567"
 	f := strings.Fields(string(data))
 	if err != nil || len(f) < 4 {
-		return false
+		return 0
 	}
 	running, _, _ := strings.Cut(f[3], "/")
 	n, err := strconv.Atoi(running)
-	return err == nil && n <= runtime.GOMAXPROCS(0)
+	if err != nil || n < 1 { // this look is running
+		return 0
+	}
+	return max(0, runtime.GOMAXPROCS(0)+1-n)
 }
 
 // isDevice reports whether what is waited for is a device, and not a module.

@@ -15,6 +15,7 @@ type job struct {
 	ColdplugModule
 	step  Step
 	rank  int    // that of the most urgent of it and its users
+	chain int    // how many jobs have to be done one after the other when it has ended
 	waits int    // jobs that have to end before
 	needs []*job // the same
 	users []edge // jobs that wait for this one
@@ -41,7 +42,8 @@ var folders = [...][]string{
 		"drivers/regulator/", "drivers/reset/", "drivers/s390/", "drivers/soc/"},
 	forUSB: {"drivers/usb/", "drivers/hid/", "drivers/input/", "drivers/thunderbolt/", "drivers/firewire/"},
 	forNet: {"drivers/net/", "drivers/infiniband/", "net/"},
-	forFirst: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/x86/crypto/aesni", "arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
+	forFirst: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/x86/crypto/aesni", "arch/x86/crypto/ghash", "arch/x86/kvm/",
+		"arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
 		"arch/s390/crypto/sha256", "arch/s390/crypto/sha512"},
 	forLater: {"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/",
 		"drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/", "drivers/powercap/", "drivers/thermal/", "drivers/watchdog/"},
@@ -184,16 +186,16 @@ func (c *coldplug) wait(j, other *job, hard bool) {
 		j.waits++
 		j.needs = append(j.needs, other)
 		other.users = append(other.users, edge{j, hard})
-		urge(other, j.rank)
+		urge(other, j.rank, j.chain+1)
 	}
 }
 
-// urge makes a job, and what it waits for, as urgent as one that needs it.
-func urge(j *job, rank int) {
-	if rank < j.rank {
-		j.rank = rank
+// urge makes a job, and what it waits for, as urgent as one that needs it and has a chain of users that long.
+func urge(j *job, rank, chain int) {
+	if rank < j.rank || chain > j.chain {
+		j.rank, j.chain = min(rank, j.rank), max(chain, j.chain)
 		for _, other := range j.needs {
-			urge(other, rank)
+			urge(other, j.rank, j.chain+1)
 		}
 	}
 }
@@ -218,14 +220,14 @@ func (c *coldplug) start(j *job) {
 	c.restage(j)
 }
 
-// pick takes the most urgent of the jobs in line, the first of several; nil if there is none, or its stage has not come.
+// pick takes the most urgent of the jobs in line, of several that with the longest chain of users, the first of several; nil if there is none, or its stage has not come.
 func (c *coldplug) pick() *job {
 	if len(c.ready) == 0 {
 		return nil
 	}
 	best := 0
 	for i, j := range c.ready {
-		if j.rank < c.ready[best].rank {
+		if b := c.ready[best]; j.rank < b.rank || j.rank == b.rank && j.chain > b.chain {
 			best = i
 		}
 	}

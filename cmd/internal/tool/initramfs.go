@@ -107,6 +107,10 @@ func initramfsArgs(env *Env, log *logger, options []getopt.Option, args []string
 		if o == nil {
 			return p.Operands(), true
 		}
+		if o.Arg == getopt.Required && value == "" { // such as a variable of a script that is not set
+			log.error("--%s has an empty value", o.Long)
+			return nil, false
+		}
 		if err := set(o.ID, value); err != nil {
 			log.error("%v", err)
 			return nil, false

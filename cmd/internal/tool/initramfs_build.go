@@ -320,6 +320,9 @@ func (b *builder) loadable(log *logger, config *initramfs.KernelConfig, sel *ini
 
 // missing reports what was not found. A module that was asked for by name has to be there.
 func (b *builder) missing(log *logger, sel *initramfs.Selection) error {
+	for _, o := range sel.NoEffect {
+		log.warning("--omit=%s has no effect: it means no module of the kernel %s", printable(o), sel.Release)
+	}
 	names := 0
 	for _, m := range sel.Missing {
 		if m.Reason.Kind == initramfs.Added && !b.allowMissing {
