@@ -3,7 +3,9 @@
 package compress_test
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"math/rand"
 	"os"
 	"testing"
@@ -54,6 +56,47 @@ func TestExpandFrames(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestZstdStream: a frame much longer than its window is expanded while it is read, in memory for the window.
+func TestZstdStream(t *testing.T) {
+	name, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, window := range []int{1 << 10, 64 << 10, 1 << 20} {
+		var packed bytes.Buffer
+		z, err := zstd.NewWriter(&packed, zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = z.Write(data); err == nil {
+			err = z.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed.WriteString("behind")
+		r := bufio.NewReader(&packed)
+		s, err := compress.Stream(r, compress.Zstd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(s)
+		if err != nil || !bytes.Equal(got, data) {
+			t.Errorf("window %d: %d bytes come back as %d, error %v", window, len(data), len(got), err)
+		}
+		if rest, err := io.ReadAll(r); err != nil || string(rest) != "behind" {
+			t.Errorf("window %d: %q follows, error %v", window, rest, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
