@@ -177,9 +177,11 @@ func (c *Checker) Source() string { return c.source }
 
 // Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together with what
 // they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is built in come first.
+// Names that nothing stands for, and files that cannot be read, are passed over: the error joins what is wrong with each.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.set = nil
 	var builtin []*Verdict
+	var failed []error
 	for _, name := range names {
 		files, err := c.files(name)
 		if e := (*Error)(nil); errors.As(err, &e) && e.Err == ErrBuiltin {
@@ -187,12 +189,13 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			failed = append(failed, err)
 		}
 		for _, file := range files {
 			m, err := c.read(file)
 			if err != nil {
-				return nil, err
+				failed = append(failed, err)
+				continue
 			}
 			if !slices.ContainsFunc(c.set, func(o *kernelabi.Module) bool { return o.Path == m.Path }) {
 				c.set = append(c.set, m)
@@ -208,7 +211,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		c.set = slices.Clone(asked)
 		verdicts = c.judgeAll(asked)
 	}
-	return append(builtin, verdicts...), nil
+	return append(builtin, verdicts...), errors.Join(failed...)
 }
 
 // verify verifies the signatures of the modules that are known to be judged.

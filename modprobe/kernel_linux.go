@@ -91,10 +91,11 @@ type kmsg struct{ fd int }
 // Skip goes to the end of the log.
 func (k kmsg) Skip() { unix.Seek(k.fd, 0, unix.SEEK_END) }
 
-// Lines reads records until there are no more. A record is "LEVEL,NUMBER,TIME,FLAGS;TEXT" and more lines about it.
+// Lines reads records until there are no more, or for a kernel that writes faster than it is read, some thousands. A record
+// is "LEVEL,NUMBER,TIME,FLAGS;TEXT" and more lines about it.
 func (k kmsg) Lines() (lines []string) {
 	buf := make([]byte, 8192)
-	for {
+	for range 1 << 13 {
 		n, err := unix.Read(k.fd, buf)
 		if err == unix.EPIPE { // records were overwritten before they were read
 			continue
@@ -106,6 +107,7 @@ func (k kmsg) Lines() (lines []string) {
 		text, _, _ = bytes.Cut(text, []byte{'\n'})
 		lines = append(lines, string(text))
 	}
+	return lines
 }
 
 // Close closes the log.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,7 +61,7 @@ var tools = []string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod"
 type command = func(ts *testscript.TestScript, neg bool, args []string)
 
 func commands() map[string]command {
-	all := map[string]command{"oracle": oracle, "mktree": mktree, "kernel": kernel}
+	all := map[string]command{"oracle": oracle, "mktree": mktree, "kernel": kernel, "status": status}
 	for _, tool := range tools {
 		all[tool] = func(ts *testscript.TestScript, neg bool, args []string) {
 			s := of(ts)
@@ -95,14 +96,32 @@ func (s *script) run(run kmodtest.Run) *kmodtest.Result {
 	return s.Ours(s.t, run)
 }
 
-// done hands the result of a tool to the script: stdout, stderr, and whether it had to fail.
-func (s *script) done(ts *testscript.TestScript, neg bool, r *kmodtest.Result) {
+// status N TOOL ARGS... runs a tool that has to end with status N.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	s := of(ts)
+	if neg || len(args) < 2 || !slices.Contains(tools, args[1]) {
+		ts.Fatalf("usage: status N TOOL [ARGS...]")
+	}
+	r := s.run(s.command(ts, args[1], args[2:]))
+	s.show(ts, r)
+	if strconv.Itoa(r.Status) != args[0] {
+		ts.Fatalf("exit status %d\n%s", r.Status, r.Stderr)
+	}
+}
+
+// show hands what a tool has written to the script.
+func (s *script) show(ts *testscript.TestScript, r *kmodtest.Result) {
 	s.last = r
 	fmt.Fprint(ts.Stdout(), r.Stdout)
 	fmt.Fprint(ts.Stderr(), r.Stderr)
 	for _, c := range r.Calls {
 		ts.Logf("[kernel] %v", c)
 	}
+}
+
+// done hands the result of a tool to the script: stdout, stderr, and whether it had to fail.
+func (s *script) done(ts *testscript.TestScript, neg bool, r *kmodtest.Result) {
+	s.show(ts, r)
 	switch {
 	case r.Status < 0 || r.Status > 1 || strings.Contains(r.Stderr, "panic: "):
 		ts.Fatalf("exit status %d\n%s", r.Status, r.Stderr)

@@ -69,13 +69,12 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // there is little garbage, if any
 	a := c.ask(c.p, names)
-	if a.err != nil {
-		r.checkFailed(a.err)
-		return checkFails
-	}
-	if r.json {
+	switch status := r.checkFailed(a.err); {
+	case len(a.verdicts) == 0 && a.err != nil:
+		return status
+	case r.json:
 		c.printJSON(a.verdicts)
-	} else {
+	default:
 		for i, v := range a.verdicts {
 			if i > 0 {
 				r.out.line()
@@ -83,11 +82,34 @@ func (r *modprobeRun) checkModules(operands []string) int {
 			c.print(v)
 		}
 	}
+	if a.err != nil {
+		return checkFails
+	}
 	return worst(a.verdicts)
 }
 
-// checkFailed shows why a check could not be made.
-func (r *modprobeRun) checkFailed(err error) { r.error("%s", r.checkError(err)) }
+// checkFailed shows why a check could not be made, as a whole or of some modules. The result is the exit status if it is all there is
+// to say.
+func (r *modprobeRun) checkFailed(err error) int {
+	for _, e := range causes(err) {
+		r.error("%s", r.checkError(e))
+	}
+	if errors.Is(err, modprobe.ErrNoTables) {
+		return checkUnknown
+	}
+	return checkFails
+}
+
+// causes returns the errors that were joined to one.
+func causes(err error) []error {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case interface{ Unwrap() []error }:
+		return e.Unwrap()
+	}
+	return []error{err}
+}
 
 // checkError says why, and what to do.
 func (r *modprobeRun) checkError(err error) string {
@@ -172,8 +194,7 @@ func (c *checkRun) prepare() int {
 	if c.all {
 		var err error
 		if answers, err = c.askAll(nil); err != nil {
-			c.checkFailed(err)
-			return checkFails
+			return c.checkFailed(err)
 		}
 	} else {
 		answers = append(answers, c.ask(c.p, nil))
@@ -185,8 +206,7 @@ func (c *checkRun) prepare() int {
 		text := fmt.Sprintf("%s: %d exports, read from %s", a.release, a.exports, a.source)
 		switch {
 		case a.err != nil:
-			c.checkFailed(a.err)
-			status = checkFails
+			status = c.checkFailed(a.err)
 			continue
 		case a.source == "":
 			text = a.release + ": its exports are not known"
@@ -300,8 +320,7 @@ func limit(list []string, n int) []string {
 func (c *checkRun) kernels(names []string) int {
 	answers, err := c.askAll(names)
 	if err != nil {
-		c.checkFailed(err)
-		return checkFails
+		return c.checkFailed(err)
 	}
 	var all []*modprobe.Verdict
 	var plan []string
@@ -314,16 +333,17 @@ func (c *checkRun) kernels(names []string) int {
 		}
 	}
 	for _, a := range answers {
-		if a.err != nil {
+		for _, e := range causes(a.err) {
 			if c.json {
-				c.error("%s: %s", a.release, c.checkError(a.err))
+				c.error("%s: %s", a.release, c.checkError(e))
 			} else {
-				c.out.line(fmt.Sprintf("%-*s  %s", widths[0], a.release, c.checkError(a.err)))
+				c.out.line(fmt.Sprintf("%-*s  %s", widths[0], a.release, c.checkError(e)))
 			}
-			continue
 		}
 		all = append(all, a.verdicts...)
-		status = min(status, rank(worst(a.verdicts)))
+		if a.err == nil {
+			status = min(status, rank(worst(a.verdicts)))
+		}
 		for _, v := range a.verdicts {
 			c.row(v, widths)
 		}
