@@ -7,14 +7,12 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/index"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
@@ -343,13 +341,7 @@ func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if f, ok := f.(*os.File); ok {
-		if data := index.MapFile(f); data != nil {
-			defer index.Unmap(data)
-			return kernelabi.FromImage(name, data, 0)
-		}
-	}
-	data, err := io.ReadAll(io.LimitReader(f, compress.DefaultLimit))
+	data, err := compress.ReadRaw(f, 0) // not mapped: others may cut the file short
 	if err != nil {
 		return nil, err
 	}

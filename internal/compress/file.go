@@ -39,10 +39,7 @@ func Read(f fs.File, dst []byte, limit int64) (image []byte, format Format, err 
 		limit = DefaultLimit
 	}
 	limit = min(limit, math.MaxInt-slack)
-	var size int64
-	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
-		size = fi.Size()
-	}
+	size := sizeOf(f)
 	if size > limit {
 		return nil, None, ErrTooLarge
 	}
@@ -71,4 +68,29 @@ func Read(f fs.File, dst []byte, limit int64) (image []byte, format Format, err 
 	*p = src
 	image, err = Expand(dst, src, limit)
 	return image, format, err
+}
+
+// ReadRaw returns what a file has from the current offset on, compressed or not: at most limit bytes, which is [DefaultLimit] if it is
+// 0. Errors do not name the file.
+func ReadRaw(f fs.File, limit int64) ([]byte, error) {
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	size := sizeOf(f)
+	if size > limit {
+		return nil, ErrTooLarge
+	}
+	data, err := readAll(make([]byte, 0, size+1), f, limit) // one byte more to meet the end
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// sizeOf is the size of a regular file, 0 if it is not known.
+func sizeOf(f fs.File) int64 {
+	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+		return fi.Size()
+	}
+	return 0
 }

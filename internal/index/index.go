@@ -86,7 +86,7 @@ func Open(fsys fs.FS, name string) (*Index, error) {
 	x, err := Parse(data)
 	if err != nil {
 		if mapped {
-			Unmap(data)
+			unmap(data)
 		}
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
@@ -97,7 +97,7 @@ func Open(fsys fs.FS, name string) (*Index, error) {
 // content maps or reads a file.
 func content(f fs.File) (data []byte, mapped bool, err error) {
 	if file, ok := f.(*os.File); ok {
-		if data := MapFile(file); data != nil {
+		if data := mapFile(file); data != nil {
 			return data, true, nil
 		}
 	}
@@ -128,7 +128,7 @@ func (x *Index) Close() error {
 	data, mapped := x.data, x.mapped
 	x.data, x.root, x.mapped = nil, 0, false
 	if mapped {
-		return Unmap(data)
+		return unmap(data)
 	}
 	return nil
 }

@@ -5,9 +5,8 @@ import (
 	"syscall"
 )
 
-// MapFile maps a whole regular file into memory, to be read only. It returns nil if that cannot be done. It is exported for other
-// large files that are read in place; Unmap gives the memory back.
-func MapFile(f *os.File) []byte {
+// mapFile maps a whole regular file into memory, to be read only. It returns nil if that cannot be done; unmap gives the memory back.
+func mapFile(f *os.File) []byte {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > offsetMask+1 {
 		return nil
@@ -19,5 +18,5 @@ func MapFile(f *os.File) []byte {
 	return data
 }
 
-// Unmap gives back what MapFile returned.
-func Unmap(data []byte) error { return syscall.Munmap(data) }
+// unmap gives back what mapFile returned.
+func unmap(data []byte) error { return syscall.Munmap(data) }

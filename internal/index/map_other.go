@@ -4,8 +4,8 @@ package index
 
 import "os"
 
-// MapFile returns nil: files are read here.
-func MapFile(*os.File) []byte { return nil }
+// mapFile returns nil: files are read here.
+func mapFile(*os.File) []byte { return nil }
 
-// Unmap does nothing.
-func Unmap([]byte) error { return nil }
+// unmap does nothing.
+func unmap([]byte) error { return nil }
