@@ -426,13 +426,9 @@ func Build(t testing.TB) string {
 	t.Helper()
 	build.Do(func() {
 		name := filepath.Join(t.TempDir(), "gomodprobe")
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("go build: %w\n%s", err, out)
-			return
+		if build.err = BuildTo(name, ""); build.err == nil {
+			build.binary, build.err = os.ReadFile(name)
 		}
-		build.binary, build.err = os.ReadFile(name)
 	})
 	if build.err != nil {
 		t.Fatal(build.err)
@@ -442,6 +438,16 @@ func Build(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// BuildTo compiles the binary as make build does, with these build tags: kmod_boot is the one for boot images.
+func BuildTo(name, tags string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-tags="+tags, "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // writeProgram writes a file that is about to be executed. Nothing may be forked meanwhile: the child would hold the

@@ -3,7 +3,6 @@ package repotest_test
 import (
 	"debug/elf"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -23,10 +22,8 @@ func TestBinary(t *testing.T) {
 
 func TestBootBinary(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "gomodprobe-boot")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -funcalign=16", "-tags=kmod_boot", "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := kmodtest.BuildTo(name, "kmod_boot"); err != nil {
+		t.Fatal(err)
 	}
 	checkBinary(t, name, maxBoot)
 }
