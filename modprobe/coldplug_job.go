@@ -220,7 +220,8 @@ func (c *coldplug) start(j *job) {
 	c.restage(j)
 }
 
-// pick takes the most urgent of the jobs in line, of several that with the longest chain of users, the first of several; nil if there is none, or its stage has not come.
+// pick takes the most urgent of the jobs in line, of several the one with the longest chain of users, of several the first. It is nil
+// if there is none, or its stage has not come.
 func (c *coldplug) pick() *job {
 	if len(c.ready) == 0 {
 		return nil
