@@ -282,14 +282,20 @@ func (c *Checker) files(name string) ([]string, error) {
 func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
 	found := map[string]*kernelabi.Module{}
 	var files []string
+	add := func(file string) {
+		if _, twice := found[file]; !twice {
+			found[file] = nil
+			files = append(files, file)
+		}
+	}
 	for _, name := range names {
 		asked, _ := c.files(name)
-		files = append(files, asked...)
 		for _, file := range asked {
+			add(file)
 			if line, ok := c.p.dep().Lookup(alias.FromPath(file)); ok {
 				_, needs, _ := strings.Cut(line, ":")
 				for need := range strings.FieldsSeq(needs) {
-					files = append(files, c.p.path(need))
+					add(c.p.path(need))
 				}
 			}
 		}
