@@ -8,7 +8,8 @@
 
 GO       ?= go
 PREFIX   ?= /usr/local
-# By count (and not in CI, where each fuzz test tries the fixed sample of internal/fuzzseed): fuzzing by time (5s) now and then fails as the time is over, "context deadline exceeded" (go.dev/issue/75804).
+# By count: fuzzing by time (5s) now and then fails as the time is over, "context deadline exceeded" (go.dev/issue/75804).
+# Not in CI: there each fuzz test tries the fixed sample of internal/fuzzseed.
 FUZZTIME ?= 20000x
 BENCH    ?= .
 BIN      ?= bin

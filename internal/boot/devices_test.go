@@ -13,10 +13,10 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/internal/boot"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 

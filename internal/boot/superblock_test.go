@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/internal/boot"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 

@@ -9,11 +9,11 @@ import (
 	"io"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/klauspost/compress/zstd"
 	"github.com/mikelolasagasti/xz"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 // slowExpand is Expand by each library's stream reader.

@@ -10,8 +10,9 @@ import (
 	"hash/crc32"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/mikelolasagasti/xz"
+
+	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 )
 
 // xzSamples are files that xz(1) made: repeated text, except for those whose
