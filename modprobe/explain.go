@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
@@ -94,30 +95,30 @@ func (p *Prober) hint(path string, err error, words []string) string {
 		}
 		return false
 	}
-	is := func(errno error) bool { return errors.Is(err, errno) }
+	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !is(syscall.ENOENT), isPath(err):
 		return ""
-	case is(eKeyRejected), is(eNoKey), is(eKeyExpired), is(eBadMsg):
+	case is(errno.EKEYREJECTED), is(errno.ENOKEY), is(errno.EKEYEXPIRED), is(errno.EBADMSG):
 		return "the module's signature is missing or not from a key this kernel trusts" + p.secureBoot()
 	case is(syscall.EPERM):
 		return p.noPermission(said)
-	case is(eNoExec) && said("version magic"):
+	case is(errno.ENOEXEC) && said("version magic"):
 		return "it was built for another kernel" + magicWords(words)
-	case is(eNoExec) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
+	case is(errno.ENOEXEC) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
 		return "it was built against other versions of what it uses; modprobe --show-modversions lists them"
 	case is(syscall.ENOENT) && said("Unknown symbol"):
 		return "a module it needs is missing, or does not export that; run depmod if modules have changed"
-	case is(eNoExec) && len(words) == 0:
+	case is(errno.ENOEXEC) && len(words) == 0:
 		if release := p.builtFor(path); release != "" && release != p.running() {
 			return "it was built for kernel " + release + ", and this is " + p.running()
 		}
 		return "the kernel takes it for no module of its own (other version, machine or settings)"
-	case is(eNoDev) && len(words) == 0:
+	case is(errno.ENODEV) && len(words) == 0:
 		return "the module found no device of its own"
-	case is(eTextBusy):
+	case is(errno.ETXTBSY):
 		return "the file is open for writing"
-	case is(eNoSys):
+	case is(errno.ENOSYS):
 		return "this kernel loads no modules"
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -93,12 +94,12 @@ func (r *modprobeRun) mayForce(plan modprobe.Plan) bool {
 // because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is in the cache or in
 // a Module.symvers, and the rules come to the same errno.
 func (l *logger) because(p *modprobe.Prober, file string, flags int, err error) {
-	var errno syscall.Errno
-	if file == "" || l.level < levelError || !errors.As(err, &errno) {
+	var code syscall.Errno
+	if file == "" || l.level < levelError || !errors.As(err, &code) {
 		return
 	}
-	switch errno {
-	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, syscall.EPERM, eKeyRejected:
+	switch code {
+	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, syscall.EPERM, errno.EKEYREJECTED:
 	default:
 		return
 	}
@@ -107,7 +108,7 @@ func (l *logger) because(p *modprobe.Prober, file string, flags int, err error) 
 		return
 	}
 	all, err := checker.Check(file)
-	if err != nil || all[0].Outcome != modprobe.Fails || all[0].Errno != errno {
+	if err != nil || all[0].Outcome != modprobe.Fails || all[0].Errno != code {
 		return
 	}
 	for i, finding := range all[0].Findings {
