@@ -11,6 +11,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/boot"
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 // bootReport is where the system that is started finds what /init did.
@@ -37,7 +38,7 @@ func Init(env *Env) int {
 	for _, err := range bad {
 		i.say("%v", err)
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel})
+	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel, Explain: check.Explain})
 	if err != nil {
 		i.fail(err)
 	}
