@@ -172,7 +172,7 @@ type modprobeRun struct {
 	found   []found // with -R and --json
 
 	checkOnly  bool // --check
-	check      modprobe.CheckOptions
+	check      check.Options
 	allKernels bool
 	forcer     *forcer  // made at the first module that is forced in
 	cold       coldArgs // --coldplug
