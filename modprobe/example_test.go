@@ -7,7 +7,6 @@ import (
 	"log"
 	"syscall"
 	"testing/fstest"
-	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -75,30 +74,6 @@ func ExampleError() {
 	// Output:
 	// ext4 true
 	// ext4: `2' invalid for parameter `b'
-}
-
-// The drivers of all devices of a machine: here one that is only a map, with a kernel that only remembers.
-func ExampleProber_Coldplug() {
-	machine := image()
-	machine["lib/modules/6.1.0/modules.alias"] = &fstest.MapFile{Data: []byte("alias pci:v00001AF4d00001001sv* ext4\n")}
-	machine["sys/bus/pci/devices/0000:00:03.0/modalias"] = &fstest.MapFile{Data: []byte("pci:v00001AF4d00001001sv0sd0bc01sc00i00\n")}
-	kernel := new(modprobetest.Kernel)
-	p, err := modprobe.New(&modprobe.Options{FS: machine, Kernel: kernel})
-	if err != nil {
-		log.Fatal(err)
-	}
-	report, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Settle: time.Millisecond})
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, m := range report.Modules {
-		fmt.Println(m.Name, m.Device+m.By)
-	}
-	fmt.Println(kernel.Loaded())
-	// Output:
-	// crc16 ext4
-	// ext4 sys/bus/pci/devices/0000:00:03.0
-	// [crc16 ext4]
 }
 
 func ExampleProber_Plan() {

@@ -12,6 +12,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // bootReport is where the system that is started finds what /init did.
@@ -230,7 +231,7 @@ func (i *initRun) explainModules(b *strings.Builder) {
 		switch {
 		case m.Err == nil:
 			loaded = append(loaded, m.Name)
-		case errors.Is(m.Err, modprobe.ErrNotDone):
+		case errors.Is(m.Err, coldplug.ErrNotDone):
 			left = append(left, m.Name)
 		default:
 			failed = append(failed, m.Err.Error())

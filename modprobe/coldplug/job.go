@@ -1,4 +1,4 @@
-package modprobe
+package coldplug
 
 import (
 	"context"
@@ -8,18 +8,19 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // job is the loading of one module.
 type job struct {
-	ColdplugModule
-	step  Step
+	Module
+	step  modprobe.Step
 	rank  int    // that of the most urgent of it and its users
 	chain int    // how many jobs have to be done one after the other when it has ended
 	waits int    // jobs that have to end before
 	needs []*job // the same
 	users []edge // jobs that wait for this one
-	after []*node
+	after []modprobe.Module
 	ended bool
 }
 
@@ -120,56 +121,63 @@ func (c *coldplug) device(d alias.Device) {
 		return
 	}
 	c.seen[d.Alias] = true
-	nodes, err := c.search.find(d.Alias)
+	found, err := c.p.Resolve(d.Alias)
 	if err != nil {
 		c.report.Unmatched = append(c.report.Unmatched, d.Alias)
 		return
 	}
 	config := c.p.Config()
-	for _, n := range nodes {
-		if n.alias != "" && config.Blacklisted(n.name) {
-			c.p.report(&Error{Op: "insert", Module: n.name, Err: ErrBlacklisted})
+	for _, m := range found {
+		if m.Alias != "" && config.Blacklisted(m.Name) {
+			c.log(&modprobe.Error{Op: "insert", Module: m.Name, Err: modprobe.ErrBlacklisted})
 			continue
 		}
-		c.need(n, ColdplugModule{Device: d.Path, Alias: d.Alias})
+		c.need(m, Module{Device: d.Path, Alias: d.Alias})
 	}
 }
 
 // need returns the job for a module, a new one if nobody asked for it before, or nil if there is nothing to do.
-func (c *coldplug) need(n *node, why ColdplugModule) *job {
-	if j, ok := c.jobs[n.name]; ok {
+func (c *coldplug) need(m modprobe.Module, why Module) *job {
+	if j, ok := c.jobs[m.Name]; ok {
 		return j
 	}
-	c.search.fill(n)
-	b := builder{search: c.search, o: new(PlanOptions)}
-	b.add(n, false)
-	if len(b.plan) == 0 || b.plan[0].Op == OpBuiltin {
-		c.jobs[n.name] = nil
+	step, ok := c.p.Step(m)
+	if !ok {
+		c.jobs[m.Name] = nil
 		return nil
 	}
-	j := &job{ColdplugModule: why, step: b.plan[0], rank: c.rankOf(n.path)}
+	j := &job{Module: why, step: step, rank: c.rankOf(m.Path)}
 	j.step.Required = true
-	j.Name, j.Path, j.Params, j.Asked = n.name, n.path, j.step.Params, c.since()
-	c.jobs[n.name] = j
-	if rule := c.p.Config().Forbidden(n.name); rule != nil {
+	j.Name, j.Path, j.Params, j.Asked = m.Name, m.Path, j.step.Params, c.since()
+	c.jobs[m.Name] = j
+	if rule := c.p.Config().Forbidden(m.Name); rule != nil {
 		c.order = append(c.order, j)
-		c.end(j, &Error{Op: "insert", Module: n.name, Path: n.path, Err: ErrForbidden, Reason: rule.String()})
+		c.end(j, &modprobe.Error{Op: "insert", Module: m.Name, Path: m.Path, Err: modprobe.ErrForbidden, Reason: rule.String()})
 		return j
 	}
-	by := ColdplugModule{By: n.name}
-	for _, d := range n.deps {
-		c.wait(j, c.need(d, by), true)
+	by := Module{By: m.Name}
+	for _, name := range m.Depends {
+		c.wait(j, c.need(c.module(name), by), true)
 	}
-	soft := c.p.Config().softdep(n.name)
-	for _, s := range c.search.softNodes(soft.Pre) {
+	pre, post := c.p.Softdeps(m.Name)
+	for _, s := range pre {
 		c.wait(j, c.need(s, by), false)
 	}
-	j.after = c.search.softNodes(soft.Post)
+	j.after = post
 	c.order = append(c.order, j)
 	if j.waits == 0 && !j.ended {
 		c.start(j)
 	}
 	return j
+}
+
+// module returns the module of that name. One that modules.dep names without a line of its own has no file, and cannot be
+// loaded.
+func (c *coldplug) module(name string) modprobe.Module {
+	if m, ok := c.p.Module(name); ok && m.Name == name {
+		return m
+	}
+	return modprobe.Module{Name: name}
 }
 
 // wait has j wait for another job, unless that would never end.
@@ -246,7 +254,7 @@ func (c *coldplug) pick() *job {
 // load loads the module of a job.
 func (c *coldplug) load(ctx context.Context, j *job) {
 	r := result{j: j, start: c.since()}
-	r.err = c.p.Run(ctx, Plan{j.step})
+	r.err = c.p.Run(ctx, modprobe.Plan{j.step})
 	r.end = c.since()
 	select {
 	case c.done <- r:
@@ -268,8 +276,8 @@ func (c *coldplug) completed(r result) {
 	if r.err != nil {
 		return
 	}
-	for _, n := range j.after {
-		c.need(n, ColdplugModule{By: j.Name})
+	for _, m := range j.after {
+		c.need(m, Module{By: j.Name})
 	}
 }
 
