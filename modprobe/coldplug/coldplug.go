@@ -130,30 +130,30 @@ func Run(ctx context.Context, p *modprobe.Prober, o *Options) (*Report, error) {
 
 // coldplug is one run. All but load is done by the goroutine that calls run.
 type coldplug struct {
-	p        *modprobe.Prober
-	fsys     fs.FS       // p's
-	log      func(error) // the same
-	o        Options
-	begin    time.Time
-	seen     map[string]bool // aliases looked up
-	jobs     map[string]*job // by module
-	order    []*job
-	ready    []*job
-	active   int           // modules that are being loaded
-	places   int           // how many may be at a time
-	spare    *time.Timer   // to the next look whether a processor has nothing to do
-	looks    bool          // spare is running
-	done     chan result   // what has been loaded
-	quit     chan struct{} // closed at the end
-	events   chan Uevent
-	lost     chan struct{}
-	scanning bool        // devices are being looked for
-	waits    bool        // for something; else the end is when nothing happens any more
-	staged   bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
-	stage    int         // up to which modules are loaded, if staged
-	gate     *time.Timer // to the next stage
-	progress time.Time   // when a module was last loaded, or about to be
-	report   Report
+	p          *modprobe.Prober
+	fsys       fs.FS       // p's
+	log        func(error) // the same
+	o          Options
+	begin      time.Time
+	seen       map[string]bool // aliases looked up
+	jobs       map[string]*job // by module
+	order      []*job
+	ready      []*job
+	active     int           // modules that are being loaded
+	limit      int           // how many may be loading at a time
+	idleTimer  *time.Timer   // next check for idle processors
+	checking   bool          // idleTimer is running
+	done       chan result   // what has been loaded
+	quit       chan struct{} // closed at the end
+	events     chan Uevent
+	lost       chan struct{}
+	scanning   bool        // devices are being looked for
+	waits      bool        // for something; else the end is when nothing happens any more
+	staged     bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
+	stage      int         // up to which modules are loaded, if staged
+	stageTimer *time.Timer // ends the current stage
+	progress   time.Time   // when a module was last loaded, or about to be
+	report     Report
 }
 
 func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
@@ -168,8 +168,8 @@ func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
 	}
 	c.waits = len(o.Until) > 0 || o.Enough != nil
 	c.staged = !o.DryRun && (o.Enough != nil || slices.ContainsFunc(o.Until, isDevice))
-	if c.gate = time.NewTimer(patience[0][0]); !c.staged {
-		c.gate.Stop()
+	if c.stageTimer = time.NewTimer(stageTimeout[0].idle); !c.staged {
+		c.stageTimer.Stop()
 	}
 	if c.o.Settle <= 0 {
 		c.o.Settle = 250 * time.Millisecond
@@ -177,10 +177,10 @@ func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
 	if c.o.Timeout <= 0 && c.waits {
 		c.o.Timeout = 3 * time.Minute
 	}
-	c.spare = time.NewTimer(spareTime)
-	c.spare.Stop()
-	if c.places = c.o.Workers; c.places <= 0 {
-		c.places = c.usual()
+	c.idleTimer = time.NewTimer(idleInterval)
+	c.idleTimer.Stop()
+	if c.limit = c.o.Workers; c.limit <= 0 {
+		c.limit = usualLimit()
 	}
 	return c
 }
@@ -219,7 +219,7 @@ func (c *coldplug) run(ctx context.Context) error {
 		if c.waits && c.enough() && len(c.waiting()) == 0 {
 			return c.drain(ctx)
 		}
-		c.hire(ctx)
+		c.startReady(ctx)
 		news, before := false, len(c.order)
 		select {
 		case r := <-c.done:
@@ -230,12 +230,12 @@ func (c *coldplug) run(ctx context.Context) error {
 		case <-c.lost:
 			scan()
 			news = true
-		case <-c.spare.C:
-			c.looks = false
-			c.places += c.idle()
-		case <-c.gate.C:
+		case <-c.idleTimer.C:
+			c.checking = false
+			c.limit += c.idle()
+		case <-c.stageTimer.C:
 			c.stage++
-			c.nextStage()
+			c.resetStageTimer()
 		case <-c.o.Enough:
 			c.o.Enough = nil
 		case <-quiet.C:
@@ -260,40 +260,40 @@ func (c *coldplug) run(ctx context.Context) error {
 	}
 }
 
-// hire begins to load what can be loaded, as far as there are places.
-func (c *coldplug) hire(ctx context.Context) {
-	for c.active < c.places {
+// startReady starts loading ready modules, the most urgent first, up to the limit.
+func (c *coldplug) startReady(ctx context.Context) {
+	for c.active < c.limit {
 		j := c.pick()
 		if j == nil {
 			return
 		}
 		c.active++
 		go c.load(ctx, j)
-		c.restage(j)
+		c.touchStage(j)
 	}
-	if c.o.Workers <= 0 && len(c.ready) > 0 && !c.looks {
-		c.looks = true
-		c.spare.Reset(spareTime)
+	if c.o.Workers <= 0 && len(c.ready) > 0 && !c.checking {
+		c.checking = true
+		c.idleTimer.Reset(idleInterval)
 	}
 }
 
-// advance takes back what has been loaded, without waiting for any, and hires.
+// advance collects one finished module, if there is one, and starts ready ones. It does not wait.
 func (c *coldplug) advance(ctx context.Context) {
 	select {
 	case r := <-c.done:
 		c.completed(r)
 	default:
 	}
-	c.hire(ctx)
+	c.startReady(ctx)
 }
 
-// usual is how many modules are loaded at a time as long as the processors have something to do.
-func (c *coldplug) usual() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+// usualLimit returns how many modules are loaded at a time while the processors are busy.
+func usualLimit() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
-// spareTime is how long all places have to be taken before it is looked whether a processor has nothing to do.
-const spareTime = 5 * time.Millisecond
+// idleInterval is how long the limit must be reached before there is a check for idle processors.
+const idleInterval = 5 * time.Millisecond
 
-// idle is how many processors have nothing to do but for this look, as far as the kernel tells.
+// idle returns how many processors are idle, judging by the number of running tasks. This one does not count as busy.
 func (c *coldplug) idle() int {
 	data, err := fs.ReadFile(c.fsys, "proc/loadavg") // such as "0.15 0.74 1.19 1/123 4567"
 	f := strings.Fields(string(data))
@@ -302,7 +302,7 @@ func (c *coldplug) idle() int {
 	}
 	running, _, _ := strings.Cut(f[3], "/")
 	n, err := strconv.Atoi(running)
-	if err != nil || n < 1 { // this look is running
+	if err != nil || n < 1 { // this one is running
 		return 0
 	}
 	return max(0, runtime.GOMAXPROCS(0)+1-n)
@@ -324,8 +324,8 @@ func (c *coldplug) drain(ctx context.Context) error {
 	return nil
 }
 
-// mostNews is for how many times Settle the end is put off by news that no module is loaded for: a device that comes and goes
-// for ever must not keep Run from ending.
+// mostNews is how many times Settle uevents can delay the end when no module is loaded for them: a device that keeps
+// appearing and disappearing must not keep Run from ending.
 const mostNews = 20
 
 // event handles one uevent; it reports whether it matters.
@@ -339,7 +339,7 @@ func (c *coldplug) event(e Uevent) bool {
 	return true
 }
 
-// listen begins to pass on uevents.
+// listen starts passing on uevents.
 func (c *coldplug) listen() {
 	if c.o.Uevents == nil {
 		u, err := ListenUevents()
@@ -378,7 +378,7 @@ func (c *coldplug) close() {
 	}
 }
 
-// scan looks at all devices there are, and calls advance after each. What is most urgent is begun meanwhile.
+// scan looks at all devices there are, and calls advance after each, which starts the most urgent modules.
 func (c *coldplug) scan(advance func()) {
 	n := 0
 	c.scanning = true
@@ -446,7 +446,8 @@ func Scan(fsys fs.FS) (list []alias.Device) {
 	return list
 }
 
-// devices calls yield for each device that Scan returns; the processors come first, since their modules make the loading of others faster.
+// devices calls yield for each device that Scan returns. The processors come first: their modules make loading the
+// others faster.
 func devices(fsys fs.FS, yield func(alias.Device)) {
 	add := func(dir string) {
 		data, err := fs.ReadFile(fsys, dir+"/modalias")

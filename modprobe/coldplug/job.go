@@ -16,9 +16,9 @@ type job struct {
 	Module
 	step  modprobe.Step
 	rank  int    // that of the most urgent of it and its users
-	chain int    // how many jobs have to be done one after the other when it has ended
-	waits int    // jobs that have to end before
-	needs []*job // the same
+	chain int    // length of the longest chain of jobs that wait for it
+	waits int    // how many jobs have to end before it starts
+	needs []*job // those jobs, and ones that have ended
 	users []edge // jobs that wait for this one
 	after []modprobe.Module
 	ended bool
@@ -31,11 +31,11 @@ const (
 	forUSB          // buses whose devices take seconds to appear, disks among them; and keyboards
 	forOther
 	forNet
-	forFirst // hashes, since the kernel checks signatures faster with them; and what tests itself longer than all else takes
+	forFirst // hashes, with which the kernel checks signatures faster; and modules with the longest self-tests
 	forLater // what nobody waits for at boot
 )
 
-// folders of kernel/ say what modules are for; the others are forOther.
+// folders are those below kernel/ that say what modules are for; modules in others are forOther.
 var folders = [...][]string{
 	forDisks: {"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/", "drivers/mmc/",
 		"drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/", "drivers/pci/",
@@ -61,7 +61,7 @@ func purpose(file string) int {
 	return forOther
 }
 
-// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long, is begun
+// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long, comes
 // first.
 var whole = [...]int{forFirst: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
 
@@ -79,27 +79,34 @@ var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, fo
 
 const lastStage = 2
 
-// patience is how long nothing of a stage must happen before the next one begins: when no module is being loaded, and
-// when one is, which perhaps never ends.
-var patience = [lastStage][2]time.Duration{{100 * time.Millisecond, time.Second}, {time.Second, 3 * time.Second}}
+// stageTimeout is how long a stage must be quiet before the next one starts. A module that is still loading may be stuck,
+// so it delays the next stage, but not forever.
+var stageTimeout = [lastStage]struct{ idle, loading time.Duration }{
+	{idle: 100 * time.Millisecond, loading: time.Second},
+	{idle: time.Second, loading: 3 * time.Second},
+}
 
-// restage begins the patience with the present stage anew. A module that can be loaded and is of an earlier stage brings that
-// back.
-func (c *coldplug) restage(j *job) {
+// touchStage restarts the timer of the current stage. If j belongs to an earlier stage, that stage becomes current again.
+func (c *coldplug) touchStage(j *job) {
 	if !c.staged {
 		return
 	}
 	c.stage = min(c.stage, stages[j.rank])
-	c.nextStage()
+	c.resetStageTimer()
 }
 
-// nextStage sets the time of the next stage.
-func (c *coldplug) nextStage() {
+// resetStageTimer restarts the timer that ends the current stage. The last stage has none.
+func (c *coldplug) resetStageTimer() {
 	if c.stage == lastStage {
-		c.gate.Stop()
+		c.stageTimer.Stop()
 		return
 	}
-	c.gate.Reset(patience[c.stage][min(c.active, 1)])
+	timeout := stageTimeout[c.stage]
+	if c.active > 0 {
+		c.stageTimer.Reset(timeout.loading)
+	} else {
+		c.stageTimer.Reset(timeout.idle)
+	}
 }
 
 // result is what load did for a job.
@@ -220,16 +227,16 @@ func reaches(from, to *job, seen map[*job]bool) bool {
 	return slices.ContainsFunc(from.users, func(e edge) bool { return reaches(e.to, to, seen) })
 }
 
-// start puts a job in line.
+// start makes a job ready: what it waited for has ended.
 func (c *coldplug) start(j *job) {
 	c.progress = time.Now()
 	j.Ready = c.since()
 	c.ready = append(c.ready, j)
-	c.restage(j)
+	c.touchStage(j)
 }
 
-// pick takes the most urgent of the jobs in line, of several the one with the longest chain of users, of several the first. It is nil
-// if there is none, or its stage has not come.
+// pick takes the most urgent ready job: of equally urgent ones that with the longest chain of users, then the first. It
+// returns nil if no job is ready, or its stage has not started.
 func (c *coldplug) pick() *job {
 	if len(c.ready) == 0 {
 		return nil
@@ -262,17 +269,17 @@ func (c *coldplug) load(ctx context.Context, j *job) {
 	}
 }
 
-// completed takes a job back that load is done with.
+// completed records that load is done with a job.
 func (c *coldplug) completed(r result) {
 	c.active--
 	if c.o.Workers <= 0 {
-		c.places = max(c.places-1, c.usual())
+		c.limit = max(c.limit-1, usualLimit())
 	}
 	c.progress = time.Now()
 	j := r.j
 	j.Start, j.End = r.start, r.end
 	c.end(j, r.err)
-	c.restage(j)
+	c.touchStage(j)
 	if r.err != nil {
 		return
 	}
