@@ -225,6 +225,11 @@ func TestFetchLacking(t *testing.T) {
 	f := newFetcher(t)
 	f.set("online", true)
 	f.fetch("1", 3, "package", "bookworm", "nosuch")
+	for _, pattern := range []string{"tmp.*", "debs.*"} {
+		if left, _ := filepath.Glob(filepath.Join(f.cache, pattern)); len(left) > 0 {
+			t.Errorf("left over: %v", left)
+		}
+	}
 	f.fetch("1", 0, "package", "bookworm", "p")
 	f.calls()
 	if _, said := f.fetch("1", 3, "package", "bookworm", "nosuch"); !strings.Contains(said, "cannot download nosuch") {
@@ -232,11 +237,6 @@ func TestFetchLacking(t *testing.T) {
 	}
 	if calls := f.calls(); calls != "" {
 		t.Errorf("apt-get was run again:\n%s", calls)
-	}
-	for _, pattern := range []string{"tmp.*", "debs.*"} {
-		if left, _ := filepath.Glob(filepath.Join(f.cache, pattern)); len(left) > 0 {
-			t.Errorf("left over: %v", left)
-		}
 	}
 }
 
