@@ -111,7 +111,11 @@ func TestCheck(t *testing.T) {
 			log: []string{"Module m is blacklisted"}},
 		{name: "livepatch without support", kernel: func(k *kernelabi.Kernel) { k.Features.Livepatch = kernelabi.No }, m: kmodtest.Module{Info: []string{"livepatch=Y"}, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC},
 		{name: "machine", m: kmodtest.Module{Machine: elf.EM_AARCH64, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, log: []string{"Invalid architecture in ELF header: 183"}},
-		{name: "struct size, checked", kernel: func(k *kernelabi.Kernel) { k.Features.SizeCheck = kernelabi.Yes; k.This.Size = 1280; k.Words = kernelabi.WordsOf(kernelabi.TodaysWords()) }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,
+		{name: "struct size, checked", kernel: func(k *kernelabi.Kernel) {
+			k.Features.SizeCheck = kernelabi.Yes
+			k.This.Size = 1280
+			k.Words = kernelabi.WordsOf(kernelabi.TodaysWords())
+		}, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,
 			log: []string{"module m: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time"}},
 		{name: "struct size, not checked", kernel: func(k *kernelabi.Kernel) { k.This = kernelabi.This{Size: 1280, Init: 1, Exit: 2} }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.NotKnown, taints: "E"},
 		{name: "nothing known of the kernel's exports", kernel: func(k *kernelabi.Kernel) { k.Core = nil }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", CRC: 1})}, outcome: kernelabi.NotKnown, taints: "E"},
