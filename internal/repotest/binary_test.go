@@ -36,9 +36,6 @@ func TestStart(t *testing.T) {
 		"log/slog", "net", "os/exec", "text/template",
 	}
 	for _, tags := range []string{"", "kmod_boot"} {
-		if tags != "" {
-			slow = append(slow, "crypto/sha256", "github.com/klauspost/compress/zstd")
-		}
 		for _, p := range goList(t, []string{"CGO_ENABLED=0", "GOOS=linux"}, "-deps", "-json=ImportPath", "-tags="+tags, "./cmd/gomodprobe") {
 			if slices.Contains(slow, p.ImportPath) {
 				t.Errorf("with tags %q the binary has %s in it", tags, p.ImportPath)
