@@ -212,6 +212,40 @@ func (b *builder) add(n *node, alone bool) {
 	b.plan = append(b.plan, step)
 }
 
+// Step returns the step that loads a module alone, without what it needs; false if there is nothing to do.
+func (p *Prober) Step(m Module) (Step, bool) {
+	n := &node{name: m.Name, alias: m.Alias, path: m.Path, builtin: m.Builtin, filled: true}
+	if m.Alias == "" && m.Path == "" {
+		for _, h := range p.command(nil, m.Name) { // what Resolve found by a command
+			n.install = h.install
+		}
+	}
+	b := builder{search: newSearch(p), o: new(PlanOptions)}
+	for _, name := range m.Depends {
+		n.deps = append(n.deps, b.node(name, ""))
+	}
+	b.add(n, false)
+	if len(b.plan) == 0 || b.plan[0].Op == OpBuiltin {
+		return Step{}, false
+	}
+	return b.plan[0], true
+}
+
+// Softdeps returns the modules to load before and after a module, as its softdep directive says. A name that leads nowhere
+// is passed over.
+func (p *Prober) Softdeps(module string) (pre, post []Module) {
+	s := newSearch(p)
+	modules := func(names []string) (list []Module) {
+		for _, n := range s.softNodes(names) {
+			s.fill(n)
+			list = append(list, n.module())
+		}
+		return list
+	}
+	dep := p.Config().softdep(module)
+	return modules(dep.Pre), modules(dep.Post)
+}
+
 // checkForbidden looks for steps of this group that a forbid directive rules out. One that is required is an error, the
 // others are left out.
 func (b *builder) checkForbidden(config *Config) error {

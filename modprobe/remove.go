@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
 // RemoveOptions change what is planned for removal. The zero value is "modprobe -r NAME".
@@ -189,7 +190,7 @@ func (r *runner) remove(s *Step) error {
 	}
 	err := r.p.kernel.DeleteModule(s.Module.Name, s.Flags)
 	deadline := time.Now().Add(s.Wait)
-	for pause := time.Millisecond; errors.Is(err, eAgain) && s.Wait > 0; pause *= 2 {
+	for pause := time.Millisecond; errors.Is(err, errno.EAGAIN) && s.Wait > 0; pause *= 2 {
 		left := time.Until(deadline)
 		if left <= 0 {
 			break

@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
 // A loader is one run of the rules, in the kernel's order. Steps return false when the load has failed.
@@ -121,7 +123,7 @@ func (l *loader) signature() bool {
 	case SigBroken:
 		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
 			"the signature does not fit the module: the file was changed after it was signed")
-		v.fail(eKeyRejected)
+		v.fail(errno.EKEYREJECTED)
 		return false
 	case SigBadTrailer:
 		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
@@ -135,8 +137,8 @@ func (l *loader) signature() bool {
 	switch {
 	case l.enforced():
 		l.signatureAdvice(what)
-		if v.fail(eNoKey); atLeast(k.Release, 5, 4) {
-			v.fail(eKeyRejected, "Loading of "+what+" is rejected")
+		if v.fail(errno.ENOKEY); atLeast(k.Release, 5, 4) {
+			v.fail(errno.EKEYREJECTED, "Loading of "+what+" is rejected")
 		}
 		return false
 	case k.Lockdown:

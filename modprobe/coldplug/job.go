@@ -1,4 +1,4 @@
-package modprobe
+package coldplug
 
 import (
 	"context"
@@ -8,18 +8,19 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // job is the loading of one module.
 type job struct {
-	ColdplugModule
-	step  Step
+	Module
+	step  modprobe.Step
 	rank  int    // that of the most urgent of it and its users
-	chain int    // how many jobs have to be done one after the other when it has ended
-	waits int    // jobs that have to end before
-	needs []*job // the same
+	chain int    // length of the longest chain of jobs that wait for it
+	waits int    // how many jobs have to end before it starts
+	needs []*job // those jobs, and ones that have ended
 	users []edge // jobs that wait for this one
-	after []*node
+	after []modprobe.Module
 	ended bool
 }
 
@@ -30,11 +31,11 @@ const (
 	forUSB          // buses whose devices take seconds to appear, disks among them; and keyboards
 	forOther
 	forNet
-	forFirst // hashes, since the kernel checks signatures faster with them; and what tests itself longer than all else takes
+	forFirst // hashes, with which the kernel checks signatures faster; and modules with the longest self-tests
 	forLater // what nobody waits for at boot
 )
 
-// folders of kernel/ say what modules are for; the others are forOther.
+// folders are those below kernel/ that say what modules are for; modules in others are forOther.
 var folders = [...][]string{
 	forDisks: {"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/", "drivers/mmc/",
 		"drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/", "drivers/pci/",
@@ -60,7 +61,7 @@ func purpose(file string) int {
 	return forOther
 }
 
-// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long, is begun
+// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long, comes
 // first.
 var whole = [...]int{forFirst: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
 
@@ -78,27 +79,34 @@ var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, fo
 
 const lastStage = 2
 
-// patience is how long nothing of a stage must happen before the next one begins: when no module is being loaded, and
-// when one is, which perhaps never ends.
-var patience = [lastStage][2]time.Duration{{100 * time.Millisecond, time.Second}, {time.Second, 3 * time.Second}}
+// stageTimeout is how long a stage must be quiet before the next one starts. A module that is still loading may be stuck,
+// so it delays the next stage, but not forever.
+var stageTimeout = [lastStage]struct{ idle, loading time.Duration }{
+	{idle: 100 * time.Millisecond, loading: time.Second},
+	{idle: time.Second, loading: 3 * time.Second},
+}
 
-// restage begins the patience with the present stage anew. A module that can be loaded and is of an earlier stage brings that
-// back.
-func (c *coldplug) restage(j *job) {
+// touchStage restarts the timer of the current stage. If j belongs to an earlier stage, that stage becomes current again.
+func (c *coldplug) touchStage(j *job) {
 	if !c.staged {
 		return
 	}
 	c.stage = min(c.stage, stages[j.rank])
-	c.nextStage()
+	c.resetStageTimer()
 }
 
-// nextStage sets the time of the next stage.
-func (c *coldplug) nextStage() {
+// resetStageTimer restarts the timer that ends the current stage. The last stage has none.
+func (c *coldplug) resetStageTimer() {
 	if c.stage == lastStage {
-		c.gate.Stop()
+		c.stageTimer.Stop()
 		return
 	}
-	c.gate.Reset(patience[c.stage][min(c.active, 1)])
+	timeout := stageTimeout[c.stage]
+	if c.active > 0 {
+		c.stageTimer.Reset(timeout.loading)
+	} else {
+		c.stageTimer.Reset(timeout.idle)
+	}
 }
 
 // result is what load did for a job.
@@ -120,56 +128,63 @@ func (c *coldplug) device(d alias.Device) {
 		return
 	}
 	c.seen[d.Alias] = true
-	nodes, err := c.search.find(d.Alias)
+	found, err := c.p.Resolve(d.Alias)
 	if err != nil {
 		c.report.Unmatched = append(c.report.Unmatched, d.Alias)
 		return
 	}
 	config := c.p.Config()
-	for _, n := range nodes {
-		if n.alias != "" && config.Blacklisted(n.name) {
-			c.p.report(&Error{Op: "insert", Module: n.name, Err: ErrBlacklisted})
+	for _, m := range found {
+		if m.Alias != "" && config.Blacklisted(m.Name) {
+			c.log(&modprobe.Error{Op: "insert", Module: m.Name, Err: modprobe.ErrBlacklisted})
 			continue
 		}
-		c.need(n, ColdplugModule{Device: d.Path, Alias: d.Alias})
+		c.need(m, Module{Device: d.Path, Alias: d.Alias})
 	}
 }
 
 // need returns the job for a module, a new one if nobody asked for it before, or nil if there is nothing to do.
-func (c *coldplug) need(n *node, why ColdplugModule) *job {
-	if j, ok := c.jobs[n.name]; ok {
+func (c *coldplug) need(m modprobe.Module, why Module) *job {
+	if j, ok := c.jobs[m.Name]; ok {
 		return j
 	}
-	c.search.fill(n)
-	b := builder{search: c.search, o: new(PlanOptions)}
-	b.add(n, false)
-	if len(b.plan) == 0 || b.plan[0].Op == OpBuiltin {
-		c.jobs[n.name] = nil
+	step, ok := c.p.Step(m)
+	if !ok {
+		c.jobs[m.Name] = nil
 		return nil
 	}
-	j := &job{ColdplugModule: why, step: b.plan[0], rank: c.rankOf(n.path)}
+	j := &job{Module: why, step: step, rank: c.rankOf(m.Path)}
 	j.step.Required = true
-	j.Name, j.Path, j.Params, j.Asked = n.name, n.path, j.step.Params, c.since()
-	c.jobs[n.name] = j
-	if rule := c.p.Config().Forbidden(n.name); rule != nil {
+	j.Name, j.Path, j.Params, j.Asked = m.Name, m.Path, j.step.Params, c.since()
+	c.jobs[m.Name] = j
+	if rule := c.p.Config().Forbidden(m.Name); rule != nil {
 		c.order = append(c.order, j)
-		c.end(j, &Error{Op: "insert", Module: n.name, Path: n.path, Err: ErrForbidden, Reason: rule.String()})
+		c.end(j, &modprobe.Error{Op: "insert", Module: m.Name, Path: m.Path, Err: modprobe.ErrForbidden, Reason: rule.String()})
 		return j
 	}
-	by := ColdplugModule{By: n.name}
-	for _, d := range n.deps {
-		c.wait(j, c.need(d, by), true)
+	by := Module{By: m.Name}
+	for _, name := range m.Depends {
+		c.wait(j, c.need(c.module(name), by), true)
 	}
-	soft := c.p.Config().softdep(n.name)
-	for _, s := range c.search.softNodes(soft.Pre) {
+	pre, post := c.p.Softdeps(m.Name)
+	for _, s := range pre {
 		c.wait(j, c.need(s, by), false)
 	}
-	j.after = c.search.softNodes(soft.Post)
+	j.after = post
 	c.order = append(c.order, j)
 	if j.waits == 0 && !j.ended {
 		c.start(j)
 	}
 	return j
+}
+
+// module returns the module of that name. One that modules.dep names without a line of its own has no file, and cannot be
+// loaded.
+func (c *coldplug) module(name string) modprobe.Module {
+	if m, ok := c.p.Module(name); ok && m.Name == name {
+		return m
+	}
+	return modprobe.Module{Name: name}
 }
 
 // wait has j wait for another job, unless that would never end.
@@ -212,16 +227,16 @@ func reaches(from, to *job, seen map[*job]bool) bool {
 	return slices.ContainsFunc(from.users, func(e edge) bool { return reaches(e.to, to, seen) })
 }
 
-// start puts a job in line.
+// start makes a job ready: what it waited for has ended.
 func (c *coldplug) start(j *job) {
 	c.progress = time.Now()
 	j.Ready = c.since()
 	c.ready = append(c.ready, j)
-	c.restage(j)
+	c.touchStage(j)
 }
 
-// pick takes the most urgent of the jobs in line, of several the one with the longest chain of users, of several the first. It is nil
-// if there is none, or its stage has not come.
+// pick takes the most urgent ready job: of equally urgent ones that with the longest chain of users, then the first. It
+// returns nil if no job is ready, or its stage has not started.
 func (c *coldplug) pick() *job {
 	if len(c.ready) == 0 {
 		return nil
@@ -246,7 +261,7 @@ func (c *coldplug) pick() *job {
 // load loads the module of a job.
 func (c *coldplug) load(ctx context.Context, j *job) {
 	r := result{j: j, start: c.since()}
-	r.err = c.p.Run(ctx, Plan{j.step})
+	r.err = c.p.Run(ctx, modprobe.Plan{j.step})
 	r.end = c.since()
 	select {
 	case c.done <- r:
@@ -254,22 +269,22 @@ func (c *coldplug) load(ctx context.Context, j *job) {
 	}
 }
 
-// completed takes a job back that load is done with.
+// completed records that load is done with a job.
 func (c *coldplug) completed(r result) {
 	c.active--
 	if c.o.Workers <= 0 {
-		c.places = max(c.places-1, c.usual())
+		c.limit = max(c.limit-1, usualLimit())
 	}
 	c.progress = time.Now()
 	j := r.j
 	j.Start, j.End = r.start, r.end
 	c.end(j, r.err)
-	c.restage(j)
+	c.touchStage(j)
 	if r.err != nil {
 		return
 	}
-	for _, n := range j.after {
-		c.need(n, ColdplugModule{By: j.Name})
+	for _, m := range j.after {
+		c.need(m, Module{By: j.Name})
 	}
 }
 

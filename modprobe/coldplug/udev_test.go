@@ -1,6 +1,6 @@
 //go:build linux
 
-package modprobe_test
+package coldplug_test
 
 import (
 	"bytes"
@@ -22,6 +22,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/vmtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // fixedRules are modules that udev loads because a rule names them, whatever aliases there are: 80-drivers.rules.
@@ -161,7 +162,7 @@ func TestColdplugMeasured(t *testing.T) {
 		udevadm(t, "settle")
 		time.Sleep(quiet)
 	case "ours", "one":
-		o := &modprobe.ColdplugOptions{Settle: quiet}
+		o := &coldplug.Options{Settle: quiet}
 		if how == "one" {
 			o.Workers = 1
 		}
@@ -188,13 +189,13 @@ func TestColdplugMeasured(t *testing.T) {
 	}
 }
 
-// plug runs Coldplug and wants each module loaded once. It returns when the last one was.
-func plug(t *testing.T, o *modprobe.ColdplugOptions) (last time.Duration) {
+// plug runs cold-plug and wants each module loaded once. It returns when the last one was.
+func plug(t *testing.T, o *coldplug.Options) (last time.Duration) {
 	p, err := modprobe.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := p.Coldplug(context.Background(), o)
+	r, err := coldplug.Run(context.Background(), p, o)
 	if err != nil {
 		t.Fatal(err)
 	}

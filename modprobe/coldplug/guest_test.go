@@ -1,6 +1,6 @@
 //go:build linux
 
-package modprobe_test
+package coldplug_test
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/vmtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // manyDevices are qemu's arguments for a machine with disks on five kinds of controllers and a dozen other devices. The
@@ -79,13 +80,13 @@ func TestColdplugInGuest(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	r, err := p.Coldplug(ctx, &modprobe.ColdplugOptions{
+	r, err := coldplug.Run(ctx, p, &coldplug.Options{
 		Until: []string{"/dev/vda", "/dev/nvme0n1", "/dev/sda", "/dev/sdb", "/dev/sdc", "module:usbhid"}, Timeout: 4 * time.Minute,
 	})
 	if err != nil || r.TimedOut || len(r.Waiting) > 0 {
 		t.Errorf("first: %v, timed out: %t, missing: %q", err, r.TimedOut, r.Waiting)
 	}
-	rest, err := p.Coldplug(ctx, &modprobe.ColdplugOptions{Settle: 2 * time.Second}) // what the disks did not need
+	rest, err := coldplug.Run(ctx, p, &coldplug.Options{Settle: 2 * time.Second}) // what the disks did not need
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestColdplugInGuest(t *testing.T) {
 	failed := make(map[string]error)
 	count := make(map[string]int)
 	for _, m := range append(r.Modules, rest.Modules...) {
-		if errors.Is(m.Err, modprobe.ErrNotDone) {
+		if errors.Is(m.Err, coldplug.ErrNotDone) {
 			continue // its turn did not come before the disks were there
 		} else if m.Err != nil {
 			failed[m.Name] = m.Err
@@ -105,7 +106,7 @@ func TestColdplugInGuest(t *testing.T) {
 			t.Errorf("%s was loaded twice", m.Name)
 		}
 	}
-	for _, d := range modprobe.Devices(os.DirFS("/")) {
+	for _, d := range coldplug.Scan(os.DirFS("/")) {
 		found, err := p.Resolve(d.Alias)
 		if err != nil {
 			continue

@@ -1,4 +1,4 @@
-package modprobe
+package check
 
 import (
 	"errors"
@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,23 +14,25 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Checker gathers what is known of the Prober's kernel: what it exports, from the best source there is (its boot image, its memory
+// New gathers what is known of p's kernel: what it exports, from the best source there is (its boot image, its memory
 // if it is the running one, a Module.symvers, the versions its modules were built with); the layout of struct module and
 // the vermagic, from one of its modules; and, if it is the running kernel, what it enforces. o may be nil.
-func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
+func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	if o == nil {
-		o = new(CheckOptions)
+		o = new(Options)
 	}
-	p, image, err := p.meant(o)
+	p, image, err := meant(p, o)
 	if err != nil {
 		return nil, err
 	}
-	c := &Checker{p: p, flags: o.Flags, byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{}}
-	c.k.Release = p.release
+	opts := p.Options()
+	c := &Checker{p: p, opts: opts, fsys: opts.FS, flags: o.Flags, byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{}}
+	c.k.Release = p.Release()
 	c.k.Modules = c.provide
-	if l, ok := p.symbols().(list); ok && len(l) == 0 {
+	if !p.HasSymbols() {
 		c.k.Open = true // depmod has not been here
 	}
 	c.sample = sync.OnceValue(c.learn)
@@ -49,9 +50,9 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 		return nil, err
 	}
 	if c.k.Vermagic == "" && c.k.Core == nil {
-		return nil, &Error{Op: "check", Module: p.release, Err: fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", ErrNoTables, p.release)}
+		return nil, &modprobe.Error{Op: "check", Module: p.Release(), Err: fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", modprobe.ErrNoTables, p.Release())}
 	}
-	if c.running() && p.opts.Dir == "" {
+	if c.running() && opts.Dir == "" {
 		c.state()
 	}
 	if c.k.Features.Strict == kernelabi.Maybe {
@@ -61,15 +62,15 @@ func (p *Prober) Checker(o *CheckOptions) (*Checker, error) {
 }
 
 // meant returns the Prober of the kernel that the options mean, and the boot image if that had to be read to know.
-func (p *Prober) meant(o *CheckOptions) (*Prober, *kernelabi.Image, error) {
-	if o.Image == "" || o.Symvers != "" || p.opts.Release != "" {
+func meant(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernelabi.Image, error) {
+	opts := p.Options()
+	if o.Image == "" || o.Symvers != "" || opts.Release != "" {
 		return p, nil, nil
 	}
-	image, err := p.image(o.Image, o.Cache, o.Cached)
-	if err == nil && image.Release != "" && image.Release != p.release {
-		opts := p.opts
+	image, err := bootImage(opts.FS, o.Image, o.Cache, o.Cached)
+	if err == nil && image.Release != "" && image.Release != p.Release() {
 		opts.Release = image.Release
-		p, err = New(&opts)
+		p, err = modprobe.New(&opts)
 	}
 	return p, image, err
 }
@@ -77,10 +78,10 @@ func (p *Prober) meant(o *CheckOptions) (*Prober, *kernelabi.Image, error) {
 // strict tells whether a kernel without an image that says so refuses imports without a version: all did up to 4.8, and Debian's
 // do.
 func (c *Checker) strict() kernelabi.Tri {
-	if major, minor := kernelabi.ParseRelease(c.p.release); major > 0 && (major < 4 || major == 4 && minor < 9) {
+	if major, minor := kernelabi.ParseRelease(c.p.Release()); major > 0 && (major < 4 || major == 4 && minor < 9) {
 		return kernelabi.Yes
 	}
-	data, err := fs.ReadFile(c.p.fsys, "etc/os-release")
+	data, err := fs.ReadFile(c.fsys, "etc/os-release")
 	if err != nil {
 		return kernelabi.Maybe
 	}
@@ -97,7 +98,7 @@ func (c *Checker) strict() kernelabi.Tri {
 func (c *Checker) learn() (sample *kernelabi.Module) {
 	tries := 0
 	for m := range c.tree(1) {
-		if magic, _ := m.Field("vermagic"); kernelabi.MagicRelease(magic) != c.p.release {
+		if magic, _ := m.Field("vermagic"); kernelabi.MagicRelease(magic) != c.p.Release() {
 			continue
 		}
 		c.k.LearnFrom(m)
@@ -125,11 +126,11 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 		}()
 		go func() {
 			defer close(ahead)
-			for file := range c.p.moduleFiles() {
-				if !strings.HasPrefix(file, "kernel/") {
+			for file := range c.p.Files() {
+				if !strings.HasPrefix(file, c.path("kernel/")) {
 					continue
 				}
-				one, file := make(chan *kernelabi.Module, 1), c.p.path(file)
+				one := make(chan *kernelabi.Module, 1)
 				select {
 				case ahead <- one:
 				case <-stop:
@@ -149,36 +150,15 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 	}
 }
 
-// moduleFiles yields the files of all modules, in the module directory.
-func (p *Prober) moduleFiles() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		dep := p.dep()
-		if t, ok := dep.(*tree); ok { // without tables
-			for _, file := range slices.Sorted(maps.Values(t.files)) {
-				if !yield(file) {
-					return
-				}
-			}
-			return
-		}
-		for _, value := range dep.All() {
-			file, _, _ := strings.Cut(value.Value, ":")
-			if !yield(file) {
-				return
-			}
-		}
-	}
-}
-
 // exports finds out what the kernel exports.
-func (c *Checker) exports(o *CheckOptions) error {
+func (c *Checker) exports(o *Options) error {
 	if o.Symvers != "" {
 		return c.symvers(o.Symvers)
 	}
 	if o.Image != "" {
 		return c.image(o.Image, o.Cache, o.Cached)
 	}
-	if c.running() && c.p.opts.Dir == "" {
+	if c.running() && c.opts.Dir == "" {
 		// What is kept of the image is read fastest; the kernel's memory next, which lacks only the keys.
 		if c.images(o.Cache, true) {
 			return nil
@@ -193,9 +173,9 @@ func (c *Checker) exports(o *CheckOptions) error {
 	if c.images(o.Cache, o.Cached) {
 		return nil
 	}
-	base := c.p.opts.Dir
-	for _, name := range []string{c.p.path("build/Module.symvers"), base + "/usr/src/linux-headers-" + c.p.release + "/Module.symvers",
-		base + "/boot/symvers-" + c.p.release + ".gz", base + "/boot/symvers-" + c.p.release + ".xz", c.p.path("symvers.gz"), c.p.path("symvers.xz")} {
+	base := c.opts.Dir
+	for _, name := range []string{c.path("build/Module.symvers"), base + "/usr/src/linux-headers-" + c.p.Release() + "/Module.symvers",
+		base + "/boot/symvers-" + c.p.Release() + ".gz", base + "/boot/symvers-" + c.p.Release() + ".xz", c.path("symvers.gz"), c.path("symvers.xz")} {
 		if err := c.symvers(name); err == nil {
 			return nil
 		} else {
@@ -204,14 +184,17 @@ func (c *Checker) exports(o *CheckOptions) error {
 	}
 	if sample := c.sample(); sample != nil && !c.union(o.Cache, true) {
 		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does not.
-		c.source = "the versions that a module of " + c.p.dir + " was built with"
-		c.k.Core = kernelabi.Union(c.source, c.p.release, slices.Values([]*kernelabi.Module{sample}))
+		c.source = "the versions that a module of " + c.p.Dir() + " was built with"
+		c.k.Core = kernelabi.Union(c.source, c.p.Release(), slices.Values([]*kernelabi.Module{sample}))
 		if !o.Quick {
 			c.more = func() { c.union(o.Cache, false) }
 		}
 	}
 	return nil
 }
+
+// path returns the absolute path of a file in the module directory.
+func (c *Checker) path(name string) string { return c.p.Dir() + "/" + name }
 
 // unused notes why a file that is there is not used. That root alone may look is said once.
 func (c *Checker) unused(err error) {
@@ -225,17 +208,17 @@ func (c *Checker) unused(err error) {
 
 // running reports whether the Prober's kernel is the running one.
 func (c *Checker) running() bool {
-	running, err := c.p.kernel.Release()
-	return err == nil && running == c.p.release
+	running, err := c.opts.Kernel.Release()
+	return err == nil && running == c.p.Release()
 }
 
 // images reads the first boot image of the kernel that there is, or only what is kept of it. Alpine names images by the flavour, which ends
 // the release; NixOS links the one that was started.
 func (c *Checker) images(cache Cache, cached bool) bool {
-	base := c.p.opts.Dir
-	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.release, base + "/boot/vmlinux-" + c.p.release, base + "/boot/Image-" + c.p.release,
-		base + "/boot/kernel-" + c.p.release, c.p.path("vmlinuz"), c.p.path("vmlinux"), c.p.path("build/vmlinux"),
-		base + "/boot/vmlinuz-" + c.p.release[strings.LastIndexByte(c.p.release, '-')+1:], base + "/run/booted-system/kernel", base + "/boot/vmlinuz"} {
+	base := c.opts.Dir
+	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.Release(), base + "/boot/vmlinux-" + c.p.Release(), base + "/boot/Image-" + c.p.Release(),
+		base + "/boot/kernel-" + c.p.Release(), c.path("vmlinuz"), c.path("vmlinux"), c.path("build/vmlinux"),
+		base + "/boot/vmlinuz-" + c.p.Release()[strings.LastIndexByte(c.p.Release(), '-')+1:], base + "/run/booted-system/kernel", base + "/boot/vmlinuz"} {
 		if err := c.image(name, cache, cached); err == nil {
 			return true
 		} else if !cached && !errors.Is(err, errOtherRelease) {
@@ -247,11 +230,11 @@ func (c *Checker) images(cache Cache, cached bool) bool {
 
 // union gathers what the kernel's modules were built with, or, which may fail, takes what is kept of it.
 func (c *Checker) union(cache Cache, cached bool) bool {
-	source := "the versions that " + c.p.dir + "'s modules were built with"
+	source := "the versions that " + c.p.Dir() + "'s modules were built with"
 	label := ""
-	if name, err := sysroot.Name(c.p.fsys, c.p.path("modules.dep")); err == nil {
-		if info, err := fs.Stat(c.p.fsys, name); err == nil {
-			label = fmt.Sprintf("%s %d %d", c.p.dir, info.Size(), info.ModTime().UnixNano())
+	if name, err := sysroot.Name(c.fsys, c.path("modules.dep")); err == nil {
+		if info, err := fs.Stat(c.fsys, name); err == nil {
+			label = fmt.Sprintf("%s %d %d", c.p.Dir(), info.Size(), info.ModTime().UnixNano())
 		}
 	}
 	if label == "" {
@@ -268,7 +251,7 @@ func (c *Checker) union(cache Cache, cached bool) bool {
 		c.k.Core = im.Exports
 		c.k.Core.Complete, c.k.Core.Licences = false, false
 	} else {
-		c.k.Core = kernelabi.Union(source, c.p.release, c.tree(min(runtime.GOMAXPROCS(0), 8)))
+		c.k.Core = kernelabi.Union(source, c.p.Release(), c.tree(min(runtime.GOMAXPROCS(0), 8)))
 		if cache != nil {
 			cache.Put(label, (&kernelabi.Image{Exports: c.k.Core}).Encode(label))
 		}
@@ -284,20 +267,20 @@ var (
 
 // image takes over what a boot image tells, or what is kept of it.
 func (c *Checker) image(name string, cache Cache, cached bool) error {
-	im, err := c.p.image(name, cache, cached)
+	im, err := bootImage(c.fsys, name, cache, cached)
 	if err != nil {
 		return err
 	}
 	return c.use(name, im)
 }
 
-// image reads a boot image, or what is kept of it.
-func (p *Prober) image(name string, cache Cache, cached bool) (*kernelabi.Image, error) {
-	file, err := sysroot.Name(p.fsys, name)
+// bootImage reads a boot image, or what is kept of it.
+func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernelabi.Image, error) {
+	file, err := sysroot.Name(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := fs.Stat(p.fsys, file)
+	info, err := fs.Stat(fsys, file)
 	if err != nil {
 		return nil, named(name, err)
 	}
@@ -312,7 +295,7 @@ func (p *Prober) image(name string, cache Cache, cached bool) (*kernelabi.Image,
 		return nil, errNotCached
 	}
 	if im == nil {
-		if im, err = readImage(p.fsys, file, name); err != nil {
+		if im, err = readImage(fsys, file, name); err != nil {
 			return nil, named(name, err)
 		}
 		if cache != nil {
@@ -350,8 +333,8 @@ func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
 
 // use takes over what an image tells, unless it is another kernel's.
 func (c *Checker) use(name string, im *kernelabi.Image) error {
-	if im.Release != c.p.release {
-		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.release)
+	if im.Release != c.p.Release() {
+		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())
 	}
 	if sample := c.sample(); sample != nil {
 		if err := im.Exports.Confirm(sample); err != nil {
@@ -372,11 +355,11 @@ const symversLimit = 64 << 20
 
 // symvers reads a Module.symvers.
 func (c *Checker) symvers(name string) error {
-	file, err := sysroot.Name(c.p.fsys, name)
+	file, err := sysroot.Name(c.fsys, name)
 	if err != nil {
 		return err
 	}
-	data, _, err := compress.ReadFile(c.p.fsys, file, nil, symversLimit)
+	data, _, err := compress.ReadFile(c.fsys, file, nil, symversLimit)
 	if err != nil {
 		return named(name, err)
 	}
@@ -398,12 +381,12 @@ func (c *Checker) symvers(name string) error {
 
 // kcore reads the running kernel's memory.
 func (c *Checker) kcore() error {
-	kallsyms, err := c.p.fsys.Open("proc/kallsyms")
+	kallsyms, err := c.fsys.Open("proc/kallsyms")
 	if err != nil {
 		return err
 	}
 	defer kallsyms.Close()
-	f, err := c.p.fsys.Open("proc/kcore")
+	f, err := c.fsys.Open("proc/kcore")
 	if err != nil {
 		return err
 	}
@@ -417,7 +400,7 @@ func (c *Checker) kcore() error {
 		return err
 	}
 	if im.Release == "" {
-		im.Release = c.p.release // its constants could not be read
+		im.Release = c.p.Release() // its constants could not be read
 	}
 	return c.use("/proc/kcore", im)
 }
@@ -427,16 +410,16 @@ const configLimit = 8 << 20
 
 // config reads the kernel's build configuration, for what no image tells.
 func (c *Checker) config() {
-	names := []string{c.p.opts.Dir + "/boot/config-" + c.p.release, c.p.path("config")}
-	if c.p.opts.Dir == "" && c.running() {
+	names := []string{c.opts.Dir + "/boot/config-" + c.p.Release(), c.path("config")}
+	if c.opts.Dir == "" && c.running() {
 		names = append(names, "/proc/config.gz")
 	}
 	for _, name := range names {
-		file, err := sysroot.Name(c.p.fsys, name)
+		file, err := sysroot.Name(c.fsys, name)
 		if err != nil {
 			continue
 		}
-		if data, _, err := compress.ReadFile(c.p.fsys, file, nil, configLimit); err == nil {
+		if data, _, err := compress.ReadFile(c.fsys, file, nil, configLimit); err == nil {
 			c.k.Features.ReadConfig(string(data))
 			return
 		}
@@ -446,7 +429,7 @@ func (c *Checker) config() {
 // state reads what the running kernel enforces.
 func (c *Checker) state() {
 	read := func(name string) string {
-		data, _ := fs.ReadFile(c.p.fsys, name)
+		data, _ := fs.ReadFile(c.fsys, name)
 		return strings.TrimSpace(string(data))
 	}
 	c.k.Disabled = read("proc/sys/kernel/modules_disabled") == "1"
@@ -462,13 +445,16 @@ func (c *Checker) state() {
 		}
 	}
 	c.k.Tainted = kernelabi.TaintLetters(read("proc/sys/kernel/tainted"))
-	c.loaded = func(name string) bool { return c.p.state(name).inKernel() }
+	c.loaded = func(name string) bool {
+		state := c.p.State(name)
+		return state.Builtin || state.Live
+	}
 	list, err := c.p.Loaded()
 	if err != nil {
 		return
 	}
 	for _, l := range list {
-		if _, ok := c.p.dep().Lookup(l.Name); !ok {
+		if c.file(l.Name) == "" {
 			c.k.Open = true // loaded from elsewhere: it may export anything
 		}
 	}

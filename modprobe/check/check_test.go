@@ -1,4 +1,4 @@
-package modprobe_test
+package check_test
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
@@ -29,20 +30,20 @@ func (m *memory) Get(key string) []byte { m.gets++; return m.data[key] }
 
 func (m *memory) Put(key string, data []byte) { m.puts++; m.data[key] = data }
 
-func checker(t *testing.T, o modprobe.Options, c *modprobe.CheckOptions) *modprobe.Checker {
+func checker(t *testing.T, o modprobe.Options, c *check.Options) *check.Checker {
 	t.Helper()
 	p, err := modprobe.New(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := p.Checker(c)
+	k, err := check.New(p, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
-func verdict(t *testing.T, c *modprobe.Checker, name string) *modprobe.Verdict {
+func verdict(t *testing.T, c *check.Checker, name string) *check.Verdict {
 	t.Helper()
 	all, err := c.Check(name)
 	if err != nil || len(all) != 1 {
@@ -62,9 +63,9 @@ func TestCheckSources(t *testing.T) {
 	o := modprobe.Options{Dir: dir, Release: release, NoConfig: true}
 	cache := &memory{data: map[string][]byte{}}
 	for _, ahead := range [][]string{{"vfat", "nothing"}, nil} {
-		c := checker(t, o, &modprobe.CheckOptions{Cache: cache, Names: ahead})
+		c := checker(t, o, &check.Options{Cache: cache, Names: ahead})
 		v := verdict(t, c, "vfat")
-		if v.Outcome != modprobe.Loads || strings.Join(v.Needs, " ") != "fat" || !strings.Contains(v.Source, "boot/vmlinuz (bzImage, xz)") {
+		if v.Outcome != check.Loads || strings.Join(v.Needs, " ") != "fat" || !strings.Contains(v.Source, "boot/vmlinuz (bzImage, xz)") {
 			t.Errorf("%+v", v)
 		}
 	}
@@ -81,30 +82,30 @@ func TestCheckSources(t *testing.T) {
 	}
 	o.Dir = bare
 	c := checker(t, o, nil)
-	if v := verdict(t, c, foreign); v.Outcome != modprobe.Fails || !strings.Contains(v.Source, "that a module of") {
+	if v := verdict(t, c, foreign); v.Outcome != check.Fails || !strings.Contains(v.Source, "that a module of") {
 		t.Errorf("cloud's module by the versions of one: %+v", v)
 	}
-	if v := verdict(t, c, "vfat"); v.Outcome != modprobe.Unknown && v.Outcome != modprobe.Loads || len(v.Findings) > 0 {
+	if v := verdict(t, c, "vfat"); v.Outcome != check.Unknown && v.Outcome != check.Loads || len(v.Findings) > 0 {
 		t.Errorf("own module by the versions of others: %+v", v)
 	}
-	if v := verdict(t, c, foreign); v.Outcome != modprobe.Fails || !strings.Contains(v.Source, "modules were built with") {
+	if v := verdict(t, c, foreign); v.Outcome != check.Fails || !strings.Contains(v.Source, "modules were built with") {
 		t.Errorf("cloud's module by the versions of others: %+v", v)
 	}
 	// The image says which kernel is meant, if nothing else does.
 	alone := modprobe.Options{FS: os.DirFS("/"), NoConfig: true, Kernel: &modprobetest.Kernel{Version: "9.9.9"}}
-	c = checker(t, alone, &modprobe.CheckOptions{Image: filepath.Join(other, "boot/vmlinuz"), Cache: cache})
+	c = checker(t, alone, &check.Options{Image: filepath.Join(other, "boot/vmlinuz"), Cache: cache})
 	if v := verdict(t, c, foreign); c.Release() != otherRelease || v.Release != otherRelease || v.Errno == syscall.ENOEXEC {
 		t.Errorf("by the image alone, of %s: %+v", c.Release(), v)
 	}
 	alone.Release = "9.9.9"
 	if p, err := modprobe.New(&alone); err != nil {
 		t.Error(err)
-	} else if _, err := p.Checker(&modprobe.CheckOptions{Image: filepath.Join(other, "boot/vmlinuz"), Cache: cache}); err == nil {
+	} else if _, err := check.New(p, &check.Options{Image: filepath.Join(other, "boot/vmlinuz"), Cache: cache}); err == nil {
 		t.Error("the image of another kernel than Options.Release is accepted")
 	}
 	// Quick does not read all modules.
-	q := checker(t, o, &modprobe.CheckOptions{Quick: true})
-	if v := verdict(t, q, "vfat"); v.Outcome != modprobe.Unknown || !strings.Contains(v.Source, "that a module of") {
+	q := checker(t, o, &check.Options{Quick: true})
+	if v := verdict(t, q, "vfat"); v.Outcome != check.Unknown || !strings.Contains(v.Source, "that a module of") {
 		t.Errorf("quick: %+v", v)
 	}
 }
@@ -115,21 +116,21 @@ func TestCheckErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Check(context.Background(), "nothing"); !errors.Is(err, modprobe.ErrNotFound) {
+	if _, err := check.Module(context.Background(), p, "nothing"); !errors.Is(err, modprobe.ErrNotFound) {
 		t.Errorf("a name that is none: %v", err)
 	}
-	if _, err := p.Check(context.Background(), "/nothing.ko"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := check.Module(context.Background(), p, "/nothing.ko"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is none: %v", err)
 	}
-	if _, err := p.Checker(&modprobe.CheckOptions{Image: "/etc/passwd"}); err == nil {
+	if _, err := check.New(p, &check.Options{Image: "/etc/passwd"}); err == nil {
 		t.Error("a boot image that is none is accepted")
 	}
 	text := filepath.Join(root, "text.ko")
 	if err := os.WriteFile(text, []byte(strings.Repeat("no module\n", 100)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	v, err := p.Check(context.Background(), text)
-	if err != nil || v.Outcome != modprobe.Fails || v.Errno != syscall.ENOEXEC || v.Log[0] != `Invalid ELF header magic: != \x7fELF` {
+	v, err := check.Module(context.Background(), p, text)
+	if err != nil || v.Outcome != check.Fails || v.Errno != syscall.ENOEXEC || v.Log[0] != `Invalid ELF header magic: != \x7fELF` {
 		t.Errorf("text: %+v, %v", v, err)
 	}
 	// Without tables nobody knows what the tree's modules export; a module loaded from elsewhere may export anything.
@@ -137,19 +138,19 @@ func TestCheckErrors(t *testing.T) {
 	if err := os.WriteFile(needy, kmodtest.Module{Name: "needy", Vermagic: "6.1.0 SMP mod_unload modversions ", Imports: []kmodtest.Import{{Name: "gone", CRC: 1}}}.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := p.Check(context.Background(), needy); err != nil || v.Outcome != modprobe.Unknown {
+	if v, err := check.Module(context.Background(), p, needy); err != nil || v.Outcome != check.Unknown {
 		t.Errorf("without tables: %+v, %v", v, err)
 	}
 	canceled, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := p.Check(canceled, needy); !errors.Is(err, context.Canceled) {
+	if _, err := check.Module(canceled, p, needy); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 	q, err := modprobe.New(&modprobe.Options{Dir: root, Release: "9.9.9", NoConfig: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := q.Checker(nil); !errors.Is(err, modprobe.ErrNoTables) {
+	if _, err := check.New(q, nil); !errors.Is(err, modprobe.ErrNoTables) {
 		t.Errorf("a kernel that is not there: %v", err)
 	}
 	left := filepath.Join(root, "lib/modules/5.10.0/updates") // by a kernel that was removed
@@ -190,7 +191,7 @@ func TestCheckWorst(t *testing.T) {
 		if err != nil || len(all) != 2 || all[0].Outcome == all[1].Outcome {
 			t.Fatalf("%s: %+v, %+v, %v; want two different verdicts", alias, all[0], all[1], err)
 		}
-		if v, err := p.Check(context.Background(), alias); err != nil || v.Outcome != modprobe.Unknown {
+		if v, err := check.Module(context.Background(), p, alias); err != nil || v.Outcome != check.Unknown {
 			t.Errorf("%s: %+v, %v; want UNKNOWN", alias, v, err)
 		}
 	}
@@ -210,19 +211,31 @@ func TestCheckConfig(t *testing.T) {
 		{"/boot comes first", release, forced, "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n# CONFIG_MODULE_SIG_FORCE is not set\n", false},
 		{"too large", release, forced + strings.Repeat("#", 9<<20), "", false},
 	} {
-		w := world{root: kmodtest.Tree(t, release, kmodtest.Module{Name: "a", Vermagic: magic})}
+		root := kmodtest.Tree(t, release, kmodtest.Module{Name: "a", Vermagic: magic})
 		var packed bytes.Buffer
 		z := gzip.NewWriter(&packed)
 		io.WriteString(z, test.proc)
 		z.Close()
-		w.write(t, "proc/config.gz", packed.String())
+		write(t, root, "proc/config.gz", packed.String())
 		if test.boot != "" {
-			w.write(t, "boot/config-"+release, test.boot)
+			write(t, root, "boot/config-"+release, test.boot)
 		}
-		c := checker(t, modprobe.Options{FS: os.DirFS(w.root), Release: release, NoConfig: true, Kernel: &modprobetest.Kernel{Version: test.running}}, nil)
+		c := checker(t, modprobe.Options{FS: os.DirFS(root), Release: release, NoConfig: true, Kernel: &modprobetest.Kernel{Version: test.running}}, nil)
 		v := verdict(t, c, "a")
-		if refused := slices.ContainsFunc(v.Findings, func(f modprobe.Finding) bool { return f.Kind == "signature" && f.Fatal }); refused != test.refused {
+		if refused := slices.ContainsFunc(v.Findings, func(f check.Finding) bool { return f.Kind == "signature" && f.Fatal }); refused != test.refused {
 			t.Errorf("%s: %+v", test.name, v)
 		}
+	}
+}
+
+// write makes a file below root.
+func write(t *testing.T, root, name, text string) {
+	t.Helper()
+	name = filepath.Join(root, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,4 +1,4 @@
-package modprobe_test
+package coldplug_test
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
@@ -68,24 +69,24 @@ module kernel/loopb.ko
 
 // news are uevents that a test sends.
 type news struct {
-	c    chan modprobe.Uevent
+	c    chan coldplug.Uevent
 	lost chan struct{}
 	quit chan struct{}
 	once sync.Once
 }
 
 func newNews() *news {
-	return &news{c: make(chan modprobe.Uevent), lost: make(chan struct{}), quit: make(chan struct{})}
+	return &news{c: make(chan coldplug.Uevent), lost: make(chan struct{}), quit: make(chan struct{})}
 }
 
-func (n *news) Next() (modprobe.Uevent, error) {
+func (n *news) Next() (coldplug.Uevent, error) {
 	select {
 	case e := <-n.c:
 		return e, nil
 	case <-n.lost:
-		return modprobe.Uevent{}, modprobe.ErrUeventsLost
+		return coldplug.Uevent{}, coldplug.ErrUeventsLost
 	case <-n.quit:
-		return modprobe.Uevent{}, io.EOF
+		return coldplug.Uevent{}, io.EOF
 	}
 }
 
@@ -157,7 +158,7 @@ func TestColdplug(t *testing.T) {
 		"pci:v00007777d1", "pci:v00009999d1", "pci:v00006666d1")
 	k.Fail = map[string]error{"bad": syscall.ENODEV}
 	u := newNews()
-	r, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Uevents: u, Settle: 20 * time.Millisecond})
+	r, err := coldplug.Run(context.Background(), p, &coldplug.Options{Uevents: u, Settle: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +175,7 @@ func TestColdplug(t *testing.T) {
 			t.Errorf("disk got the parameters %q", c.Params)
 		}
 	}
-	byName := make(map[string]modprobe.ColdplugModule)
+	byName := make(map[string]coldplug.Module)
 	for _, m := range r.Modules {
 		byName[m.Name] = m
 	}
@@ -198,15 +199,15 @@ func TestColdplug(t *testing.T) {
 	}
 }
 
-// TestColdplugNews: devices appear later; Coldplug waits for a module.
+// TestColdplugNews: devices appear later; Run waits for a module.
 func TestColdplugNews(t *testing.T) {
 	root, k, p := coldMachine(t, "", "pci:v00002222d1")
 	u := newNews()
 	go func() {
-		u.c <- modprobe.Uevent{Action: "remove", Device: "/devices/x", Alias: "pci:v00001111d1"} // must not load net
-		u.c <- modprobe.Uevent{Action: "add", Device: "/devices/usb1", Alias: "usb:v1p2"}
+		u.c <- coldplug.Uevent{Action: "remove", Device: "/devices/x", Alias: "pci:v00001111d1"} // must not load net
+		u.c <- coldplug.Uevent{Action: "add", Device: "/devices/usb1", Alias: "usb:v1p2"}
 	}()
-	r, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Uevents: u, Until: []string{"module:late"}})
+	r, err := coldplug.Run(context.Background(), p, &coldplug.Options{Uevents: u, Until: []string{"module:late"}})
 	if err != nil || r.TimedOut || len(r.Waiting) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -219,7 +220,7 @@ func TestColdplugNews(t *testing.T) {
 		addDevice(t, root, 9, "pci:v00001111d1")
 		u.lost <- struct{}{}
 	}()
-	r, err = p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Uevents: u, Until: []string{"module:net"}, Settle: time.Hour})
+	r, err = coldplug.Run(context.Background(), p, &coldplug.Options{Uevents: u, Until: []string{"module:net"}, Settle: time.Hour})
 	if err != nil || r.TimedOut || len(r.Waiting) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -230,26 +231,26 @@ func TestColdplugUntilDevice(t *testing.T) {
 	u := newNews()
 	go func() {
 		write(t, filepath.Join(root, "sys/class/block/sda1/dev"), "8:1\n")
-		u.c <- modprobe.Uevent{Action: "add", Device: "/devices/pci/block/sda/sda1"}
+		u.c <- coldplug.Uevent{Action: "add", Device: "/devices/pci/block/sda/sda1"}
 	}()
-	r, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Uevents: u, Until: []string{"/dev/sda1"}})
+	r, err := coldplug.Run(context.Background(), p, &coldplug.Options{Uevents: u, Until: []string{"/dev/sda1"}})
 	if err != nil || r.TimedOut || len(r.Waiting) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	_, _, p = coldMachine(t, "") // nothing to load: what is loading at the timeout would outlive the test
-	r, err = p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Uevents: newNews(), Until: []string{"sdb"}, Timeout: 30 * time.Millisecond,
+	r, err = coldplug.Run(context.Background(), p, &coldplug.Options{Uevents: newNews(), Until: []string{"sdb"}, Timeout: 30 * time.Millisecond,
 		Settle: time.Millisecond})
 	if err != nil || !r.TimedOut || !cmp.Equal(r.Waiting, []string{"sdb"}) {
 		t.Errorf("a device that does not appear: %+v, %v", r, err)
 	}
-	if _, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Until: []string{"UUID=1"}}); err == nil {
+	if _, err := coldplug.Run(context.Background(), p, &coldplug.Options{Until: []string{"UUID=1"}}); err == nil {
 		t.Error("until UUID=1: no error")
 	}
 }
 
 func TestColdplugDryRun(t *testing.T) {
 	_, k, p := coldMachine(t, "", "pci:v00001111d1", "pci:v00003333d1")
-	r, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{DryRun: true})
+	r, err := coldplug.Run(context.Background(), p, &coldplug.Options{DryRun: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +271,7 @@ func TestColdplugCancelled(t *testing.T) {
 	_, _, p := coldMachine(t, "", "pci:v00001111d1")
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := p.Coldplug(ctx, &modprobe.ColdplugOptions{Uevents: newNews(), Until: []string{"sdb"}}); !errors.Is(err, context.Canceled) {
+	if _, err := coldplug.Run(ctx, p, &coldplug.Options{Uevents: newNews(), Until: []string{"sdb"}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
 }
@@ -280,9 +281,9 @@ func TestColdplugCancelled(t *testing.T) {
 func TestColdplugEnough(t *testing.T) {
 	root, k, p := coldMachine(t, "", "pci:v00003333d1")
 	news, enough := newNews(), make(chan struct{})
-	done := make(chan *modprobe.ColdplugReport)
+	done := make(chan *coldplug.Report)
 	go func() {
-		r, err := p.Coldplug(t.Context(), &modprobe.ColdplugOptions{Enough: enough, Settle: time.Millisecond, Uevents: news})
+		r, err := coldplug.Run(t.Context(), p, &coldplug.Options{Enough: enough, Settle: time.Millisecond, Uevents: news})
 		if err != nil {
 			t.Error(err)
 		}

@@ -1,4 +1,4 @@
-package modprobe_test
+package coldplug_test
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
@@ -57,7 +58,7 @@ func TestColdplugPlaces(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := p.Coldplug(t.Context(), &modprobe.ColdplugOptions{Uevents: newNews(), Workers: tt.workers}); err != nil {
+				if _, err := coldplug.Run(t.Context(), p, &coldplug.Options{Uevents: newNews(), Workers: tt.workers}); err != nil {
 					t.Fatal(err)
 				}
 				if got := len(loads(k.Kernel)); got != modules {

@@ -1,4 +1,4 @@
-package modprobe
+package check
 
 import (
 	"errors"
@@ -7,85 +7,29 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Logger is a Kernel that can be listened to. [Running] and the kernel of modprobetest are; a Kernel that is not
-// leaves Error.Reason to what can be told without.
-type Logger interface {
-	// Listen returns the kernel's log from now on.
-	Listen() (Log, error)
+// Explain says what an errno means for the loading of a module, where the kernel's own words do not. It is made for
+// Options.Explain of package modprobe.
+func Explain(p *modprobe.Prober, path string, err error, words []string) string {
+	o := p.Options()
+	return (&explainer{p: p, fsys: o.FS, kernel: o.Kernel}).hint(path, err, words)
 }
 
-// Log is what the kernel says.
-type Log interface {
-	// Skip forgets what has been said until now.
-	Skip()
-	// Lines returns what has been said since the last Skip or Lines, without waiting.
-	Lines() []string
-	// Close ends listening.
-	Close() error
-}
-
-// listen makes reason hear what the kernel says from now on.
-func (r *runner) listen() {
-	if !r.listening {
-		r.listening = true
-		if k, ok := r.p.kernel.(Logger); ok {
-			r.log, _ = k.Listen()
-		}
-		return
-	}
-	if r.log != nil {
-		r.log.Skip()
-	}
-}
-
-// reason says in plain words why a module was not inserted: first what the kernel said about it, then what is known
-// about an error of that kind.
-func (r *runner) reason(s *Step, err error) string {
-	var words []string
-	if r.log != nil {
-		words = about(s.Module.Name, r.log.Lines())
-	}
-	if hint := r.p.hint(s.Module.Path, err, words); hint != "" {
-		words = append(words, hint)
-	}
-	return strings.Join(words, "; ")
-}
-
-// about picks the lines that are about the insertion of a module.
-func about(module string, lines []string) (words []string) {
-	for _, line := range lines {
-		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, module+":"),
-			strings.Contains(line, "'"+module+"'"),
-			strings.HasPrefix(line, "Module "+module+" "),
-			strings.HasPrefix(line, "module "+module+":"):
-		case strings.HasPrefix(line, "Loading of "), strings.HasPrefix(line, "Lockdown: "),
-			strings.HasPrefix(line, "Invalid "), strings.HasPrefix(line, "Only one .modinfo"),
-			strings.HasPrefix(line, "module: "), strings.HasPrefix(line, "decompression failed"),
-			strings.HasPrefix(line, "PKCS#7 "), strings.HasPrefix(line, "LoadPin: "):
-		default:
-			continue
-		}
-		if strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") {
-			continue
-		}
-		words = append(words, line)
-	}
-	const most = 4
-	if len(words) > most {
-		words = append(words[:most], "…")
-	}
-	return words
+// explainer looks for the reason why a load failed.
+type explainer struct {
+	p      *modprobe.Prober
+	fsys   fs.FS
+	kernel modprobe.Kernel
 }
 
 // hint says what an errno means for the loading of a module, where the kernel's own words do not.
-func (p *Prober) hint(path string, err error, words []string) string {
+func (e *explainer) hint(path string, err error, words []string) string {
 	said := func(text string) bool {
 		for _, w := range words {
 			if strings.Contains(w, text) {
@@ -94,30 +38,30 @@ func (p *Prober) hint(path string, err error, words []string) string {
 		}
 		return false
 	}
-	is := func(errno error) bool { return errors.Is(err, errno) }
+	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !is(syscall.ENOENT), isPath(err):
 		return ""
-	case is(eKeyRejected), is(eNoKey), is(eKeyExpired), is(eBadMsg):
-		return "the module's signature is missing or not from a key this kernel trusts" + p.secureBoot()
+	case is(errno.EKEYREJECTED), is(errno.ENOKEY), is(errno.EKEYEXPIRED), is(errno.EBADMSG):
+		return "the module's signature is missing or not from a key this kernel trusts" + e.secureBoot()
 	case is(syscall.EPERM):
-		return p.noPermission(said)
-	case is(eNoExec) && said("version magic"):
+		return e.noPermission(said)
+	case is(errno.ENOEXEC) && said("version magic"):
 		return "it was built for another kernel" + magicWords(words)
-	case is(eNoExec) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
+	case is(errno.ENOEXEC) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
 		return "it was built against other versions of what it uses; modprobe --show-modversions lists them"
 	case is(syscall.ENOENT) && said("Unknown symbol"):
 		return "a module it needs is missing, or does not export that; run depmod if modules have changed"
-	case is(eNoExec) && len(words) == 0:
-		if release := p.builtFor(path); release != "" && release != p.running() {
-			return "it was built for kernel " + release + ", and this is " + p.running()
+	case is(errno.ENOEXEC) && len(words) == 0:
+		if release := e.builtFor(path); release != "" && release != e.running() {
+			return "it was built for kernel " + release + ", and this is " + e.running()
 		}
 		return "the kernel takes it for no module of its own (other version, machine or settings)"
-	case is(eNoDev) && len(words) == 0:
+	case is(errno.ENODEV) && len(words) == 0:
 		return "the module found no device of its own"
-	case is(eTextBusy):
+	case is(errno.ETXTBSY):
 		return "the file is open for writing"
-	case is(eNoSys):
+	case is(errno.ENOSYS):
 		return "this kernel loads no modules"
 	}
 	return ""
@@ -150,12 +94,12 @@ func orNone(text string) string {
 }
 
 // builtFor returns the release in the version magic of a module file, "" if that cannot be read.
-func (p *Prober) builtFor(path string) string {
-	name, err := sysroot.Name(p.fsys, path)
+func (e *explainer) builtFor(path string) string {
+	name, err := sysroot.Name(e.fsys, path)
 	if err != nil {
 		return ""
 	}
-	image, _, err := compress.ReadFile(p.fsys, name, nil, 0)
+	image, _, err := compress.ReadFile(e.fsys, name, nil, 0)
 	if err != nil {
 		return ""
 	}
@@ -173,56 +117,56 @@ func (p *Prober) builtFor(path string) string {
 }
 
 // running returns the release of the kernel that modules are loaded into.
-func (p *Prober) running() string {
-	release, err := p.kernel.Release()
+func (e *explainer) running() string {
+	release, err := e.kernel.Release()
 	if err != nil {
-		return p.release
+		return e.p.Release()
 	}
 	return release
 }
 
 // isPath reports whether an error is about the file and not from the kernel.
 func isPath(err error) bool {
-	var e *fs.PathError
-	return errors.As(err, &e)
+	var pe *fs.PathError
+	return errors.As(err, &pe)
 }
 
 // noPermission says why the kernel may have answered EPERM.
-func (p *Prober) noPermission(said func(string) bool) string {
+func (e *explainer) noPermission(said func(string) bool) string {
 	if said("blacklisted") {
 		return "module_blacklist= on the kernel's command line names it"
 	}
-	if data, _ := fs.ReadFile(p.fsys, "proc/sys/kernel/modules_disabled"); strings.TrimSpace(string(data)) == "1" {
+	if data, _ := fs.ReadFile(e.fsys, "proc/sys/kernel/modules_disabled"); strings.TrimSpace(string(data)) == "1" {
 		return "modules have been switched off until the next boot (kernel.modules_disabled)"
 	}
 	if said("Lockdown") || said("unsigned module") {
-		return "the kernel is locked down and takes signed modules only" + p.secureBoot()
+		return "the kernel is locked down and takes signed modules only" + e.secureBoot()
 	}
-	if p.nested() {
+	if e.nested() {
 		return "this root is one of a user namespace only (a rootless container): modules are loaded by root of the host"
 	}
-	if !p.capable() {
+	if !e.capable() {
 		return "no CAP_SYS_MODULE: root of the host is needed, in a container also --cap-add SYS_MODULE"
 	}
-	if lockdown := p.lockdown(); lockdown != "" && lockdown != "none" {
-		return "the kernel is locked down (" + lockdown + ") and takes signed modules only" + p.secureBoot()
+	if lockdown := e.lockdown(); lockdown != "" && lockdown != "none" {
+		return "the kernel is locked down (" + lockdown + ") and takes signed modules only" + e.secureBoot()
 	}
-	if p.status("Seccomp") == "2" {
+	if e.status("Seccomp") == "2" {
 		return "a seccomp filter keeps the system call from the kernel: the container's profile or the service's SystemCallFilter= must allow @module"
 	}
 	return ""
 }
 
 // nested reports whether the process is in a user namespace that is not the host's: one that does not know all ids.
-func (p *Prober) nested() bool {
-	data, err := fs.ReadFile(p.fsys, "proc/self/uid_map")
+func (e *explainer) nested() bool {
+	data, err := fs.ReadFile(e.fsys, "proc/self/uid_map")
 	fields := strings.Fields(string(data))
 	return err == nil && len(fields) >= 3 && fields[2] != "4294967295"
 }
 
 // status returns a field of the process's own status, "" if that cannot be told.
-func (p *Prober) status(name string) string {
-	data, err := fs.ReadFile(p.fsys, "proc/self/status")
+func (e *explainer) status(name string) string {
+	data, err := fs.ReadFile(e.fsys, "proc/self/status")
 	if err != nil {
 		return ""
 	}
@@ -232,9 +176,9 @@ func (p *Prober) status(name string) string {
 }
 
 // capable reports whether the process has CAP_SYS_MODULE; true if that cannot be told.
-func (p *Prober) capable() bool {
+func (e *explainer) capable() bool {
 	const sysModule = 16
-	mask, ok := parseHex(p.status("CapEff"))
+	mask, ok := parseHex(e.status("CapEff"))
 	return !ok || mask>>sysModule&1 == 1
 }
 
@@ -254,17 +198,17 @@ func parseHex(s string) (n uint64, ok bool) {
 }
 
 // lockdown returns the mode of the lockdown security module: "none", "integrity" or "confidentiality".
-func (p *Prober) lockdown() string {
-	data, _ := fs.ReadFile(p.fsys, "sys/kernel/security/lockdown")
+func (e *explainer) lockdown() string {
+	data, _ := fs.ReadFile(e.fsys, "sys/kernel/security/lockdown")
 	_, rest, _ := strings.Cut(string(data), "[")
 	mode, _, _ := strings.Cut(rest, "]")
 	return mode
 }
 
 // secureBoot says so if it is on.
-func (p *Prober) secureBoot() string {
+func (e *explainer) secureBoot() string {
 	const name = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-	data, _ := fs.ReadFile(p.fsys, name)
+	data, _ := fs.ReadFile(e.fsys, name)
 	if len(data) == 5 && data[4] == 1 {
 		return "; Secure Boot is on: sign the module with a key enrolled by mokutil"
 	}

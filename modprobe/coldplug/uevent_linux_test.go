@@ -1,4 +1,4 @@
-package modprobe
+package coldplug
 
 import (
 	"bytes"

@@ -1,4 +1,5 @@
-package modprobe
+// Package coldplug loads the drivers of all devices that are there or appear.
+package coldplug
 
 import (
 	"context"
@@ -13,13 +14,14 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// ColdplugOptions say how long to look for devices and how hard. The zero value loads the drivers of all devices and
+// Options say how long to look for devices and how hard. The zero value loads the drivers of all devices and
 // ends when nothing new has appeared for a while.
-type ColdplugOptions struct {
+type Options struct {
 	// Until names what is waited for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there, nothing
-	// new is begun. Without it Coldplug ends when nothing has happened for Settle. If a device is waited for, what disks
+	// new is begun. Without it Run ends when nothing has happened for Settle. If a device is waited for, what disks
 	// may be behind is loaded first, and the rest if it does not appear soon after.
 	Until []string
 	// Enough, if it is not nil, is one more thing that is waited for, like a device: it is closed when the caller has what
@@ -39,11 +41,11 @@ type ColdplugOptions struct {
 	Uevents Uevents
 }
 
-// ErrNotDone is the error of a module that was asked for, and was not loaded when Coldplug ended: what was waited for was there
+// ErrNotDone is the error of a module that was asked for, and was not loaded when Run ended: what was waited for was there
 // before its turn came.
 var ErrNotDone = errors.New("not loaded yet when cold-plug ended")
 
-// Uevents is a source of news about devices. Package modprobe has one that listens to the kernel.
+// Uevents is a source of news about devices. [ListenUevents] returns one that listens to the kernel.
 type Uevents interface {
 	// Next waits for the next uevent. ErrUeventsLost means that some are lost and the next will come.
 	Next() (Uevent, error)
@@ -64,13 +66,13 @@ type Uevent struct {
 	Alias string
 }
 
-// ColdplugReport is what Coldplug did.
-type ColdplugReport struct {
+// Report is what Run did.
+type Report struct {
 	// Modules in the order in which they were asked for.
-	Modules []ColdplugModule
+	Modules []Module
 	// Unmatched are modaliases of devices that no module is for, sorted.
 	Unmatched []string
-	// Waiting is what of ColdplugOptions.Until did not appear.
+	// Waiting is what of Options.Until did not appear.
 	Waiting []string
 	// Deferred are devices whose driver waits for another device, as the kernel tells at the end in debugfs; often
 	// empty because debugfs is not mounted.
@@ -83,8 +85,8 @@ type ColdplugReport struct {
 	TimedOut bool
 }
 
-// ColdplugModule is one module in a ColdplugReport. Times are since the beginning of Coldplug.
-type ColdplugModule struct {
+// Module is one module in a Report. Times are since the beginning of Run.
+type Module struct {
 	// Name of the module.
 	Name string
 	// Path of its file.
@@ -103,16 +105,16 @@ type ColdplugModule struct {
 	Ready time.Duration
 	// Start and End are when it was handed to the kernel, and when the kernel was done with it.
 	Start, End time.Duration
-	// Err is why it was not loaded: nil, an *Error, that of what it needs, or that Coldplug ended before.
+	// Err is why it was not loaded: nil, a *modprobe.Error, that of what it needs, or that Run ended before.
 	Err error
 }
 
-// Coldplug loads the drivers of all devices that are there or appear, several at a time, each module once, after what
+// Run loads the drivers of all devices that are there or appear, several at a time, each module once, after what
 // it depends on and between its softdeps. Blacklist, forbid, parameters and install commands count as for an alias. A
 // module that fails is in the report and no error; the error is that of ctx or of the options.
-func (p *Prober) Coldplug(ctx context.Context, o *ColdplugOptions) (*ColdplugReport, error) {
+func Run(ctx context.Context, p *modprobe.Prober, o *Options) (*Report, error) {
 	if o == nil {
-		o = new(ColdplugOptions)
+		o = new(Options)
 	}
 	for _, u := range o.Until {
 		if name := strings.TrimPrefix(u, "module:"); name == "" || strings.Contains(name, "=") {
@@ -128,41 +130,46 @@ func (p *Prober) Coldplug(ctx context.Context, o *ColdplugOptions) (*ColdplugRep
 
 // coldplug is one run. All but load is done by the goroutine that calls run.
 type coldplug struct {
-	p        *Prober
-	o        ColdplugOptions
-	begin    time.Time
-	search   *search
-	seen     map[string]bool // aliases looked up
-	jobs     map[string]*job // by module
-	order    []*job
-	ready    []*job
-	active   int           // modules that are being loaded
-	places   int           // how many may be at a time
-	spare    *time.Timer   // to the next look whether a processor has nothing to do
-	looks    bool          // spare is running
-	done     chan result   // what has been loaded
-	quit     chan struct{} // closed at the end
-	events   chan Uevent
-	lost     chan struct{}
-	scanning bool        // devices are being looked for
-	waits    bool        // for something; else the end is when nothing happens any more
-	staged   bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
-	stage    int         // up to which modules are loaded, if staged
-	gate     *time.Timer // to the next stage
-	progress time.Time   // when a module was last loaded, or about to be
-	report   ColdplugReport
+	p          *modprobe.Prober
+	fsys       fs.FS       // p's
+	log        func(error) // the same
+	o          Options
+	begin      time.Time
+	seen       map[string]bool // aliases looked up
+	jobs       map[string]*job // by module
+	order      []*job
+	ready      []*job
+	active     int           // modules that are being loaded
+	limit      int           // how many may be loading at a time
+	idleTimer  *time.Timer   // next check for idle processors
+	checking   bool          // idleTimer is running
+	done       chan result   // what has been loaded
+	quit       chan struct{} // closed at the end
+	events     chan Uevent
+	lost       chan struct{}
+	scanning   bool        // devices are being looked for
+	waits      bool        // for something; else the end is when nothing happens any more
+	staged     bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
+	stage      int         // up to which modules are loaded, if staged
+	stageTimer *time.Timer // ends the current stage
+	progress   time.Time   // when a module was last loaded, or about to be
+	report     Report
 }
 
-func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
+func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
+	from := p.Options()
 	c := &coldplug{
-		p: p, o: *o, begin: time.Now(), search: newSearch(p),
+		p: p, fsys: from.FS, log: from.Log, o: *o, begin: time.Now(),
 		progress: time.Now(), seen: make(map[string]bool), jobs: make(map[string]*job),
 		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64), lost: make(chan struct{}, 1),
 	}
+	if c.log == nil {
+		c.log = func(error) {}
+	}
 	c.waits = len(o.Until) > 0 || o.Enough != nil
 	c.staged = !o.DryRun && (o.Enough != nil || slices.ContainsFunc(o.Until, isDevice))
-	if c.gate = time.NewTimer(patience[0][0]); !c.staged {
-		c.gate.Stop()
+	if c.stageTimer = time.NewTimer(stageTimeout[0].idle); !c.staged {
+		c.stageTimer.Stop()
 	}
 	if c.o.Settle <= 0 {
 		c.o.Settle = 250 * time.Millisecond
@@ -170,10 +177,10 @@ func newColdplug(p *Prober, o *ColdplugOptions) *coldplug {
 	if c.o.Timeout <= 0 && c.waits {
 		c.o.Timeout = 3 * time.Minute
 	}
-	c.spare = time.NewTimer(spareTime)
-	c.spare.Stop()
-	if c.places = c.o.Workers; c.places <= 0 {
-		c.places = c.usual()
+	c.idleTimer = time.NewTimer(idleInterval)
+	c.idleTimer.Stop()
+	if c.limit = c.o.Workers; c.limit <= 0 {
+		c.limit = usualLimit()
 	}
 	return c
 }
@@ -212,7 +219,7 @@ func (c *coldplug) run(ctx context.Context) error {
 		if c.waits && c.enough() && len(c.waiting()) == 0 {
 			return c.drain(ctx)
 		}
-		c.hire(ctx)
+		c.startReady(ctx)
 		news, before := false, len(c.order)
 		select {
 		case r := <-c.done:
@@ -223,12 +230,12 @@ func (c *coldplug) run(ctx context.Context) error {
 		case <-c.lost:
 			scan()
 			news = true
-		case <-c.spare.C:
-			c.looks = false
-			c.places += c.idle()
-		case <-c.gate.C:
+		case <-c.idleTimer.C:
+			c.checking = false
+			c.limit += c.idle()
+		case <-c.stageTimer.C:
 			c.stage++
-			c.nextStage()
+			c.resetStageTimer()
 		case <-c.o.Enough:
 			c.o.Enough = nil
 		case <-quiet.C:
@@ -253,49 +260,49 @@ func (c *coldplug) run(ctx context.Context) error {
 	}
 }
 
-// hire begins to load what can be loaded, as far as there are places.
-func (c *coldplug) hire(ctx context.Context) {
-	for c.active < c.places {
+// startReady starts loading ready modules, the most urgent first, up to the limit.
+func (c *coldplug) startReady(ctx context.Context) {
+	for c.active < c.limit {
 		j := c.pick()
 		if j == nil {
 			return
 		}
 		c.active++
 		go c.load(ctx, j)
-		c.restage(j)
+		c.touchStage(j)
 	}
-	if c.o.Workers <= 0 && len(c.ready) > 0 && !c.looks {
-		c.looks = true
-		c.spare.Reset(spareTime)
+	if c.o.Workers <= 0 && len(c.ready) > 0 && !c.checking {
+		c.checking = true
+		c.idleTimer.Reset(idleInterval)
 	}
 }
 
-// advance takes back what has been loaded, without waiting for any, and hires.
+// advance collects one finished module, if there is one, and starts ready ones. It does not wait.
 func (c *coldplug) advance(ctx context.Context) {
 	select {
 	case r := <-c.done:
 		c.completed(r)
 	default:
 	}
-	c.hire(ctx)
+	c.startReady(ctx)
 }
 
-// usual is how many modules are loaded at a time as long as the processors have something to do.
-func (c *coldplug) usual() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
+// usualLimit returns how many modules are loaded at a time while the processors are busy.
+func usualLimit() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 
-// spareTime is how long all places have to be taken before it is looked whether a processor has nothing to do.
-const spareTime = 5 * time.Millisecond
+// idleInterval is how long the limit must be reached before there is a check for idle processors.
+const idleInterval = 5 * time.Millisecond
 
-// idle is how many processors have nothing to do but for this look, as far as the kernel tells.
+// idle returns how many processors are idle, judging by the number of running tasks. This one does not count as busy.
 func (c *coldplug) idle() int {
-	data, err := fs.ReadFile(c.p.fsys, "proc/loadavg") // such as "0.15 0.74 1.19 1/123 4567"
+	data, err := fs.ReadFile(c.fsys, "proc/loadavg") // such as "0.15 0.74 1.19 1/123 4567"
 	f := strings.Fields(string(data))
 	if err != nil || len(f) < 4 {
 		return 0
 	}
 	running, _, _ := strings.Cut(f[3], "/")
 	n, err := strconv.Atoi(running)
-	if err != nil || n < 1 { // this look is running
+	if err != nil || n < 1 { // this one is running
 		return 0
 	}
 	return max(0, runtime.GOMAXPROCS(0)+1-n)
@@ -304,7 +311,7 @@ func (c *coldplug) idle() int {
 // isDevice reports whether what is waited for is a device, and not a module.
 func isDevice(until string) bool { return !strings.HasPrefix(until, "module:") }
 
-// drain waits for what is being loaded, so that no module is half loaded when Coldplug returns.
+// drain waits for what is being loaded, so that no module is half loaded when Run returns.
 func (c *coldplug) drain(ctx context.Context) error {
 	for c.active > 0 {
 		select {
@@ -317,8 +324,8 @@ func (c *coldplug) drain(ctx context.Context) error {
 	return nil
 }
 
-// mostNews is for how many times Settle the end is put off by news that no module is loaded for: a device that comes and goes
-// for ever must not keep Coldplug from ending.
+// mostNews is how many times Settle uevents can delay the end when no module is loaded for them: a device that keeps
+// appearing and disappearing must not keep Run from ending.
 const mostNews = 20
 
 // event handles one uevent; it reports whether it matters.
@@ -332,12 +339,12 @@ func (c *coldplug) event(e Uevent) bool {
 	return true
 }
 
-// listen begins to pass on uevents.
+// listen starts passing on uevents.
 func (c *coldplug) listen() {
 	if c.o.Uevents == nil {
 		u, err := ListenUevents()
 		if err != nil {
-			c.p.report(fmt.Errorf("no news about devices, so they are looked for again and again: %w", err))
+			c.log(fmt.Errorf("no news about devices, so they are looked for again and again: %w", err))
 			return
 		}
 		c.o.Uevents = u
@@ -371,11 +378,11 @@ func (c *coldplug) close() {
 	}
 }
 
-// scan looks at all devices there are, and calls advance after each. What is most urgent is begun meanwhile.
+// scan looks at all devices there are, and calls advance after each, which starts the most urgent modules.
 func (c *coldplug) scan(advance func()) {
 	n := 0
 	c.scanning = true
-	devices(c.p.fsys, func(d alias.Device) {
+	devices(c.fsys, func(d alias.Device) {
 		n++
 		c.device(d)
 		advance()
@@ -388,15 +395,15 @@ func (c *coldplug) scan(advance func()) {
 func (c *coldplug) waiting() (missing []string) {
 	for _, u := range c.o.Until {
 		if name, ok := strings.CutPrefix(u, "module:"); ok {
-			if !c.p.state(alias.ModName(name)).inKernel() {
+			if !inKernel(c.p.State(alias.ModName(name))) {
 				missing = append(missing, u)
 			}
 			continue
 		}
 		name := strings.TrimPrefix(u, "/dev/")
-		_, err := fs.Stat(c.p.fsys, path.Join("dev", name))
+		_, err := fs.Stat(c.fsys, path.Join("dev", name))
 		if err != nil {
-			_, err = fs.Stat(c.p.fsys, path.Join("sys/class/block", strings.ReplaceAll(name, "/", "!")))
+			_, err = fs.Stat(c.fsys, path.Join("sys/class/block", strings.ReplaceAll(name, "/", "!")))
 		}
 		if err != nil {
 			missing = append(missing, u)
@@ -405,6 +412,9 @@ func (c *coldplug) waiting() (missing []string) {
 	return missing
 }
 
+// inKernel reports whether there is nothing to insert.
+func inKernel(s modprobe.State) bool { return s.Builtin || s.Live }
+
 // finish completes the report.
 func (c *coldplug) finish() {
 	r := &c.report
@@ -412,12 +422,12 @@ func (c *coldplug) finish() {
 		if !j.ended {
 			j.Err = fmt.Errorf("%s: %w", j.Name, ErrNotDone)
 		}
-		r.Modules = append(r.Modules, j.ColdplugModule)
+		r.Modules = append(r.Modules, j.Module)
 	}
 	slices.Sort(r.Unmatched)
 	r.Waiting = c.waiting()
 	r.Took = c.since()
-	data, err := fs.ReadFile(c.p.fsys, "sys/kernel/debug/devices_deferred")
+	data, err := fs.ReadFile(c.fsys, "sys/kernel/debug/devices_deferred")
 	if err != nil {
 		return // debugfs is not mounted, or this kernel has no such list
 	}
@@ -428,15 +438,16 @@ func (c *coldplug) finish() {
 	}
 }
 
-// Devices returns the devices with a modalias of the machine whose /sys is in fsys. Unlike alias.Devices, which walks over
+// Scan returns the devices with a modalias of the machine whose /sys is in fsys. Unlike alias.Devices, which walks over
 // all of /sys/devices, it looks where devices that modules are for are listed: at the buses and some classes. That
 // takes a tenth of the time.
-func Devices(fsys fs.FS) (list []alias.Device) {
+func Scan(fsys fs.FS) (list []alias.Device) {
 	devices(fsys, func(d alias.Device) { list = append(list, d) })
 	return list
 }
 
-// devices calls yield for each of the Devices; the processors come first, since their modules make the loading of others faster.
+// devices calls yield for each device that Scan returns. The processors come first: their modules make loading the
+// others faster.
 func devices(fsys fs.FS, yield func(alias.Device)) {
 	add := func(dir string) {
 		data, err := fs.ReadFile(fsys, dir+"/modalias")

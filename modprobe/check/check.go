@@ -1,9 +1,9 @@
-package modprobe
+// Package check says what a kernel would answer to a module, and why it refused one.
+package check
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -15,16 +15,17 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// CheckOptions say what a [Checker] compares with. The zero value looks for everything itself.
-type CheckOptions struct {
-	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If Options.Release is
+// Options say what a [Checker] compares with. The zero value looks for everything itself.
+type Options struct {
+	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If modprobe.Options.Release is
 	// empty, the image says which kernel is meant.
 	Image string
 	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
 	Symvers string
-	// Flags are IgnoreModversions and IgnoreVermagic, for a load that is to be forced.
+	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a load that is to be forced.
 	Flags int
 	// Quick leaves out what takes seconds where there is no boot image: reading all modules of the tree.
 	Quick bool
@@ -110,7 +111,7 @@ type Verdict struct {
 	NotVerified []string
 	// Needs names the modules that have to be loaded first.
 	Needs []string
-	// Ignored says what CheckOptions.Flags make the kernel pass over.
+	// Ignored says what Options.Flags make the kernel pass over.
 	Ignored []string
 	// Hopeless is set if the load fails for something that no flag makes the kernel pass over.
 	Hopeless bool
@@ -120,7 +121,9 @@ type Verdict struct {
 
 // Checker compares modules with one kernel. It is for one goroutine at a time.
 type Checker struct {
-	p      *Prober
+	p      *modprobe.Prober
+	opts   modprobe.Options // of p
+	fsys   fs.FS            // the same
 	k      kernelabi.Kernel
 	flags  int
 	source string
@@ -134,16 +137,16 @@ type Checker struct {
 	tables map[*kernelabi.Module]*kernelabi.Table // what modules export
 	judged *kernelabi.Module                      // the module whose turn it is: it does not provide for itself
 	set    []*kernelabi.Module                    // modules checked together: they come before those of the tree
-	ahead  func() map[string]*kernelabi.Module    // modules of CheckOptions.Names and what they need, by path, after they were read
+	ahead  func() map[string]*kernelabi.Module    // modules of Options.Names and what they need, by path, after they were read
 }
 
-// Check says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of several the
-// worst. It takes seconds at most, and looks at ctx before it begins. See [Prober.Checker] for more.
-func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
+// Module says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of several the
+// worst. It takes seconds at most, and looks at ctx before it begins. See [New] for more.
+func Module(ctx context.Context, p *modprobe.Prober, name string) (*Verdict, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c, err := p.Checker(nil)
+	c, err := New(p, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +161,7 @@ func (p *Prober) Check(ctx context.Context, name string) (*Verdict, error) {
 }
 
 // Release returns the release of the kernel that modules are compared with.
-func (c *Checker) Release() string { return c.p.release }
+func (c *Checker) Release() string { return c.p.Release() }
 
 // Exports returns how many symbols the kernel itself exports, as far as that is known.
 func (c *Checker) Exports() int {
@@ -184,7 +187,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	var failed []error
 	for _, name := range names {
 		files, err := c.files(name)
-		if e := (*Error)(nil); errors.As(err, &e) && e.Err == ErrBuiltin {
+		if e := (*modprobe.Error)(nil); errors.As(err, &e) && e.Err == modprobe.ErrBuiltin {
 			builtin = append(builtin, &Verdict{Module: e.Module, Release: c.k.Release, Outcome: BuiltIn})
 			continue
 		}
@@ -267,10 +270,10 @@ func (c *Checker) files(name string) ([]string, error) {
 	var files []string
 	for _, m := range modules {
 		if m.Builtin {
-			return nil, &Error{Op: "check", Module: m.Name, Err: ErrBuiltin}
+			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrBuiltin}
 		}
 		if m.Path == "" {
-			return nil, &Error{Op: "check", Module: m.Name, Err: ErrNotFound}
+			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrNotFound}
 		}
 		files = append(files, m.Path)
 	}
@@ -292,10 +295,10 @@ func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
 		asked, _ := c.files(name)
 		for _, file := range asked {
 			add(file)
-			if line, ok := c.p.dep().Lookup(alias.FromPath(file)); ok {
-				_, needs, _ := strings.Cut(line, ":")
-				for need := range strings.FieldsSeq(needs) {
-					add(c.p.path(need))
+			m, _ := c.p.Module(alias.FromPath(file))
+			for _, need := range m.Depends {
+				if file := c.file(need); file != "" {
+					add(file)
 				}
 			}
 		}
@@ -331,13 +334,13 @@ func (c *Checker) read(file string) (*kernelabi.Module, error) {
 
 // readFile reads a module file.
 func (c *Checker) readFile(file string) (*kernelabi.Module, error) {
-	name, err := sysroot.Name(c.p.fsys, file)
+	name, err := sysroot.Name(c.fsys, file)
 	if err != nil {
 		return nil, err
 	}
-	image, _, err := compress.ReadFile(c.p.fsys, name, nil, 0)
+	image, _, err := compress.ReadFile(c.fsys, name, nil, 0)
 	if err != nil {
-		return nil, &Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
+		return nil, &modprobe.Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
 	}
 	return kernelabi.ReadModule(file, image), nil
 }
@@ -430,12 +433,20 @@ func (c *Checker) module(name string) *kernelabi.Module {
 		return m
 	}
 	var m *kernelabi.Module
-	if line, ok := c.p.dep().Lookup(name); ok {
-		file, _, _ := strings.Cut(line, ":")
-		m, _ = c.read(c.p.path(file))
+	if file := c.file(name); file != "" {
+		m, _ = c.read(file)
 	}
 	c.byName[name] = m
 	return m
+}
+
+// file returns the file of a module of the tree, "" if there is no such module.
+func (c *Checker) file(name string) string {
+	m, ok := c.p.Module(name)
+	if !ok || m.Name != name {
+		return "" // or an alias of what is built in
+	}
+	return m.Path
 }
 
 // provide finds a symbol among the modules checked together and those of the tree.
@@ -448,7 +459,7 @@ func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
 			return e, true
 		}
 	}
-	owner, ok := c.p.symbols().Lookup("symbol:" + symbol)
+	owner, ok := c.p.Exporter(symbol)
 	if !ok {
 		return kernelabi.Symbol{}, false
 	}
@@ -468,35 +479,4 @@ func (c *Checker) export(m *kernelabi.Module, symbol string) (kernelabi.Symbol, 
 	}
 	s, answer := table.Lookup(symbol)
 	return s, answer == kernelabi.Found
-}
-
-// Releases lists the kernels whose modules are installed, in the order of their names.
-func Releases(fsys fs.FS, dir string) ([]string, error) {
-	var found []string
-	for _, base := range []string{dir + "/lib/modules", dir + "/usr/lib/modules"} {
-		name, err := sysroot.Name(fsys, base)
-		if err != nil {
-			return nil, err
-		}
-		entries, err := fs.ReadDir(fsys, name)
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if slices.Contains(found, e.Name()) {
-				continue
-			}
-			for _, sign := range [...]string{"/modules.dep", "/kernel"} { // without either it is what a removed kernel has left
-				if _, err := fs.Stat(fsys, name+"/"+e.Name()+sign); err == nil {
-					found = append(found, e.Name())
-					break
-				}
-			}
-		}
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%s/lib/modules: %w", dir, ErrNoTables)
-	}
-	slices.Sort(found)
-	return found, nil
 }

@@ -1,4 +1,4 @@
-package modprobe_test
+package coldplug_test
 
 import (
 	"errors"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
@@ -92,7 +93,7 @@ func TestColdplugStages(t *testing.T) {
 					case module == "disk":
 						time.Sleep(tt.slow)
 					case module == "usb" && slices.Equal(tt.until, disk): // a disk appears behind it
-						u.c <- modprobe.Uevent{Action: "add", Device: "/devices/usb1/disk", Alias: "scsi:t-0x00"}
+						u.c <- coldplug.Uevent{Action: "add", Device: "/devices/usb1/disk", Alias: "scsi:t-0x00"}
 						synctest.Wait() // until that is known
 					}
 					if module == tt.at {
@@ -105,7 +106,7 @@ func TestColdplugStages(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				o := &modprobe.ColdplugOptions{Uevents: u, Until: tt.until, Workers: 2}
+				o := &coldplug.Options{Uevents: u, Until: tt.until, Workers: 2}
 				if tt.slow == 0 {
 					o.Workers = 1 // one after the other
 				}
@@ -113,7 +114,7 @@ func TestColdplugStages(t *testing.T) {
 					o.Timeout = tt.took
 				}
 				begin := time.Now()
-				r, err := p.Coldplug(t.Context(), o)
+				r, err := coldplug.Run(t.Context(), p, o)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +125,7 @@ func TestColdplugStages(t *testing.T) {
 					if want, ok := tt.began[m.Name]; ok && m.Start != want {
 						t.Errorf("%s was begun after %v, want %v", m.Name, m.Start, want)
 					}
-					if slices.Contains(tt.want, m.Name) && m.Err != nil || !slices.Contains(tt.want, m.Name) && !errors.Is(m.Err, modprobe.ErrNotDone) {
+					if slices.Contains(tt.want, m.Name) && m.Err != nil || !slices.Contains(tt.want, m.Name) && !errors.Is(m.Err, coldplug.ErrNotDone) {
 						t.Errorf("%s: %v", m.Name, m.Err)
 					}
 				}
@@ -144,10 +145,10 @@ type storm struct {
 	heap [2]uint64 // early and late
 }
 
-func (s *storm) Next() (modprobe.Uevent, error) {
+func (s *storm) Next() (coldplug.Uevent, error) {
 	const devices, kinds, all = 10_000, 50, 100_000
 	s.n++
-	e := modprobe.Uevent{Action: "add", Device: fmt.Sprintf("/devices/%d", s.n%devices), Alias: fmt.Sprintf("pci:v0000%d%[1]d%[1]d%[1]dd%[2]d", s.n%8+1, s.n%kinds)}
+	e := coldplug.Uevent{Action: "add", Device: fmt.Sprintf("/devices/%d", s.n%devices), Alias: fmt.Sprintf("pci:v0000%d%[1]d%[1]d%[1]dd%[2]d", s.n%8+1, s.n%kinds)}
 	switch {
 	case s.n > all:
 		select {
@@ -156,7 +157,7 @@ func (s *storm) Next() (modprobe.Uevent, error) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	case s.n%(all/20) == 0:
-		return modprobe.Uevent{}, modprobe.ErrUeventsLost
+		return coldplug.Uevent{}, coldplug.ErrUeventsLost
 	case s.n == devices:
 		s.heap[0] = heap()
 	case s.n == all-1:
@@ -189,7 +190,7 @@ func TestColdplugStorm(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := &storm{news: newNews()}
-		r, err := p.Coldplug(t.Context(), &modprobe.ColdplugOptions{Uevents: u})
+		r, err := coldplug.Run(t.Context(), p, &coldplug.Options{Uevents: u})
 		if err != nil {
 			t.Fatal(err)
 		}

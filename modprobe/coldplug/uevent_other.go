@@ -1,6 +1,6 @@
 //go:build !linux
 
-package modprobe
+package coldplug
 
 import "errors"
 
