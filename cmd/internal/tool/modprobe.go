@@ -169,7 +169,7 @@ type modprobeRun struct {
 	dryRun  bool
 	verbose int // the level that -q and -v have led to
 	json    bool
-	found   []found // with -R and --json
+	found   []foundJSON // with -R and --json
 
 	checkOnly  bool // --check
 	check      check.Options

@@ -109,7 +109,7 @@ func (r *modprobeRun) resolveOne(operand string) int {
 		modules, err = r.p.Resolve(name)
 	}
 	if r.json {
-		r.found = append(r.found, found{operand, modules})
+		r.found = append(r.found, newFoundJSON(operand, modules))
 	}
 	if err != nil {
 		r.fail(operand, err)
