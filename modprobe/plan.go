@@ -3,6 +3,7 @@ package modprobe
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,22 @@ const (
 
 // Plan is what to do, in order.
 type Plan []Step
+
+// Groups yields the steps of each module that was asked for.
+func (p Plan) Groups() iter.Seq[Plan] {
+	return func(yield func(Plan) bool) {
+		for len(p) > 0 {
+			n := 1
+			for n < len(p) && p[n].Group == p[0].Group {
+				n++
+			}
+			if !yield(p[:n]) {
+				return
+			}
+			p = p[n:]
+		}
+	}
+}
 
 // Step is one thing to do.
 type Step struct {
