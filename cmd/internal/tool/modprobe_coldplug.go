@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/boot"
+	"github.com/gomodprobe/gomodprobe/initramfs/boot"
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )

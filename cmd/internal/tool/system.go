@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/boot"
+	"github.com/gomodprobe/gomodprobe/initramfs/boot"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )

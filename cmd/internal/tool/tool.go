@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
-	"github.com/gomodprobe/gomodprobe/internal/boot"
+	"github.com/gomodprobe/gomodprobe/initramfs/boot"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
