@@ -10,8 +10,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-const forceFlags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
-
 // A forcer tells, before modules are forced into the kernel, what that passes over and what it leaves behind. The kernel itself says
 // nothing beforehand and little afterwards.
 type forcer struct {
@@ -20,6 +18,11 @@ type forcer struct {
 	quiet   bool
 	checker *modprobe.Checker
 	flags   int
+}
+
+// newForcer returns a forcer for modules that p finds. With quiet it only says why forcing does not help.
+func newForcer(l *logger, p *modprobe.Prober, quiet bool) *forcer {
+	return &forcer{logger: l, p: p, quiet: quiet}
 }
 
 // allow says what forcing the module in a file means. It reports false, after saying why, if no flag can help.
@@ -74,25 +77,9 @@ func (f *forcer) refuse(v *modprobe.Verdict) {
 	}
 }
 
-// mayForce asks for every module that a plan forces in.
-func (r *modprobeRun) mayForce(plan modprobe.Plan) bool {
-	for _, s := range plan {
-		if s.Op != modprobe.OpInsmod || s.Flags&forceFlags == 0 || s.Module.Path == "" || r.p.State(s.Module.Name).Loaded {
-			continue
-		}
-		if r.forcer == nil {
-			r.forcer = &forcer{logger: r.logger, p: r.p, quiet: r.verbose < levelWarning}
-		}
-		if !r.forcer.allow(s.Module.Path, s.Flags, s.Requested) && s.Required {
-			return false
-		}
-	}
-	return true
-}
-
 // because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is in the cache or in
 // a Module.symvers, and the rules come to the same errno.
-func (l *logger) because(p *modprobe.Prober, file string, flags int, err error) {
+func because(l *logger, p *modprobe.Prober, file string, flags int, err error) {
 	var errno syscall.Errno
 	if file == "" || l.level < levelError || !errors.As(err, &errno) {
 		return

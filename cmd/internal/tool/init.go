@@ -115,7 +115,7 @@ func (i *initRun) json() []byte {
 	ms("took_ms", i.env.Now().Sub(i.Begin))
 	if r.Cold != nil {
 		w.Key("coldplug")
-		coldObject(&w, r.Cold)
+		ColdObject(&w, r.Cold)
 	}
 	w.EndObject()
 	w.Newline()

@@ -2,7 +2,6 @@ package tool
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"strings"
 	"syscall"
@@ -24,66 +23,26 @@ Options:
 	-h, --help               print this text
 `
 
-// simpleOptions are the options that insmod, rmmod and lsmod share. force is left out for lsmod.
-func simpleOptions(force bool) []getopt.Option {
-	options := []getopt.Option{
-		{Long: "force", Short: 'f', ID: 'f'},
-		{Long: "syslog", Short: 's', ID: 's'},
-		{Long: "verbose", Short: 'v', ID: 'v'},
-		{Long: "version", Short: 'V', ID: 'V'},
-		{Long: "help", Short: 'h', ID: 'h'},
-	}
-	if !force {
-		options = options[1:]
-	}
-	return options
-}
-
-// parseSimple reads a command line; own is called for the options that are not -s, -v, -V or -h. done is set for -h,
-// -V and mistakes.
-func (l *logger) parseSimple(options []getopt.Option, order getopt.Order, usage string, own func(id int)) (operands []string, status int, done bool) {
-	p := getopt.New(options, order, l.env.Args[1:])
-	level := l.level
-	for {
-		o, _, err := p.Next()
-		if err != nil {
-			return nil, l.usage(err), true
-		}
-		if o == nil {
-			l.level = level
-			return p.Operands(), 0, false
-		}
-		switch o.ID {
-		case 's':
-			l.syslog = true
-		case 'v':
-			level++
-		case 'V':
-			io.WriteString(l.env.Stdout, versionText)
-			return nil, 0, true
-		case 'h':
-			io.WriteString(l.env.Stdout, usage)
-			return nil, 0, true
-		default:
-			own(o.ID)
-		}
-	}
-}
+// IDs of insmod's options that have no short name.
+const (
+	insmodForceModversion = 256 + iota
+	insmodForceVermagic
+)
 
 // Insmod inserts one file.
 func Insmod(env *Env) int {
 	l := newLogger(env, levelError)
 	options := append(simpleOptions(true),
-		getopt.Option{Long: "force-modversion", ID: optForceModversion, Exact: true},
-		getopt.Option{Long: "force-vermagic", ID: optForceVermagic, Exact: true})
+		getopt.Option{Long: "force-modversion", ID: insmodForceModversion, Exact: true},
+		getopt.Option{Long: "force-vermagic", ID: insmodForceVermagic, Exact: true})
 	flags := 0
-	operands, status, done := l.parseSimple(options, env.order(), insmodUsage, func(id int) {
+	operands, status, done := parseSimple(l, options, env.order(), insmodUsage, func(id int) {
 		switch id {
 		case 'f':
 			flags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
-		case optForceModversion:
+		case insmodForceModversion:
 			flags |= modprobe.IgnoreModversions
-		case optForceVermagic:
+		case insmodForceVermagic:
 			flags |= modprobe.IgnoreVermagic
 		}
 	})
@@ -97,10 +56,10 @@ func Insmod(env *Env) int {
 		l.error("this tool does not support loading from stdin!")
 		return 1
 	}
-	return l.insmod(operands[0], quoteParams(operands[1:]), flags)
+	return insmod(l, operands[0], quoteParams(operands[1:]), flags)
 }
 
-func (l *logger) insmod(operand, params string, flags int) int {
+func insmod(l *logger, operand, params string, flags int) int {
 	abs, err := absolute(l.env, operand)
 	var name string
 	if err == nil && (operand == "" || strings.HasSuffix(operand, "/")) {
@@ -118,7 +77,7 @@ func (l *logger) insmod(operand, params string, flags int) int {
 	}
 	p, err := modprobe.New(&modprobe.Options{FS: l.env.FS, Kernel: l.env.Kernel, NoConfig: true})
 	if err == nil && flags != 0 {
-		f := forcer{logger: l, p: p}
+		f := newForcer(l, p, false)
 		if !f.allow(abs, flags, true) {
 			return 1
 		}
@@ -133,7 +92,7 @@ func (l *logger) insmod(operand, params string, flags int) int {
 			l.hint("%s", e.Reason)
 		}
 		if p != nil {
-			l.because(p, abs, flags, err)
+			because(l, p, abs, flags, err)
 		}
 		return 1
 	}

@@ -39,7 +39,7 @@ func Kmod(env *Env) int {
 		case err != nil:
 			return l.usage(err)
 		case o == nil:
-			return l.kmodCommand(p.Operands())
+			return kmodCommand(l, p.Operands())
 		case o.ID == 'V':
 			io.WriteString(env.Stdout, versionText)
 			return 0
@@ -51,7 +51,7 @@ func Kmod(env *Env) int {
 }
 
 // kmodCommand runs a command. For getopt the command is argv[0].
-func (l *logger) kmodCommand(operands []string) int {
+func kmodCommand(l *logger, operands []string) int {
 	if len(operands) == 0 {
 		io.WriteString(l.env.Stderr, "missing command\n")
 		io.WriteString(l.env.Stdout, kmodUsage)
@@ -136,8 +136,8 @@ func staticNodes(env *Env) int {
 		return 1
 	}
 	var text bytes.Buffer
-	status := l.writeNodes(&text, data, format)
-	return status | l.writeFile(output, text.Bytes())
+	status := writeNodes(l, &text, data, format)
+	return status | writeFileOrStdout(l, output, text.Bytes())
 }
 
 // node is one line of modules.devname.
@@ -148,7 +148,7 @@ type node struct {
 }
 
 // writeNodes prints every good line of modules.devname.
-func (l *logger) writeNodes(w io.Writer, data []byte, format func(io.Writer, node)) (status int) {
+func writeNodes(l *logger, w io.Writer, data []byte, format func(io.Writer, node)) (status int) {
 	for line := range bytes.Lines(data) {
 		text := strings.TrimSuffix(string(line), "\n")
 		if text == "" || text[0] == '#' {
@@ -225,8 +225,8 @@ func writeDevname(w io.Writer, n node) {
 	fmt.Fprintf(w, "%s %s %c%d:%d\n", n.module, n.name, n.class, n.major, n.minor)
 }
 
-// writeFile writes to a file, made with its folders, or to standard output if there is no name.
-func (l *logger) writeFile(name *string, data []byte) int {
+// writeFileOrStdout writes to a file, made with its folders, or to standard output if there is no name.
+func writeFileOrStdout(l *logger, name *string, data []byte) int {
 	var err error
 	if name == nil {
 		name = new(string)

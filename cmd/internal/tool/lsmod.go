@@ -20,6 +20,9 @@ Options:
 	-h, --help      print this text
 `
 
+// lsmodJSON is the ID of --json.
+const lsmodJSON = 256
+
 // Lsmod lists the modules that are loaded.
 func Lsmod(env *Env) int { return lsmod(env, program(env), env.order()) }
 
@@ -28,8 +31,8 @@ func lsmod(env *Env, prog string, order getopt.Order) int {
 	l := newLogger(env, levelError)
 	l.prog = prog
 	json := false
-	options := append(simpleOptions(false), getopt.Option{Long: "json", ID: optJSON, Exact: true})
-	operands, status, done := l.parseSimple(options, order, lsmodUsage, func(int) { json = true })
+	options := append(simpleOptions(false), getopt.Option{Long: "json", ID: lsmodJSON, Exact: true})
+	operands, status, done := parseSimple(l, options, order, lsmodUsage, func(int) { json = true })
 	switch {
 	case done:
 		return status

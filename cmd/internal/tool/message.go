@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -22,13 +23,17 @@ const (
 // versionText begins as kmod's --version does: scripts look for its first three words.
 const versionText = "kmod version 34 (gomodprobe 0.1)\n+ZSTD +XZ +ZLIB -OPENSSL\n"
 
+// notInBoot is the message for what a build with the tag kmod_boot lacks. Such a build is for boot images, where every
+// byte is read and unpacked before anything else happens: it leaves out what is done on a running system.
+const notInBoot = "%s is not in this build, which was made small for boot images; use a full gomodprobe"
+
 // A logger writes messages for people: "PROGRAM: LEVEL: text" on standard error or to syslog.
 type logger struct {
-	env    *Env
+	env    *Env   // where the tool runs
 	prog   string // base name of argv[0]
 	level  int    // messages of a higher priority number are not shown
-	syslog bool
-	asked  bool // whether StderrClosed has been asked
+	syslog bool   // messages go to syslog
+	asked  bool   // whether StderrClosed has been asked
 }
 
 // newLogger returns a logger for the tool that env runs.
@@ -36,28 +41,37 @@ func newLogger(env *Env, level int) *logger {
 	return &logger{env: env, prog: program(env), level: level}
 }
 
-// fatal and the others show a message of their level. They are not inlined: there are some two hundred calls.
-//
-//go:noinline
+// fatal says why the tool ends.
 func (l *logger) fatal(format string, args ...any) { l.log(levelFatal, format, args...) }
 
-//go:noinline
+// error says what failed.
 func (l *logger) error(format string, args ...any) { l.log(levelError, format, args...) }
 
-//go:noinline
+// warning says what may be wrong.
 func (l *logger) warning(format string, args ...any) { l.log(levelWarning, format, args...) }
 
-//go:noinline
+// notice says what is worth knowing.
 func (l *logger) notice(format string, args ...any) { l.log(levelNotice, format, args...) }
 
-//go:noinline
+// debug says what helps to find a mistake.
 func (l *logger) debug(format string, args ...any) { l.log(levelDebug, format, args...) }
 
-// log shows one message, without a newline at its end, if its level is wanted.
+// log shows a message, without a newline at its end, if its level is wanted.
 func (l *logger) log(level int, format string, args ...any) {
-	if level > l.level {
-		return
+	if level <= l.level {
+		l.print(level, format, args...)
 	}
+}
+
+// hint says what to do about the error shown before it. It is shown whenever that error is.
+func (l *logger) hint(format string, args ...any) {
+	if l.level >= levelError {
+		l.print(levelNotice, format, args...)
+	}
+}
+
+// print writes a message to standard error or to syslog.
+func (l *logger) print(level int, format string, args ...any) {
 	text := levelWord(level) + ": " + fmt.Sprintf(format, args...) + "\n"
 	if !l.toSyslog() {
 		fmt.Fprint(l.env.Stderr, l.prog, ": ", text)
@@ -140,4 +154,13 @@ func strerror(err error) string {
 		text = string(text[0]-'a'+'A') + text[1:]
 	}
 	return text
+}
+
+// errnoText is the text of the errno in err, or of what is innermost.
+func errnoText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return strerror(errno)
+	}
+	return strerror(err)
 }

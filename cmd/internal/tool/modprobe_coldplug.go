@@ -183,13 +183,13 @@ func (r *modprobeRun) coldStatus(report *modprobe.ColdplugReport) int {
 // coldJSON prints the report.
 func coldJSON(out io.Writer, report *modprobe.ColdplugReport) {
 	var w jsonw.Writer
-	coldObject(&w, report)
+	ColdObject(&w, report)
 	w.Newline()
 	out.Write(w.Bytes())
 }
 
-// coldObject writes the report. Times are milliseconds since the beginning.
-func coldObject(w *jsonw.Writer, report *modprobe.ColdplugReport) {
+// ColdObject writes the report. Times are milliseconds since the beginning.
+func ColdObject(w *jsonw.Writer, report *modprobe.ColdplugReport) {
 	list := func(key string, values []string) {
 		w.Key(key)
 		w.BeginArray()

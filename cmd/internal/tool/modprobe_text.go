@@ -65,7 +65,7 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 		r.hint("%s", reason)
 	}
 	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
-		r.because(r.p, e.Path, r.load.Flags, e.Err)
+		because(r.logger, r.p, e.Path, r.load.Flags, e.Err)
 	}
 }
 
@@ -82,15 +82,6 @@ func insertText(err error) string {
 		return "Unknown symbol in module, or unknown parameter (see dmesg)"
 	}
 	return errnoText(err)
-}
-
-// errnoText is the text of the errno in err, or of what is innermost.
-func errnoText(err error) string {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return strerror(errno)
-	}
-	return strerror(err)
 }
 
 func isCommand(err error) bool {
@@ -204,15 +195,5 @@ func (r *modprobeRun) reportTable(e *modprobe.TableError) {
 		r.error("major version check fail: %d instead of %d", format.Got, format.Want)
 	default:
 		r.warning("%s", e)
-	}
-}
-
-// hint adds a line of ours to a message of kmod's: why it may be, and what to do.
-func (l *logger) hint(format string, args ...any) {
-	if l.level >= levelError {
-		level := l.level
-		l.level = levelNotice
-		l.notice(format, args...)
-		l.level = level
 	}
 }

@@ -24,7 +24,7 @@ Options:
 func Rmmod(env *Env) int {
 	l := newLogger(env, levelError)
 	flags := 0
-	operands, status, done := l.parseSimple(simpleOptions(true), env.order(), rmmodUsage, func(int) { flags = modprobe.RemoveForce })
+	operands, status, done := parseSimple(l, simpleOptions(true), env.order(), rmmodUsage, func(int) { flags = modprobe.RemoveForce })
 	switch {
 	case done:
 		return status
@@ -43,11 +43,11 @@ func Rmmod(env *Env) int {
 		return 1
 	}
 	for _, operand := range operands {
-		if l.folder(operand) {
+		if folder(l, operand) {
 			l.error("could not use module %s: %s", operand, strerror(fs.ErrNotExist))
 			return 1
 		}
-		if !l.rmmod(p, operand, flags) {
+		if !rmmod(l, p, operand, flags) {
 			status = 1
 		}
 	}
@@ -55,7 +55,7 @@ func Rmmod(env *Env) int {
 }
 
 // folder reports whether an operand ends in a slash and is there. kmod goes no further then.
-func (l *logger) folder(operand string) bool {
+func folder(l *logger, operand string) bool {
 	abs, err := absolute(l.env, operand)
 	if err != nil || !strings.HasSuffix(operand, "/") {
 		return false
@@ -68,7 +68,7 @@ func (l *logger) folder(operand string) bool {
 }
 
 // rmmod removes one module and reports whether that went well.
-func (l *logger) rmmod(p *modprobe.Prober, operand string, flags int) bool {
+func rmmod(l *logger, p *modprobe.Prober, operand string, flags int) bool {
 	name := alias.ModName(operand)
 	if abs, err := absolute(l.env, operand); err == nil {
 		if file, err := fsName(l.env.FS, abs); err == nil {
@@ -77,7 +77,7 @@ func (l *logger) rmmod(p *modprobe.Prober, operand string, flags int) bool {
 			}
 		}
 	}
-	if flags&modprobe.RemoveForce == 0 && !l.removable(p, name) {
+	if flags&modprobe.RemoveForce == 0 && !removable(l, p, name) {
 		return false
 	}
 	if err := l.env.Kernel.DeleteModule(name, flags); err != nil {
@@ -89,7 +89,7 @@ func (l *logger) rmmod(p *modprobe.Prober, operand string, flags int) bool {
 }
 
 // removable says what speaks against removing a module.
-func (l *logger) removable(p *modprobe.Prober, name string) bool {
+func removable(l *logger, p *modprobe.Prober, name string) bool {
 	state := p.State(name)
 	switch {
 	case state.Builtin:
