@@ -48,7 +48,9 @@ online() {
 	[ -z "$cached" ] || { say "$request is not in the cache"; exit 4; }
 	[ -n "$failed" ] || return 0
 	for f in "$failed" "$failed.$wanted"; do
-		[ ! -s "$f" ] || cannot "$(cat "$f") (not tried again in this run)"
+		[ -s "$f" ] || continue
+		say "not tried again in this run"
+		cannot "$(cat "$f")"
 	done
 }
 

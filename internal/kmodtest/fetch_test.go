@@ -174,7 +174,7 @@ func TestFetchOffline(t *testing.T) {
 		t.Errorf("want three updates:\n%s", calls)
 	}
 	for _, args := range [][]string{{"package", "bookworm", "p"}, {"oracle"}, {"kernel", "6.12:arm64"}, {"udev"}} {
-		if _, said := f.fetch("1", 3, args...); !strings.Contains(said, "no network? (not tried again in this run)") {
+		if _, said := f.fetch("1", 3, args...); !strings.HasPrefix(said, "fetch: not tried again in this run\n") || !strings.HasSuffix(said, "no network?") {
 			t.Errorf("%v said %s", args, said)
 		}
 	}
