@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -118,12 +119,13 @@ func (r *report) show(t test) {
 	}
 }
 
-// reason finds out of what a skipped test has printed why it was skipped: the first line of what it logged last.
+// reason finds out of what a skipped test has printed why it was skipped: the first line of what it logged last. testscript
+// logs an empty line behind the reason.
 func (r *report) reason(said string) string {
 	why := "no reason given"
 	for line := range strings.Lines(said) {
 		if prefix := r.logged.FindString(line); prefix != "" {
-			why = strings.TrimSpace(line[len(prefix):])
+			why = cmp.Or(strings.TrimSpace(line[len(prefix):]), why)
 		}
 	}
 	return why
