@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // Root is the folder that the root file system is mounted on.
@@ -54,8 +55,8 @@ type Boot struct {
 	Prober *modprobe.Prober
 	// Config is what the kernel's command line says.
 	Config Config
-	// Uevents returns news about devices. Default: modprobe.ListenUevents.
-	Uevents func() (modprobe.Uevents, error)
+	// Uevents returns news about devices. Default: coldplug.ListenUevents.
+	Uevents func() (coldplug.Uevents, error)
 	// Begin is when /init was started; the times of Report count from there.
 	Begin time.Time
 	// Log gets what a person may want to know while waiting.
@@ -83,7 +84,7 @@ type Report struct {
 	// Init is the first program, a path on the root.
 	Init string
 	// Cold is what cold-plug did; nil if there was none.
-	Cold *modprobe.ColdplugReport
+	Cold *coldplug.Report
 }
 
 // ErrNoRoot is that the root has not appeared. To look again may help.
@@ -156,7 +157,7 @@ func (b *Boot) beforeMount(ctx context.Context) error {
 	if len(list) == 0 {
 		return err
 	}
-	if b.Report.Cold, err = b.Prober.Coldplug(ctx, nil); err != nil {
+	if b.Report.Cold, err = coldplug.Run(ctx, b.Prober, nil); err != nil {
 		return err
 	}
 	b.Report.Settled = b.since()
@@ -204,7 +205,7 @@ func (b *Boot) findAndMount(ctx context.Context) error {
 	b.cold = ended
 	go func() {
 		defer close(ended)
-		b.Report.Cold, _ = b.Prober.Coldplug(ctx, &modprobe.ColdplugOptions{Enough: enough, Timeout: never})
+		b.Report.Cold, _ = coldplug.Run(ctx, b.Prober, &coldplug.Options{Enough: enough, Timeout: never})
 	}()
 	if len(b.Config.Types) > 0 {
 		go b.driver(ctx, b.Config.Types[0]) // beside the others; what goes wrong shows when it is needed
@@ -246,7 +247,7 @@ func (b *Boot) Drivers() (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		b.Prober.Coldplug(ctx, &modprobe.ColdplugOptions{Enough: make(chan struct{}), Timeout: never})
+		coldplug.Run(ctx, b.Prober, &coldplug.Options{Enough: make(chan struct{}), Timeout: never})
 	}()
 	return func() { cancel(); <-ended }
 }

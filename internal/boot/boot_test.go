@@ -20,6 +20,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
@@ -60,17 +61,17 @@ func (s *fakeSystem) Reboot() error                                    { return 
 
 // fakeUevents passes on what a test sends.
 type fakeUevents struct {
-	c    chan modprobe.Uevent
+	c    chan coldplug.Uevent
 	quit chan struct{}
 	once *sync.Once
 }
 
-func (u fakeUevents) Next() (modprobe.Uevent, error) {
+func (u fakeUevents) Next() (coldplug.Uevent, error) {
 	select {
 	case e := <-u.c:
 		return e, nil
 	case <-u.quit:
-		return modprobe.Uevent{}, io.EOF
+		return coldplug.Uevent{}, io.EOF
 	}
 }
 
@@ -82,7 +83,7 @@ type machine struct {
 	root   string
 	system *fakeSystem
 	kernel *modprobetest.Kernel
-	events chan modprobe.Uevent
+	events chan coldplug.Uevent
 }
 
 func newMachine(t *testing.T, cmdline string) *machine {
@@ -91,7 +92,7 @@ func newMachine(t *testing.T, cmdline string) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{root: spec.Tree(t), events: make(chan modprobe.Uevent), system: &fakeSystem{mounted: make(map[string]bool), fail: make(map[string]error)}}
+	m := &machine{root: spec.Tree(t), events: make(chan coldplug.Uevent), system: &fakeSystem{mounted: make(map[string]bool), fail: make(map[string]error)}}
 	fsys := os.DirFS(m.root)
 	tables, err := depmod.Build(t.Context(), &depmod.Options{FS: fsys, Release: "6.1.0"})
 	if err == nil {
@@ -112,7 +113,7 @@ func newMachine(t *testing.T, cmdline string) *machine {
 	m.Boot = boot.Boot{
 		FS: fsys, System: m.system, Prober: p, Config: config, Begin: time.Now(),
 		Sub: func(dir string) (fs.FS, error) { return sysroot.New(os.DirFS(filepath.Join(m.root, dir))), nil },
-		Uevents: func() (modprobe.Uevents, error) {
+		Uevents: func() (coldplug.Uevents, error) {
 			return fakeUevents{m.events, make(chan struct{}), new(sync.Once)}, nil
 		},
 	}
@@ -162,7 +163,7 @@ func TestPrepare(t *testing.T) {
 	m.plug(t, "sda", "not this one")
 	go func() {
 		m.plug(t, "sdb", "here")
-		m.events <- modprobe.Uevent{Action: "add", Device: "/devices/x/block/sdb"}
+		m.events <- coldplug.Uevent{Action: "add", Device: "/devices/x/block/sdb"}
 	}()
 	if err := m.Prepare(t.Context()); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // Find waits for the device that spec means; it uses FS, Uevents, Log and Config.Wait. Devices are read beside each other, so that
@@ -77,7 +77,7 @@ func (s Spec) byName() bool { return s.Kind == Node || s.Kind == Number }
 func (b *Boot) listen() (news <-chan string, stop func()) {
 	listen := b.Uevents
 	if listen == nil {
-		listen = modprobe.ListenUevents
+		listen = coldplug.ListenUevents
 	}
 	u, err := listen()
 	if err != nil {
@@ -87,7 +87,7 @@ func (b *Boot) listen() (news <-chan string, stop func()) {
 	go func() {
 		for {
 			e, err := u.Next()
-			if err != nil && !errors.Is(err, modprobe.ErrUeventsLost) {
+			if err != nil && !errors.Is(err, coldplug.ErrUeventsLost) {
 				return
 			}
 			if err == nil && !strings.Contains(e.Device, "/block/") {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // A build with the tag kmod_boot is for boot images, where every byte is read and unpacked before anything else happens:
@@ -39,7 +40,7 @@ func runModinfoFiles(_ *Env, log *logger, _ *modinfoArgs) int {
 }
 
 // saveChart is not in this build.
-func (r *modprobeRun) saveChart(*modprobe.ColdplugReport) error {
+func (r *modprobeRun) saveChart(*coldplug.Report) error {
 	return fmt.Errorf(notInBoot, "--chart")
 }
 

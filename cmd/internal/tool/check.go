@@ -17,6 +17,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 // Exit statuses of modprobe --check.
@@ -29,7 +30,7 @@ const (
 // checkRun is modprobe --check.
 type checkRun struct {
 	*modprobeRun
-	o   modprobe.CheckOptions
+	o   check.Options
 	all bool // every installed kernel
 }
 
@@ -140,17 +141,17 @@ type answer struct {
 	dir      string // its modules
 	source   string
 	exports  int
-	verdicts []*modprobe.Verdict
+	verdicts []*check.Verdict
 	err      error
 }
 
 // ask judges modules against the kernel of a Prober.
 func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
 	a.release, a.dir = p.Release(), p.Dir()
-	var checker *modprobe.Checker
+	var checker *check.Checker
 	o := c.o
 	o.Names = names
-	if checker, a.err = p.Checker(&o); a.err != nil {
+	if checker, a.err = check.New(p, &o); a.err != nil {
 		return a
 	}
 	if len(names) > 0 {
@@ -232,13 +233,13 @@ func (c *checkRun) prepare() int {
 }
 
 // worst is the exit status for several verdicts.
-func worst(verdicts []*modprobe.Verdict) int {
+func worst(verdicts []*check.Verdict) int {
 	status := checkLoads
 	for _, v := range verdicts {
 		switch v.Outcome {
-		case modprobe.Fails:
+		case check.Fails:
 			return checkFails
-		case modprobe.Unknown:
+		case check.Unknown:
 			status = checkUnknown
 		}
 	}
@@ -246,18 +247,18 @@ func worst(verdicts []*modprobe.Verdict) int {
 }
 
 // print writes one verdict so that it is read in ten seconds: the answer, why, what to do.
-func (c *checkRun) print(v *modprobe.Verdict) {
+func (c *checkRun) print(v *check.Verdict) {
 	out := c.out
 	head := v.Module + " on " + v.Release + ": " + string(v.Outcome)
 	switch {
-	case v.Outcome == modprobe.Fails:
+	case v.Outcome == check.Fails:
 		head += " (" + strerror(v.Errno) + ")"
-	case v.Outcome == modprobe.LoadsTaints:
+	case v.Outcome == check.LoadsTaints:
 		head += " (" + taintLetters(v) + ")"
 	}
 	out.line(head)
 	c.findings(v)
-	if v.Outcome != modprobe.Fails {
+	if v.Outcome != check.Fails {
 		for _, t := range v.Taints {
 			out.line("  taint ", t.Letter, ": ", t.Why)
 		}
@@ -268,7 +269,7 @@ func (c *checkRun) print(v *modprobe.Verdict) {
 	for _, u := range v.NotVerified {
 		out.line("  not verified: ", u)
 	}
-	if len(v.Needs) > 0 && v.Outcome != modprobe.Fails {
+	if len(v.Needs) > 0 && v.Outcome != check.Fails {
 		out.line("  needs first: ", strings.Join(v.Needs, " "))
 	}
 	for _, n := range v.Notes {
@@ -280,7 +281,7 @@ func (c *checkRun) print(v *modprobe.Verdict) {
 }
 
 // findings writes the reasons. Of many symbols with the same trouble the first three are shown.
-func (c *checkRun) findings(v *modprobe.Verdict) {
+func (c *checkRun) findings(v *check.Verdict) {
 	shown := map[string]int{}
 	for _, f := range v.Findings {
 		if shown[f.Kind]++; shown[f.Kind] > 3 && f.Symbol != "" {
@@ -300,7 +301,7 @@ func (c *checkRun) findings(v *modprobe.Verdict) {
 	}
 }
 
-func taintLetters(v *modprobe.Verdict) string {
+func taintLetters(v *check.Verdict) string {
 	letters := ""
 	for _, t := range v.Taints {
 		letters += t.Letter
@@ -322,7 +323,7 @@ func (c *checkRun) kernels(names []string) int {
 	if err != nil {
 		return c.checkFailed(err)
 	}
-	var all []*modprobe.Verdict
+	var all []*check.Verdict
 	var plan []string
 	status := rank(checkFails) // unless one kernel does better
 	var widths [2]int          // of releases and modules
@@ -369,7 +370,7 @@ func (c *checkRun) kernels(names []string) int {
 func links(a answer, base string) (commands []string) {
 	dir := shellWord(a.dir + "/weak-updates/")
 	for _, v := range a.verdicts {
-		if (v.Outcome == modprobe.Loads || v.Outcome == modprobe.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
+		if (v.Outcome == check.Loads || v.Outcome == check.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
 			commands = append(commands, "ln -s "+shellWord(v.Path)+" "+dir)
 		}
 	}
@@ -397,15 +398,15 @@ func shellWord(s string) string {
 func rank(status int) int { return [...]int{0, 2, 1}[status] }
 
 // row writes one line of the table.
-func (c *checkRun) row(v *modprobe.Verdict, widths [2]int) {
+func (c *checkRun) row(v *check.Verdict, widths [2]int) {
 	if c.json {
 		return
 	}
 	why := ""
 	switch {
-	case v.Outcome == modprobe.LoadsTaints:
+	case v.Outcome == check.LoadsTaints:
 		why = taintLetters(v)
-	case v.Outcome == modprobe.Unknown && len(v.NotVerified) > 0:
+	case v.Outcome == check.Unknown && len(v.NotVerified) > 0:
 		why = "not verified: " + v.NotVerified[0]
 	case len(v.Findings) > 0:
 		why, _, _ = strings.Cut(v.Findings[0].Text, " (")
@@ -414,7 +415,7 @@ func (c *checkRun) row(v *modprobe.Verdict, widths [2]int) {
 }
 
 // printJSON writes verdicts for programs.
-func (c *checkRun) printJSON(verdicts []*modprobe.Verdict) {
+func (c *checkRun) printJSON(verdicts []*check.Verdict) {
 	var w jsonw.Writer
 	w.BeginArray()
 	for _, v := range verdicts {
@@ -424,7 +425,7 @@ func (c *checkRun) printJSON(verdicts []*modprobe.Verdict) {
 	c.out.line(string(w.Bytes()))
 }
 
-func verdictJSON(w *jsonw.Writer, v *modprobe.Verdict) {
+func verdictJSON(w *jsonw.Writer, v *check.Verdict) {
 	field := func(key, value string) {
 		if value != "" {
 			w.Key(key)
@@ -485,7 +486,7 @@ type diskCache struct {
 }
 
 // cacheDir returns the cache: that of the system, which root fills, then this user's. XDG_CACHE_HOME stands for both.
-func cacheDir(env *Env) modprobe.Cache {
+func cacheDir(env *Env) check.Cache {
 	if env.WriteFile == nil {
 		return nil
 	}

@@ -119,7 +119,10 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 	}
 	switch {
 	case r.json:
-		r.writeJSON(out, tables.Problems(), differences, err)
+		if err := r.writeJSON(out, tables.Problems(), differences, err); err != nil {
+			r.log.error("could not write: %s", strerror(err))
+			return 1
+		}
 	case r.check:
 		r.writeDifferences(out, differences)
 	}

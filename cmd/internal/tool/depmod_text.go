@@ -12,7 +12,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/depmod"
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/confd"
-	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 )
 
@@ -195,73 +194,3 @@ func (r *depmodRun) writeDifferences(out *bufio.Writer, list []depmod.Difference
 
 // join returns the name of a file in a folder.
 func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
-
-// writeJSON prints everything that was found.
-func (r *depmodRun) writeJSON(out *bufio.Writer, problems []depmod.Problem, differences []depmod.Difference, err error) {
-	var w jsonw.Writer
-	w.BeginObject()
-	for _, field := range [...][2]string{{"release", r.version}, {"dir", r.dir}, {"out", r.out}} {
-		w.Key(field[0])
-		w.String(field[1])
-	}
-	w.Key("error")
-	if err != nil {
-		w.String(err.Error())
-	} else {
-		w.Null()
-	}
-	w.Key("problems")
-	w.BeginArray()
-	for _, p := range problems {
-		problemJSON(&w, p)
-	}
-	w.EndArray()
-	if r.check {
-		w.Key("differences")
-		w.BeginArray()
-		for _, d := range differences {
-			w.BeginObject()
-			w.Key("table")
-			w.String(d.Table)
-			w.Key("reason")
-			w.String(d.Reason())
-			w.Key("surplus")
-			w.Strings(d.Surplus)
-			w.Key("lacking")
-			w.Strings(d.Lacking)
-			w.EndObject()
-		}
-		w.EndArray()
-	}
-	w.EndObject()
-	w.Newline()
-	out.Write(w.Bytes())
-}
-
-// problemJSON writes one problem; fields that are not set are left out.
-func problemJSON(w *jsonw.Writer, p depmod.Problem) {
-	w.BeginObject()
-	w.Key("kind")
-	w.String(p.Kind.String())
-	w.Key("message")
-	w.String(p.String())
-	for _, field := range [...][2]string{{"path", p.Path}, {"module", p.Module}, {"symbol", p.Symbol}, {"text", p.Text}, {"table", p.Table}} {
-		if field[1] != "" {
-			w.Key(field[0])
-			w.String(field[1])
-		}
-	}
-	if p.Line > 0 {
-		w.Key("line")
-		w.Int(int64(p.Line))
-	}
-	if p.Modules != nil {
-		w.Key("modules")
-		w.Strings(p.Modules)
-	}
-	if p.Err != nil {
-		w.Key("error")
-		w.String(p.Err.Error())
-	}
-	w.EndObject()
-}

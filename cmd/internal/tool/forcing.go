@@ -7,7 +7,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 const forceFlags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
@@ -18,14 +20,14 @@ type forcer struct {
 	*logger
 	p       *modprobe.Prober
 	quiet   bool
-	checker *modprobe.Checker
+	checker *check.Checker
 	flags   int
 }
 
 // allow says what forcing the module in a file means. It reports false, after saying why, if no flag can help.
 func (f *forcer) allow(file string, flags int, requested bool) bool {
 	if f.checker == nil || f.flags != flags {
-		checker, err := f.p.Checker(&modprobe.CheckOptions{Flags: flags, Quick: true, Cache: cacheDir(f.env)})
+		checker, err := check.New(f.p, &check.Options{Flags: flags, Quick: true, Cache: cacheDir(f.env)})
 		if err != nil {
 			return true // nothing is known: the kernel will say
 		}
@@ -40,7 +42,7 @@ func (f *forcer) allow(file string, flags int, requested bool) bool {
 		f.refuse(v)
 		return false
 	}
-	if f.quiet || !requested && v.Outcome == modprobe.Loads {
+	if f.quiet || !requested && v.Outcome == check.Loads {
 		return true
 	}
 	if len(v.Ignored) > 0 {
@@ -57,7 +59,7 @@ func (f *forcer) allow(file string, flags int, requested bool) bool {
 }
 
 // refuse says why forcing does not help. It is said whatever -q.
-func (f *forcer) refuse(v *modprobe.Verdict) {
+func (f *forcer) refuse(v *check.Verdict) {
 	level := f.level
 	f.level = max(level, levelError)
 	defer func() { f.level = level }()
@@ -93,21 +95,21 @@ func (r *modprobeRun) mayForce(plan modprobe.Plan) bool {
 // because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is in the cache or in
 // a Module.symvers, and the rules come to the same errno.
 func (l *logger) because(p *modprobe.Prober, file string, flags int, err error) {
-	var errno syscall.Errno
-	if file == "" || l.level < levelError || !errors.As(err, &errno) {
+	var code syscall.Errno
+	if file == "" || l.level < levelError || !errors.As(err, &code) {
 		return
 	}
-	switch errno {
-	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, syscall.EPERM, eKeyRejected:
+	switch code {
+	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, syscall.EPERM, errno.EKEYREJECTED:
 	default:
 		return
 	}
-	checker, err := p.Checker(&modprobe.CheckOptions{Flags: flags, Quick: true, Cached: true, Cache: cacheDir(l.env)})
+	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Cached: true, Cache: cacheDir(l.env)})
 	if err != nil || checker.Source() == "" {
 		return
 	}
 	all, err := checker.Check(file)
-	if err != nil || all[0].Outcome != modprobe.Fails || all[0].Errno != errno {
+	if err != nil || all[0].Outcome != check.Fails || all[0].Errno != code {
 		return
 	}
 	for i, finding := range all[0].Findings {

@@ -11,6 +11,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/boot"
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // bootReport is where the system that is started finds what /init did.
@@ -37,7 +39,7 @@ func Init(env *Env) int {
 	for _, err := range bad {
 		i.say("%v", err)
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel})
+	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel, Explain: check.Explain})
 	if err != nil {
 		i.fail(err)
 	}
@@ -229,7 +231,7 @@ func (i *initRun) explainModules(b *strings.Builder) {
 		switch {
 		case m.Err == nil:
 			loaded = append(loaded, m.Name)
-		case errors.Is(m.Err, modprobe.ErrNotDone):
+		case errors.Is(m.Err, coldplug.ErrNotDone):
 			left = append(left, m.Name)
 		default:
 			failed = append(failed, m.Err.Error())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 const insmodUsage = `Usage:
@@ -116,7 +117,7 @@ func (l *logger) insmod(operand, params string, flags int) int {
 		l.error("could not load module %s: %s", operand, strerror(err))
 		return 1
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: l.env.FS, Kernel: l.env.Kernel, NoConfig: true})
+	p, err := modprobe.New(&modprobe.Options{FS: l.env.FS, Kernel: l.env.Kernel, NoConfig: true, Explain: check.Explain})
 	if err == nil && flags != 0 {
 		f := forcer{logger: l, p: p}
 		if !f.allow(abs, flags, true) {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
-	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -72,26 +71,18 @@ func loadedText(out *output, modules []modprobe.Loaded) {
 	}
 }
 
+// loadedModule is one module: lsmod --json.
+type loadedModule struct {
+	Name    string   `json:"name"`
+	Size    int64    `json:"size"`  // bytes; -1 if not known
+	Users   int      `json:"users"` // -1 if the kernel does not count
+	Holders []string `json:"holders"`
+	State   string   `json:"state,omitempty"` // live, loading or unloading
+}
+
 // loadedJSON prints the same as JSON.
 func loadedJSON(out *output, modules []modprobe.Loaded) {
-	var w jsonw.Writer
-	w.BeginArray()
-	for _, m := range modules {
-		w.BeginObject()
-		w.Key("name")
-		w.String(m.Name)
-		w.Key("size")
-		w.Int(m.Size)
-		w.Key("users")
-		w.Int(int64(m.Users))
-		w.Key("holders")
-		w.Strings(m.Holders)
-		if m.State != "" {
-			w.Key("state")
-			w.String(strings.ToLower(m.State))
-		}
-		w.EndObject()
-	}
-	w.EndArray()
-	out.line(string(w.Bytes()))
+	out.json(each(modules, func(m modprobe.Loaded) loadedModule {
+		return loadedModule{m.Name, m.Size, m.Users, orEmpty(m.Holders), strings.ToLower(m.State)}
+	}))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 // Options of modprobe that have no letter of their own, or whose letter stands for something else.
@@ -168,10 +169,10 @@ type modprobeRun struct {
 	dryRun  bool
 	verbose int // the level that -q and -v have led to
 	json    bool
-	found   []found // with -R and --json
+	found   []foundJSON // with -R and --json
 
 	checkOnly  bool // --check
-	check      modprobe.CheckOptions
+	check      check.Options
 	allKernels bool
 	forcer     *forcer  // made at the first module that is forced in
 	cold       coldArgs // --coldplug
@@ -353,6 +354,7 @@ func milliseconds(text string) (d time.Duration, ok bool) {
 func (r *modprobeRun) start() error {
 	o := &r.from
 	o.FS, o.Kernel, o.Log, o.Step, o.Shell = r.env.FS, r.env.Kernel, r.report, r.step, r.shell
+	o.Explain = check.Explain
 	if o.Dir != "" {
 		dir, err := absolute(r.env, o.Dir)
 		if err != nil {

@@ -68,13 +68,8 @@ func (r *modprobeRun) insertOne(operand, params string) (modprobe.Plan, int) {
 		return nil, 1
 	}
 	status := 0
-	for rest := plan; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].Group == rest[0].Group {
-			n++
-		}
-		status = r.group(rest[:n])
-		rest = rest[n:]
+	for group := range plan.Groups() {
+		status = r.group(group)
 	}
 	return plan, status
 }
@@ -109,7 +104,7 @@ func (r *modprobeRun) resolveOne(operand string) int {
 		modules, err = r.p.Resolve(name)
 	}
 	if r.json {
-		r.found = append(r.found, found{operand, modules})
+		r.found = append(r.found, newFoundJSON(operand, modules))
 	}
 	if err != nil {
 		r.fail(operand, err)

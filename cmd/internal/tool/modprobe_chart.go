@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // saveChart writes the chart of --chart.
-func (r *modprobeRun) saveChart(report *modprobe.ColdplugReport) error {
+func (r *modprobeRun) saveChart(report *coldplug.Report) error {
 	return saveFile(r.env, r.cold.chart, coldChart(report))
 }
 
@@ -22,7 +22,7 @@ func xmlText(s string) string {
 
 // coldChart draws a bar for each module, from when it was asked for: waiting for what it needs, waiting for a worker, in
 // the kernel.
-func coldChart(report *modprobe.ColdplugReport) []byte {
+func coldChart(report *coldplug.Report) []byte {
 	const left, width, row = 220, 900, 16
 	total := max(report.Took, time.Millisecond)
 	x := func(d time.Duration) float64 { return left + width*float64(d)/float64(total) }

@@ -13,14 +13,14 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/boot"
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
-	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // coldArgs are the options of modprobe --coldplug.
 type coldArgs struct {
 	on    bool
 	used  bool // one of the options that go with it
-	o     modprobe.ColdplugOptions
+	o     coldplug.Options
 	chart string
 }
 
@@ -79,7 +79,7 @@ func (r *modprobeRun) coldplug(operands []string) int {
 		r.error("%v", err)
 		return 1
 	}
-	report, err := r.p.Coldplug(context.Background(), &r.cold.o)
+	report, err := coldplug.Run(context.Background(), r.p, &r.cold.o)
 	if err != nil {
 		r.error("%v", err)
 		return 1
@@ -152,13 +152,13 @@ func (r *modprobeRun) find() (missing func() []string, err error) {
 
 // coldStatus says what went wrong. A driver that finds that a device is not its own is nothing of the kind, so failures
 // show only with -v or if something is missing in the end.
-func (r *modprobeRun) coldStatus(report *modprobe.ColdplugReport) int {
+func (r *modprobeRun) coldStatus(report *coldplug.Report) int {
 	missing := len(report.Waiting) > 0 && !r.dryRun
 	if !missing && !report.TimedOut && r.verbose <= levelWarning {
 		return 0
 	}
 	for _, m := range report.Modules {
-		if m.Err != nil && (missing || report.TimedOut || !errors.Is(m.Err, modprobe.ErrNotDone)) {
+		if m.Err != nil && (missing || report.TimedOut || !errors.Is(m.Err, coldplug.ErrNotDone)) {
 			r.warning("%v", m.Err)
 		}
 	}
@@ -181,7 +181,7 @@ func (r *modprobeRun) coldStatus(report *modprobe.ColdplugReport) int {
 }
 
 // coldJSON prints the report.
-func coldJSON(out io.Writer, report *modprobe.ColdplugReport) {
+func coldJSON(out io.Writer, report *coldplug.Report) {
 	var w jsonw.Writer
 	coldObject(&w, report)
 	w.Newline()
@@ -189,7 +189,7 @@ func coldJSON(out io.Writer, report *modprobe.ColdplugReport) {
 }
 
 // coldObject writes the report. Times are milliseconds since the beginning.
-func coldObject(w *jsonw.Writer, report *modprobe.ColdplugReport) {
+func coldObject(w *jsonw.Writer, report *coldplug.Report) {
 	list := func(key string, values []string) {
 		w.Key(key)
 		w.BeginArray()

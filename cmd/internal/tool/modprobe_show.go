@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -15,7 +14,8 @@ import (
 func (r *modprobeRun) showConfig() int {
 	c := r.p.Config()
 	if r.json {
-		return r.configJSON(c)
+		r.out.json(newConfigJSON(r.p.Dir(), c))
+		return 0
 	}
 	for _, name := range c.Blacklist {
 		r.out.line("blacklist ", name)
@@ -147,125 +147,14 @@ func (r *modprobeRun) printJSON(plans ...modprobe.Plan) {
 	if !r.json {
 		return
 	}
-	var w jsonw.Writer
-	w.BeginArray()
+	docs := []any{}
 	for _, f := range r.found {
-		foundJSON(&w, f)
+		docs = append(docs, f)
 	}
 	for _, plan := range plans {
 		for _, s := range plan {
-			stepJSON(&w, s)
+			docs = append(docs, newStepJSON(s))
 		}
 	}
-	w.EndArray()
-	r.out.line(string(w.Bytes()))
-}
-
-// stepJSON writes one step.
-func stepJSON(w *jsonw.Writer, s modprobe.Step) {
-	w.BeginObject()
-	field := func(key, value string) {
-		if value != "" {
-			w.Key(key)
-			w.String(value)
-		}
-	}
-	field("op", s.Op)
-	field("module", s.Module.Name)
-	field("alias", s.Module.Alias)
-	field("path", s.Module.Path)
-	field("params", strings.TrimRight(s.Params, " "))
-	field("command", s.Command)
-	w.Key("requested")
-	w.Bool(s.Requested)
-	w.Key("required")
-	w.Bool(s.Required)
-	if s.Err != nil {
-		field("error", s.Err.Error())
-	}
-	w.EndObject()
-}
-
-// found is what an operand of -R stands for; no modules if it is not found.
-type found struct {
-	name    string
-	modules []modprobe.Module
-}
-
-// foundJSON writes what an operand stands for.
-func foundJSON(w *jsonw.Writer, f found) {
-	w.BeginObject()
-	w.Key("name")
-	w.String(f.name)
-	w.Key("modules")
-	w.BeginArray()
-	for _, m := range f.modules {
-		w.BeginObject()
-		w.Key("name")
-		w.String(m.Name)
-		if m.Path != "" {
-			w.Key("path")
-			w.String(m.Path)
-		}
-		w.Key("builtin")
-		w.Bool(m.Builtin)
-		w.Key("depends")
-		w.Strings(m.Depends)
-		w.EndObject()
-	}
-	w.EndArray()
-	w.EndObject()
-}
-
-// configJSON prints the configuration, without the aliases of the modules.
-func (r *modprobeRun) configJSON(c *modprobe.Config) int {
-	var w jsonw.Writer
-	pair := func(a, valueA, b, valueB string) {
-		w.BeginObject()
-		w.Key(a)
-		w.String(valueA)
-		w.Key(b)
-		w.String(valueB)
-		w.EndObject()
-	}
-	array := func(key string, n int, element func(int)) {
-		w.Key(key)
-		w.BeginArray()
-		for i := range n {
-			element(i)
-		}
-		w.EndArray()
-	}
-	w.BeginObject()
-	w.Key("directory")
-	w.String(r.p.Dir())
-	w.Key("blacklist")
-	w.Strings(c.Blacklist)
-	array("install", len(c.Install), func(i int) { pair("pattern", c.Install[i].Pattern, "command", c.Install[i].Text) })
-	array("remove", len(c.Remove), func(i int) { pair("pattern", c.Remove[i].Pattern, "command", c.Remove[i].Text) })
-	array("alias", len(c.Aliases), func(i int) { pair("pattern", c.Aliases[i].Pattern, "module", c.Aliases[i].Module) })
-	array("options", len(c.Options), func(i int) { pair("module", c.Options[i].Module, "params", c.Options[i].Text) })
-	array("softdep", len(c.Softdeps), func(i int) {
-		w.BeginObject()
-		w.Key("pattern")
-		w.String(c.Softdeps[i].Pattern)
-		w.Key("pre")
-		w.Strings(c.Softdeps[i].Pre)
-		w.Key("post")
-		w.Strings(c.Softdeps[i].Post)
-		w.EndObject()
-	})
-	array("weakdep", len(c.Weakdeps), func(i int) {
-		w.BeginObject()
-		w.Key("pattern")
-		w.String(c.Weakdeps[i].Pattern)
-		w.Key("modules")
-		w.Strings(c.Weakdeps[i].Modules)
-		w.EndObject()
-	})
-	array("forbid", len(c.Forbid), func(i int) { pair("pattern", c.Forbid[i].Pattern, "reason", c.Forbid[i].Reason) })
-	array("allow", len(c.Allow), func(i int) { pair("pattern", c.Allow[i].Pattern, "reason", c.Allow[i].Reason) })
-	w.EndObject()
-	r.out.line(string(w.Bytes()))
-	return 0
+	r.out.json(docs)
 }

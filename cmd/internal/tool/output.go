@@ -27,6 +27,13 @@ func (o *output) line(parts ...string) {
 	o.full()
 }
 
+// json adds a document.
+func (o *output) json(v any) {
+	if err := writeJSON(o, v); o.err == nil {
+		o.err = err
+	}
+}
+
 // full writes the buffer when it is large.
 func (o *output) full() error {
 	const large = 32 << 10
