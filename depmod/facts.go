@@ -12,8 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // facts is what a module file says that matters here.
@@ -164,16 +164,16 @@ func (b *builder) largestFirst(list []*module) []*module {
 	return list
 }
 
-// reader reads modules one after the other, and is the koelf.Linker of the one it reads.
+// reader reads modules one after the other, and is the elf.Linker of the one it reads.
 type reader struct {
 	files
 	raw   rawFile // the file that is being read
 	limit int64
 	names names
-	text  text        // of what is not a name of a symbol
-	crcs  bool        // whether anybody wants the checksums of needs
-	image []byte      // the last module, expanded, for reuse
-	arena koelf.Arena // parts of the last module, if it was not compressed
+	text  text      // of what is not a name of a symbol
+	crcs  bool      // whether anybody wants the checksums of needs
+	image []byte    // the last module, expanded, for reuse
+	arena elf.Arena // parts of the last module, if it was not compressed
 
 	facts facts  // of the module that is being read, in memory that is used again for the next
 	seen  []last // for each name, what the last module that needs it was
@@ -222,11 +222,11 @@ func (r *reader) open(m *module) error {
 	m.stamp(info)
 	_, compressed := cutCompression(m.path)
 	if file, ok := f.(io.ReaderAt); ok && !compressed {
-		elf, err := r.arena.Open(file, info.Size())
+		module, err := r.arena.Open(file, info.Size())
 		if err == nil {
-			return r.take(elf)
+			return r.take(module)
 		}
-		if !errors.Is(err, koelf.ErrNotELF) || !isCompressed(file) {
+		if !errors.Is(err, elf.ErrNotELF) || !isCompressed(file) {
 			return err
 		}
 	}
@@ -237,11 +237,11 @@ func (r *reader) open(m *module) error {
 	if r.image = image; cap(image) > maxKept {
 		r.image = nil
 	}
-	elf, err := koelf.Parse(image)
+	module, err := elf.Parse(image)
 	if err != nil {
 		return err
 	}
-	return r.take(elf)
+	return r.take(module)
 }
 
 // maxKept is the size in bytes up to which a buffer is kept for the next module. The few larger modules come first, and
@@ -256,20 +256,20 @@ func isCompressed(f io.ReaderAt) bool {
 }
 
 // take takes the facts from a module. Nothing in them shares memory with the module, whose buffer is used again.
-func (r *reader) take(elf *koelf.File) error {
-	if err := elf.Link(r); err != nil {
+func (r *reader) take(module *elf.File) error {
+	if err := module.Link(r); err != nil {
 		// What the module exports and needs is only half known, and counts for nothing.
 		r.facts.exports, r.facts.needs = r.facts.exports[:0], r.facts.needs[:0]
-		r.takeInfo(elf)
+		r.takeInfo(module)
 		return err
 	}
-	return r.takeInfo(elf)
+	return r.takeInfo(module)
 }
 
 // takeInfo takes the aliases and so on.
-func (r *reader) takeInfo(elf *koelf.File) error {
+func (r *reader) takeInfo(module *elf.File) error {
 	f := &r.facts
-	err := elf.EachModinfo(func(s []byte) {
+	err := module.EachModinfo(func(s []byte) {
 		key, value, _ := bytes.Cut(s, []byte{'='})
 		switch string(key) {
 		case "alias":
@@ -280,18 +280,18 @@ func (r *reader) takeInfo(elf *koelf.File) error {
 			f.weakdeps = append(f.weakdeps, r.text.keep(value))
 		}
 	})
-	if errors.Is(err, koelf.ErrNoSection) {
+	if errors.Is(err, elf.ErrNoSection) {
 		return nil
 	}
 	return err
 }
 
-// Export implements koelf.Linker.
+// Export implements elf.Linker.
 func (r *reader) Export(name []byte, crc uint64) {
 	r.facts.exports = append(r.facts.exports, export{crc, r.names.number(name)})
 }
 
-// Undefined implements koelf.Linker.
+// Undefined implements elf.Linker.
 func (r *reader) Undefined(name []byte, weak bool) {
 	n := need{name: r.names.number(name)}
 	if weak {
@@ -300,7 +300,7 @@ func (r *reader) Undefined(name []byte, weak bool) {
 	r.need(n)
 }
 
-// Version implements koelf.Linker. A name that only the versions have is needed like the others.
+// Version implements elf.Linker. A name that only the versions have is needed like the others.
 func (r *reader) Version(name []byte, crc uint64) {
 	at, ok := r.needed(name)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/index"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 )
 
 // maker makes one table: a text, or the entries of a binary one.

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 

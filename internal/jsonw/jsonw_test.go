@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/jsonw"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 func TestWriter(t *testing.T) {

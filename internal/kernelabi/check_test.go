@@ -20,9 +20,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 const magic = "6.1.0 SMP mod_unload modversions "

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // Tri is a fact that may be unknown.
@@ -66,7 +66,7 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 	im := &Image{Way: way}
 	words, data := kernel, kernel // where the loader's sentences are, and the certificates
 	var symbols []Symbol
-	f, elfErr := koelf.Parse(kernel)
+	f, elfErr := elf.Parse(kernel)
 	if elfErr == nil {
 		im.Machine, im.Class = f.Machine(), f.Class()
 		words, data = sectionOr(f, ".rodata", kernel), sectionOr(f, ".init.data", kernel)
@@ -94,7 +94,7 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 }
 
 // sectionOr returns the content of a section, or all of the file if it has none of that name.
-func sectionOr(f *koelf.File, name string, all []byte) []byte {
+func sectionOr(f *elf.File, name string, all []byte) []byte {
 	if s, ok := f.Section(name); ok {
 		if b, err := f.Data(s); err == nil && len(b) > 0 {
 			return b

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 func TestParseSymvers(t *testing.T) {

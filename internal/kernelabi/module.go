@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // A Module is what a loader looks at in a module file, as the kernel sees it: sections that are not to be loaded do not
@@ -21,12 +21,12 @@ type Module struct {
 	Size       uint64 // of struct module; 0 without one
 	Init, Exit int64  // where in it the module's two functions are entered; -1: none
 	Imports    []Import
-	Exports    []Symbol        // in the order in which the loader looks at them
-	Versions   []koelf.Version // what it was built with, in the order of the file
-	Versioned  bool            // there is a table of versions that the kernel sees
-	Extended   bool            // it is the extended one (6.14)
-	Basic      bool            // __versions is there, whatever Extended says
-	Symbols    bool            // there is a symbol table
+	Exports    []Symbol      // in the order in which the loader looks at them
+	Versions   []elf.Version // what it was built with, in the order of the file
+	Versioned  bool          // there is a table of versions that the kernel sees
+	Extended   bool          // it is the extended one (6.14)
+	Basic      bool          // __versions is there, whatever Extended says
+	Symbols    bool          // there is a symbol table
 	Signature  Signature
 	image      []byte // the ELF part
 	err        error  // why it is no ELF module
@@ -44,7 +44,7 @@ type Import struct {
 func ReadModule(path string, image []byte) *Module {
 	m := &Module{Path: path, image: image, Init: -1, Exit: -1}
 	m.image, m.Signature = splitTrailer(image)
-	f, err := koelf.Parse(m.image)
+	f, err := elf.Parse(m.image)
 	if err != nil {
 		m.err = err
 		return m
@@ -52,7 +52,7 @@ func ReadModule(path string, image []byte) *Module {
 	m.err = f.CheckSections()
 	m.Machine, m.Class, m.BigEndian = f.Machine(), f.Class(), f.ByteOrder().Uint16([]byte{0, 1}) == 1
 	m.Info, err = f.Modinfo()
-	if err != nil && !errors.Is(err, koelf.ErrNoSection) && m.err == nil {
+	if err != nil && !errors.Is(err, elf.ErrNoSection) && m.err == nil {
 		m.err = err
 	}
 	this, _ := f.ThisModule()
@@ -94,7 +94,7 @@ func (m *Module) Fields(key string) []string {
 
 const sectionAlloc = 2 // SHF_ALLOC: the kernel loads the section
 
-func (m *Module) readVersions(f *koelf.File) {
+func (m *Module) readVersions(f *elf.File) {
 	visible := func(name string) bool {
 		s, ok := f.Section(name)
 		return ok && s.Flags&sectionAlloc != 0
@@ -116,7 +116,7 @@ func (m *Module) readVersions(f *koelf.File) {
 }
 
 // readImports lists the undefined symbols of the symbol table, by section type as the kernel finds it.
-func (m *Module) readImports(f *koelf.File) {
+func (m *Module) readImports(f *elf.File) {
 	const symtab, maxImports = 2, 1 << 16 // dozens of times what modules have
 	for i := 1; i < f.Sections(); i++ {
 		s := f.SectionAt(i)
@@ -147,13 +147,13 @@ func (m *Module) readImports(f *koelf.File) {
 			}
 			off := order.Uint32(e)
 			if uint64(off) >= uint64(len(names)) {
-				m.err = &koelf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name lies outside the string table"}
+				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name lies outside the string table"}
 				return
 			}
 			name := names[off:min(uint64(len(names)), uint64(off)+maxName+1)]
 			end := bytes.IndexByte(name, 0)
 			if end < 0 || len(m.Imports) == maxImports {
-				m.err = &koelf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name does not end, or there are too many symbols"}
+				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name does not end, or there are too many symbols"}
 				return
 			}
 			m.Imports = append(m.Imports, Import{string(name[:end]), info>>4 == weak, section == common})
@@ -162,7 +162,7 @@ func (m *Module) readImports(f *koelf.File) {
 	}
 }
 
-func (m *Module) readExports(f *koelf.File) {
+func (m *Module) readExports(f *elf.File) {
 	list, err := f.ExportTable()
 	if err != nil {
 		return

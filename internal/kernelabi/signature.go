@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"sync"
 
-	"github.com/gomodprobe/gomodprobe/internal/pkcs7"
+	"github.com/gomodprobe/gomodprobe/internal/format/pkcs7"
 )
 
 // SigState is what the kernel would make of a module's signature.

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // TestSignatures verifies a real module's signature by the key in the kernel's image, and no longer once a bit is changed.

@@ -12,7 +12,7 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"

@@ -11,7 +11,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
 
