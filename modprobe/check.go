@@ -125,6 +125,7 @@ type Checker struct {
 	flags  int
 	source string
 	notes  []string
+	added  *kernelabi.Table                       // what modules that are not here export, by a Module.symvers; nil: none
 	denied bool                                   // a file could not be read for want of rights
 	keys   func()                                 // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
 	sample func() *kernelabi.Module               // one of the modules of the kernel, after all was learnt that they tell; nil if there is none
@@ -448,15 +449,16 @@ func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
 			return e, true
 		}
 	}
-	owner, ok := c.p.symbols().Lookup("symbol:" + symbol)
-	if !ok {
-		return kernelabi.Symbol{}, false
+	if owner, ok := c.p.symbols().Lookup("symbol:" + symbol); ok {
+		if m := c.module(owner); m != nil {
+			return c.export(m, symbol)
+		}
 	}
-	m := c.module(owner)
-	if m == nil {
-		return kernelabi.Symbol{}, false
+	if c.added != nil {
+		s, answer := c.added.Lookup(symbol)
+		return s, answer == kernelabi.Found
 	}
-	return c.export(m, symbol)
+	return kernelabi.Symbol{}, false
 }
 
 // export finds a symbol among what a module exports.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"debug/elf"
 	"errors"
 	"io"
 	"io/fs"
@@ -225,5 +226,56 @@ func TestCheckConfig(t *testing.T) {
 		if refused := slices.ContainsFunc(v.Findings, func(f modprobe.Finding) bool { return f.Kind == "signature" && f.Fatal }); refused != test.refused {
 			t.Errorf("%s: %+v", test.name, v)
 		}
+	}
+}
+
+// TestCheckStray: of the modules of a tree without a boot image one is for another machine.
+func TestCheckStray(t *testing.T) {
+	const magic = "6.1.0 SMP mod_unload modversions "
+	layout := kmodtest.Import{Name: "module_layout", CRC: 0x11, VersionOnly: true}
+	in := func(name string, machine elf.Machine) kmodtest.Module {
+		return kmodtest.Module{Name: name, Machine: machine, Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}
+	}
+	for _, stray := range []string{"a", "m", "z"} {
+		root := kmodtest.Tree(t, "6.1.0", in(stray+"_stray", elf.EM_AARCH64), in("good", elf.EM_X86_64), in("other", elf.EM_X86_64), in("third", elf.EM_X86_64))
+		p, err := modprobe.New(&modprobe.Options{Dir: root, Release: "6.1.0", NoConfig: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := p.Check(context.Background(), "good"); err != nil || v.Outcome == modprobe.Fails {
+			t.Errorf("%s_stray: %+v, %v", stray, v, err)
+		}
+		if v, err := p.Check(context.Background(), stray+"_stray"); err != nil || v.Errno != syscall.ENOEXEC {
+			t.Errorf("%s_stray itself: %+v, %v", stray, v, err)
+		}
+	}
+}
+
+// TestCheckSymversAdded: a Module.symvers without the kernel's own symbols is added to what the kernel exports.
+func TestCheckSymversAdded(t *testing.T) {
+	const magic = "6.1.0 SMP mod_unload modversions "
+	layout := kmodtest.Import{Name: "module_layout", CRC: 0x11, VersionOnly: true}
+	foo := kmodtest.Module{Name: "foo", Vermagic: magic, Imports: []kmodtest.Import{layout, {Name: "printk", CRC: 2}, {Name: "bar_api", CRC: 3}}}
+	root := kmodtest.Tree(t, "6.1.0", foo)
+	write := func(name, text string) {
+		t.Helper()
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("lib/modules/6.1.0/build/Module.symvers", "0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n0x00000002\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n")
+	write("bar/Module.symvers", "0x00000003\tbar_api\t/src/bar/bar\tEXPORT_SYMBOL\t\n")
+	o := modprobe.Options{Dir: root, Release: "6.1.0", NoConfig: true}
+	const missing = "that the kernel exports bar_api"
+	if v := verdict(t, checker(t, o, nil), "foo"); !slices.Contains(v.NotVerified, missing) {
+		t.Errorf("without bar's: %+v", v)
+	}
+	v := verdict(t, checker(t, o, &modprobe.CheckOptions{Symvers: root + "/bar/Module.symvers"}), "foo")
+	if v.Outcome == modprobe.Fails || slices.Contains(v.NotVerified, missing) || !slices.Equal(v.Needs, []string{"bar"}) || !strings.HasSuffix(v.Source, "/build/Module.symvers and "+root+"/bar/Module.symvers") {
+		t.Errorf("with bar's: %+v", v)
 	}
 }

@@ -93,20 +93,34 @@ func (c *Checker) strict() kernelabi.Tri {
 }
 
 // learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns one of the
-// modules, or nil.
+// modules, or nil. One module's word is not the kernel's: it may have strayed into the tree. Two of one kind are believed, and one that is
+// alone.
 func (c *Checker) learn() (sample *kernelabi.Module) {
+	var all []*kernelabi.Module
 	tries := 0
 	for m := range c.tree(1) {
 		if magic, _ := m.Field("vermagic"); kernelabi.MagicRelease(magic) != c.p.release {
 			continue
 		}
-		c.k.LearnFrom(m)
-		if sample == nil && m.Err() == nil {
-			sample = m
+		if m.Err() == nil {
+			all = append(all, m)
+		}
+		if sample == nil {
+			if i := slices.IndexFunc(all[:max(0, len(all)-1)], m.Like); i >= 0 {
+				sample = all[i]
+				c.k.LearnFrom(sample)
+			}
+		}
+		if sample != nil && sample.Like(m) {
+			c.k.LearnFrom(m)
 		}
 		if tries++; tries == 16 || c.k.This.Init >= 0 && c.k.This.Exit >= 0 && c.k.This.Size > 0 {
 			break
 		}
+	}
+	if len(all) == 1 {
+		sample = all[0]
+		c.k.LearnFrom(sample)
 	}
 	c.config()
 	return sample
@@ -173,7 +187,7 @@ func (p *Prober) moduleFiles() iter.Seq[string] {
 // exports finds out what the kernel exports.
 func (c *Checker) exports(o *CheckOptions) error {
 	if o.Symvers != "" {
-		return c.symvers(o.Symvers)
+		return c.symversAsked(o)
 	}
 	if o.Image != "" {
 		return c.image(o.Image, o.Cache, o.Cached)
@@ -370,27 +384,65 @@ func (c *Checker) use(name string, im *kernelabi.Image) error {
 // symversLimit is the largest Module.symvers that is read: 20 times what kernels have.
 const symversLimit = 64 << 20
 
-// symvers reads a Module.symvers.
-func (c *Checker) symvers(name string) error {
-	file, err := sysroot.Name(c.p.fsys, name)
+// symversAsked takes over a Module.symvers that was asked for. One without a line of the kernel's, as the build of a module leaves it, is
+// added to what the kernel exports.
+func (c *Checker) symversAsked(o *CheckOptions) error {
+	table, err := c.readSymvers(o.Symvers)
 	if err != nil {
 		return err
+	}
+	if len(table.Of(kernelabi.Core).Symbols()) > 0 {
+		return c.useSymvers(o.Symvers, table)
+	}
+	rest := *o
+	rest.Symvers = ""
+	if err := c.exports(&rest); err != nil {
+		return err
+	}
+	c.added = table
+	c.source = strings.TrimPrefix(c.source+" and "+o.Symvers, " and ")
+	return nil
+}
+
+// readSymvers reads a Module.symvers.
+func (c *Checker) readSymvers(name string) (*kernelabi.Table, error) {
+	file, err := sysroot.Name(c.p.fsys, name)
+	if err != nil {
+		return nil, err
 	}
 	data, _, err := compress.ReadFile(c.p.fsys, file, nil, symversLimit)
 	if err != nil {
-		return named(name, err)
+		return nil, named(name, err)
 	}
 	table, problems, err := kernelabi.ParseSymvers(name, data)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	for _, p := range problems {
+		c.notes = append(c.notes, fmt.Sprintf("%s:%d: %s", name, p.Line, p.Text))
+	}
+	return table, nil
+}
+
+// symvers takes a Module.symvers for what the kernel exports.
+func (c *Checker) symvers(name string) error {
+	notes := len(c.notes)
+	table, err := c.readSymvers(name)
+	if err == nil {
+		err = c.useSymvers(name, table)
+	}
+	if err != nil {
+		c.notes = c.notes[:notes] // about a file that is not used
+	}
+	return err
+}
+
+// useSymvers takes a table for what the kernel exports, if it is of this build.
+func (c *Checker) useSymvers(name string, table *kernelabi.Table) error {
 	if sample := c.sample(); sample != nil {
 		if err := table.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-	}
-	for _, p := range problems {
-		c.notes = append(c.notes, fmt.Sprintf("%s:%d: %s", name, p.Line, p.Text))
 	}
 	c.k.Core, c.source = table.Of(kernelabi.Core), name
 	return nil
@@ -443,6 +495,20 @@ func (c *Checker) config() {
 	}
 }
 
+// taken tells whether the running kernel has a folder in /sys/module for a part of itself of that name.
+func (c *Checker) taken(name string) kernelabi.Tri {
+	if _, err := fs.Stat(c.p.fsys, "sys/module"); err != nil {
+		return kernelabi.Maybe
+	}
+	if _, err := fs.Stat(c.p.fsys, "sys/module/"+name); err != nil {
+		return kernelabi.No
+	}
+	if _, err := fs.Stat(c.p.fsys, "sys/module/"+name+"/initstate"); err == nil {
+		return kernelabi.No // it is a module
+	}
+	return kernelabi.Yes
+}
+
 // state reads what the running kernel enforces.
 func (c *Checker) state() {
 	read := func(name string) string {
@@ -463,6 +529,7 @@ func (c *Checker) state() {
 	}
 	c.k.Tainted = kernelabi.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.loaded = func(name string) bool { return c.p.state(name).inKernel() }
+	c.k.Taken = c.taken
 	list, err := c.p.Loaded()
 	if err != nil {
 		return

@@ -75,6 +75,11 @@ func ReadModule(path string, image []byte) *Module {
 	return m
 }
 
+// Like tells whether two modules are for kernels of one machine, with one struct module.
+func (m *Module) Like(o *Module) bool {
+	return m.err == nil && o.err == nil && m.Machine == o.Machine && m.Class == o.Class && m.BigEndian == o.BigEndian && m.Size == o.Size
+}
+
 // Err tells why the file cannot be read as a module; nil if it can.
 func (m *Module) Err() error { return m.err }
 
