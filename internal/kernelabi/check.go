@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
 // A loader is one run of the rules, in the kernel's order. Steps return false when the load has failed.
@@ -129,7 +131,7 @@ func (l *loader) signature() bool {
 	case SigBroken:
 		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
 			"the signature does not fit the module: the file was changed after it was signed")
-		v.fail(eKeyRejected)
+		v.fail(errno.EKEYREJECTED)
 		return false
 	case SigBadTrailer:
 		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
@@ -144,10 +146,10 @@ func (l *loader) signature() bool {
 	case l.enforced():
 		l.signatureAdvice(what)
 		if k.Words.has(sayRejected) == No {
-			v.fail(eNoKey) // without a word, up to 5.3
+			v.fail(errno.ENOKEY) // without a word, up to 5.3
 			return false
 		}
-		return l.fail(eKeyRejected, sayRejected, what)
+		return l.fail(errno.EKEYREJECTED, sayRejected, what)
 	case k.Lockdown:
 		l.signatureAdvice(what)
 		v.fail(syscall.EPERM)
