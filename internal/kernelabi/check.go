@@ -32,9 +32,10 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.moduleNamespaces, l.symbols, l.duplicates}
+	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.perCPU, l.exportVersions, l.moduleNamespaces,
+		l.symbols, l.duplicates, l.sysfs}
 	if l.headerFirst() {
-		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.moduleNamespaces, l.symbols, l.duplicates}
+		steps = slices.Insert(steps, 1, l.header)
 	}
 	for _, step := range steps {
 		if !step() {
@@ -288,7 +289,7 @@ func (l *loader) versionReason(want Symbol, crc uint64) {
 		}
 	}
 	if crc == 0 {
-		where += "; zeros come from a line of Module.symvers that was made by hand"
+		where += "; zeros come from a line of Module.symvers that was made by hand, or from a build without symbol versions"
 	}
 	l.v.reason(true, KindVersion, want.Name, advice, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc, want.CRC, where)
 }

@@ -24,6 +24,9 @@ type Kernel struct {
 	// Provider names the module that exports a symbol, though it will not be in the kernel; for advice. May be nil.
 	Provider func(symbol string) string
 
+	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be loaded. Nil: it is not.
+	Taken func(name string) Tri
+
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so
 	Lockdown  bool     // integrity or confidentiality: unsigned modules are refused otherwise
@@ -102,7 +105,8 @@ func (k *Kernel) lookup(name string) (Symbol, Answer) {
 		}
 	}
 	if k.Modules != nil {
-		if s, ok := k.Modules(name); ok {
+		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own.
+		if s, ok := k.Modules(name); ok && !(s.GPL && s.from != nil && !s.from.Flagged && k.Words.has(sayNoFlags) == Yes) {
 			return s, Found
 		}
 	}

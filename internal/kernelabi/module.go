@@ -27,7 +27,10 @@ type Module struct {
 	Extended   bool          // it is the extended one (6.14)
 	Basic      bool          // __versions is there, whatever Extended says
 	Symbols    bool          // there is a symbol table
+	Flagged    bool          // its exports have flags, which say whether they are for GPL modules only (7.x)
 	Signature  Signature
+	sysName    string // of the module in /sys/module, which struct module has
+	perCPU     uint64 // bytes of its data that each processor has
 	image      []byte // the ELF part
 	err        error  // why it is no ELF module
 }
@@ -62,10 +65,19 @@ func ReadModule(path string, image []byte) *Module {
 	if m.Name, _ = m.Field("name"); m.Name == "" {
 		m.Name = this.Name
 	}
+	m.sysName = this.Name
+	if s, ok := f.Section(".data..percpu"); ok && s.Flags&sectionAlloc != 0 {
+		m.perCPU = s.Size
+	}
 	m.readVersions(f)
 	m.readImports(f)
 	m.readExports(f)
 	return m
+}
+
+// Like tells whether two modules are for kernels of one machine, with one struct module.
+func (m *Module) Like(o *Module) bool {
+	return m.err == nil && o.err == nil && m.Machine == o.Machine && m.Class == o.Class && m.BigEndian == o.BigEndian && m.Size == o.Size
 }
 
 // Err tells why the file cannot be read as a module; nil if it can.
@@ -100,19 +112,35 @@ func (m *Module) readVersions(f *elf.File) {
 		return ok && s.Flags&sectionAlloc != 0
 	}
 	m.Basic = visible("__versions")
-	list, err := f.Versions()
 	if visible("__version_ext_crcs") || visible("__version_ext_names") {
 		m.Extended, m.Versioned = true, true
-		list, err = f.ExtVersions()
-	} else if !m.Basic {
-		return
+		if m.Versions, m.err = f.ExtVersions(); m.err != nil {
+			m.Versions = nil
+		}
+	} else if m.Basic {
+		m.Versioned = true
+		m.Versions = basicVersions(f)
 	}
-	m.Versioned = true
+}
+
+// basicVersions reads __versions as the loader does: a name that does not end goes on in the next entry, and what is no whole entry is left.
+func basicVersions(f *elf.File) (list []elf.Version) {
+	const size = 64
+	s, _ := f.Section("__versions")
+	data, err := f.Data(s)
 	if err != nil {
-		m.err = err
-		return
+		return nil
 	}
-	m.Versions = list
+	word := f.Class() / 8
+	for ; len(data) >= size; data = data[size:] {
+		crc := uint64(f.ByteOrder().Uint32(data))
+		if word == 8 {
+			crc = f.ByteOrder().Uint64(data)
+		}
+		name, _, _ := bytes.Cut(data[word:min(len(data), word+maxName)], []byte{0})
+		list = append(list, elf.Version{Name: strings.TrimPrefix(string(name), "."), CRC: crc})
+	}
+	return list
 }
 
 // readImports lists the undefined symbols of the symbol table, by section type as the kernel finds it.
@@ -169,13 +197,13 @@ func (m *Module) readExports(f *elf.File) {
 	}
 	_, intree := m.Field("intree")
 	for _, e := range list {
-		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), e.HasCRC, e.GPL, intree})
+		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), e.HasCRC, e.GPL, intree, m})
 	}
 	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
-	_, one := f.Section("__kflagstab")
+	_, m.Flagged = f.Section("__kflagstab")
 	slices.SortStableFunc(m.Exports, func(a, b Symbol) int {
 		switch {
-		case one || a.GPL == b.GPL:
+		case m.Flagged || a.GPL == b.GPL:
 			return strings.Compare(a.Name, b.Name)
 		case a.GPL:
 			return 1

@@ -128,7 +128,8 @@ type Checker struct {
 	k      kernelabi.Kernel
 	source string
 	notes  []string
-	denied bool // a file could not be read for want of rights
+	added  *kernelabi.Table // what modules that are not here export, by a Module.symvers; nil: none
+	denied bool             // a file could not be read for want of rights
 	unread unread
 	live   bool // the kernel is the running one
 
@@ -474,15 +475,16 @@ func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
 			return e, true
 		}
 	}
-	owner, ok := c.p.Exporter(symbol)
-	if !ok {
-		return kernelabi.Symbol{}, false
+	if owner, ok := c.p.Exporter(symbol); ok {
+		if m := c.module(owner); m != nil {
+			return c.export(m, symbol)
+		}
 	}
-	m := c.module(owner)
-	if m == nil {
-		return kernelabi.Symbol{}, false
+	if c.added != nil {
+		s, answer := c.added.Lookup(symbol)
+		return s, answer == kernelabi.Found
 	}
-	return c.export(m, symbol)
+	return kernelabi.Symbol{}, false
 }
 
 // export finds a symbol among what a module exports.
