@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -110,8 +110,7 @@ func levelWord(level int) string {
 	return fmt.Sprintf("LOG-%03d", level)
 }
 
-// strerror returns glibc's text for an error of the system. Go's texts for an errno are glibc's with a small first
-// letter; wrappers such as *fs.PathError are taken off.
+// strerror returns glibc's text for an error of the system. Wrappers such as *fs.PathError are taken off.
 func strerror(err error) string {
 	for {
 		inner := errors.Unwrap(err)
@@ -132,12 +131,5 @@ func strerror(err error) string {
 	case err == errors.ErrUnsupported:
 		return "Operation not supported"
 	}
-	text := err.Error()
-	if number, ok := strings.CutPrefix(text, "errno "); ok {
-		return "Unknown error " + number
-	}
-	if text != "" && 'a' <= text[0] && text[0] <= 'z' {
-		text = string(text[0]-'a'+'A') + text[1:]
-	}
-	return text
+	return errno.Text(err)
 }
