@@ -130,7 +130,8 @@ func TestCheckErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err := check.Module(context.Background(), p, text)
-	if err != nil || v.Outcome != check.Fails || v.Errno != syscall.ENOEXEC || v.Log[0] != `Invalid ELF header magic: != \x7fELF` {
+	said := []string{`Invalid ELF header magic: != \x7fELF`, "Module has invalid ELF structures"} // by some kernels
+	if err != nil || v.Outcome != check.Fails || v.Errno != syscall.ENOEXEC || !slices.Equal(v.MayLog, said) {
 		t.Errorf("text: %+v, %v", v, err)
 	}
 	// Without tables nobody knows what the tree's modules export; a module loaded from elsewhere may export anything.

@@ -1,5 +1,3 @@
-//go:build !kmod_noxz
-
 package compress_test
 
 import (
@@ -34,6 +32,9 @@ func TestFirstLZMA(t *testing.T) {
 				}
 			}
 			for n := range len(ended) - 5 {
+				if preset != "-0c" { // each of the others takes a dictionary of 64 MiB
+					break
+				}
 				if got, _, err := compress.FirstLZMA(ended[:n], 0, 1<<20); err == nil {
 					t.Fatalf("cut to %d of %d bytes: %d bytes, no error", n, len(ended), len(got))
 				}

@@ -1,6 +1,4 @@
-//go:build !kmod_noxz
-
-package compress
+package xz
 
 import "math/bits"
 

@@ -1,6 +1,4 @@
-//go:build !kmod_noxz
-
-package compress
+package xz
 
 import "encoding/binary"
 
@@ -20,9 +18,6 @@ const (
 	states       = 12
 	matchMin     = 2
 	matchStates  = 7 // states below this follow a literal
-
-	// endMark is the distance of the match that ends a stream.
-	endMark = 1<<32 - 1
 
 	// inputSlack is how far behind the end of its input a damaged chunk may
 	// make the decoder read before it notices: a byte for each decision of
@@ -129,15 +124,14 @@ func (d *lzma) chunk(in []byte, n, size int) bool {
 	if c.code == rangeInit {
 		return false // code is always less than range
 	}
-	c, ok := d.symbols(c, in, n, d.pos+size, d.pos+size)
+	c, ok := d.symbols(c, in, n, d.pos+size)
 	c = c.norm(in)
 	return ok && c.pos == n && c.code == 0
 }
 
-// symbols decodes until pos is end or more; no match goes beyond most, behind
-// which there is room for copySlack. It returns false if the data is damaged,
-// or if there is an end mark: rep[0] is endMark then.
-func (d *lzma) symbols(c coder, in []byte, n, end, most int) (coder, bool) {
+// symbols decodes until pos is end, behind which there is room for copySlack.
+// It returns false if the data is damaged; an end mark is damage as well.
+func (d *lzma) symbols(c coder, in []byte, n, end int) (coder, bool) {
 	out, pos, state := d.out, d.pos, d.state
 	for pos < end {
 		if c.pos > n {
@@ -177,7 +171,7 @@ func (d *lzma) symbols(c coder, in []byte, n, end, most int) (coder, bool) {
 			state = afterMatch(state, 8)
 		}
 		rep := d.rep[0]
-		if rep >= at || rep >= d.dict || length > most-pos {
+		if rep >= at || rep >= d.dict || length > end-pos {
 			d.pos = pos
 			return c, false
 		}

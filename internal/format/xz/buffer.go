@@ -1,4 +1,4 @@
-package compress
+package xz
 
 // copySlack is how far behind a match the copying may write.
 const copySlack = 16
@@ -22,4 +22,24 @@ func copyMatch(out []byte, pos, dist, n int) {
 			pos += copy(out[pos:end], out[from:pos])
 		}
 	}
+}
+
+// backed is how many bytes may be allocated because a compressed file of n bytes claims to hold claim bytes: the claim,
+// unless it is far beyond what modules compress to. Behind it a buffer grows only as data arrives.
+func backed(claim uint64, n int, limit int64) int {
+	most := max(min(64*int64(n)+1<<16, limit), 0)
+	if claim < uint64(most) {
+		return int(claim)
+	}
+	return int(most)
+}
+
+// grow returns b with room for n more bytes, unless b already has it.
+func grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	c := make([]byte, len(b), len(b)+n)
+	copy(c, b)
+	return c
 }

@@ -1,6 +1,4 @@
-//go:build !kmod_noxz
-
-package compress
+package xz
 
 import (
 	"bytes"
@@ -40,11 +38,11 @@ func TestFilters(t *testing.T) {
 			if err != nil {
 				t.Skipf("%q: %v", filters, err) // an old xz
 			}
-			if got, err := Expand(nil, file, 1<<20); err != nil || !bytes.Equal(got, data) {
+			if got, _, err := Expand(nil, file, 1<<20, false); err != nil || !bytes.Equal(got, data) {
 				t.Fatalf("%q: %d bytes, %v; want %d", filters, len(got), err, len(data))
 			}
 			// The same as the first of what goes on with something else.
-			if got, _, err := First(append(file, "noise"...), 0, 1<<20); err != nil || !bytes.Equal(got, data) {
+			if got, _, err := Expand(nil, append(file, "noise"...), 1<<20, true); err != nil || !bytes.Equal(got, data) {
 				t.Fatalf("%q, first: %d bytes, %v; want %d", filters, len(got), err, len(data))
 			}
 		}
@@ -52,36 +50,8 @@ func TestFilters(t *testing.T) {
 	cmd := exec.Command("xz", "-c", "--ia64", "--lzma2=preset=1")
 	cmd.Stdin = bytes.NewReader(make([]byte, 1000))
 	if file, err := cmd.Output(); err == nil {
-		if _, err := Expand(nil, file, 1<<20); !errors.Is(err, errors.ErrUnsupported) {
+		if _, _, err := Expand(nil, file, 1<<20, false); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("a filter that is not known: %v", err)
 		}
-	}
-}
-
-// TestFirst expands one stream of each format and leaves the rest; the limit holds whatever the hint.
-func TestFirst(t *testing.T) {
-	data := bytes.Repeat([]byte("text that repeats "), 5000)
-	for _, tool := range []string{"gzip", "xz", "zstd"} {
-		kmodtest.Programs(t, tool)
-		cmd := exec.Command(tool, "-c")
-		cmd.Stdin = bytes.NewReader(data)
-		file, err := cmd.Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, hint := range []int{0, 1, len(data), 2 * len(data)} {
-			if got, _, err := First(append(file, "\x01\x02\x03\x04"...), hint, 1<<20); err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%s, hint %d: %d bytes, %v; want %d", tool, hint, len(got), err, len(data))
-			}
-			if _, _, err := First(file, hint, int64(len(data)-1)); !errors.Is(err, ErrTooLarge) {
-				t.Errorf("%s, hint %d: %v; want ErrTooLarge", tool, hint, err)
-			}
-		}
-		if _, _, err := First(file[:len(file)/2], 0, 1<<20); err == nil {
-			t.Errorf("%s: half of it is accepted", tool)
-		}
-	}
-	if _, _, err := First(data, 0, 1<<20); err == nil {
-		t.Error("text is accepted")
 	}
 }

@@ -1,8 +1,9 @@
-//go:build !kmod_noxz
+package xz
 
-package compress
-
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"io"
+)
 
 // What the first byte of a chunk may be, besides 0 at the end.
 const (
@@ -19,10 +20,11 @@ const (
 // returns how many bytes of src that took. Matches reach into what it has
 // appended, at most dict bytes back. At most limit bytes may be in dst.
 func (d *lzma) lzma2(dst, src []byte, dict uint32, limit int64) (out []byte, n int, err error) {
-	d.begin(dict, len(dst))
+	d.dict, d.base = dict, len(dst)
+	d.needDict, d.needProps = true, true
 	for {
 		if n >= len(src) {
-			return nil, n, errTruncated
+			return dst, n, io.ErrUnexpectedEOF
 		}
 		d.pos = len(dst)
 		if src[n] == 0 {
@@ -31,15 +33,9 @@ func (d *lzma) lzma2(dst, src []byte, dict uint32, limit int64) (out []byte, n i
 		var took int
 		dst, took, err = d.lzma2Chunk(dst, src[n:], limit)
 		if n += took; err != nil {
-			return nil, n, err
+			return dst, n, err
 		}
 	}
-}
-
-// begin prepares for LZMA2 data whose output begins at base.
-func (d *lzma) begin(dict uint32, base int) {
-	d.dict, d.base = dict, base
-	d.needDict, d.needProps = true, true
 }
 
 // chunkHead returns how many bytes follow the first one of a chunk before its data, 0 if there is no such chunk.
@@ -73,30 +69,30 @@ func (d *lzma) lzma2Chunk(dst, src []byte, limit int64) (out []byte, n int, err 
 		d.needDict, d.needProps = false, true
 		d.base = len(dst)
 	case d.needDict:
-		return nil, n, errCorrupt
+		return dst, n, errCorrupt
 	}
 	head := chunkHead(control)
 	if head == 0 {
-		return nil, n, errCorrupt
+		return dst, n, errCorrupt
 	}
 	if len(src)-n < head {
-		return nil, n, errTruncated
+		return dst, n, io.ErrUnexpectedEOF
 	}
 	size, stored := chunkSizes(control, src[n:])
 	if int64(size) > limit-int64(len(dst)) {
-		return nil, n, ErrTooLarge
+		return dst, n, ErrTooLarge
 	}
 	if control >= newProps {
 		if !d.props(src[n+4]) {
-			return nil, n, errCorrupt
+			return dst, n, errCorrupt
 		}
 		d.needProps = false
 	} else if control >= compressed && d.needProps {
-		return nil, n, errCorrupt
+		return dst, n, errCorrupt
 	}
 	n += head
 	if len(src)-n < stored {
-		return nil, len(src), errTruncated
+		return dst, len(src), io.ErrUnexpectedEOF
 	}
 	if cap(dst)-len(dst) < size+copySlack {
 		dst = grow(dst, max(size, min(len(dst), int(limit)-len(dst)))+copySlack)
@@ -111,7 +107,7 @@ func (d *lzma) lzma2Chunk(dst, src []byte, limit int64) (out []byte, n int, err 
 	ok := d.chunk(d.input(src[n:], stored), stored, size)
 	d.out = nil
 	if !ok {
-		return nil, n, errCorrupt
+		return dst, n, errCorrupt
 	}
 	return dst[:len(dst)+size], n + stored, nil
 }
