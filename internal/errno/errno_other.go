@@ -4,7 +4,7 @@ package errno
 
 import "syscall"
 
-// linuxOnly is an error that is only compared with. It is no number, because numbers mean other errors on other systems.
+// linuxOnly is an error that is only compared with. It is no number: numbers mean other errors on other systems.
 type linuxOnly string
 
 // Error returns the text that Linux has for the error.

@@ -21,8 +21,8 @@ import (
 
 // Options say what a [Checker] compares with. The zero value looks for everything itself.
 type Options struct {
-	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If modprobe.Options.Release is
-	// empty, the image says which kernel is meant.
+	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If
+	// modprobe.Options.Release is empty, the image says which kernel is meant.
 	Image string
 	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
 	Symvers string
@@ -120,7 +120,7 @@ type Verdict struct {
 
 	// Ignored says what Options.Flags make the kernel pass over.
 	Ignored []string `json:"-"`
-	// Hopeless is set if the load fails for something that no flag makes the kernel pass over.
+	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
 	Hopeless bool `json:"-"`
 }
 
@@ -129,24 +129,32 @@ type Checker struct {
 	p      *modprobe.Prober
 	opts   modprobe.Options // of p
 	fsys   fs.FS            // the same
+	o      Options
 	k      kernelabi.Kernel
-	flags  int
 	source string
 	notes  []string
-	denied bool                                   // a file could not be read for want of rights
-	keys   func()                                 // reads the boot image, for the keys that the kernel's memory lacks; nil: nothing left to read
-	sample func() *kernelabi.Module               // one of the modules of the kernel, after all was learnt that they tell; nil if there is none
-	more   func()                                 // reads all modules of the tree, of which one has been read; nil: nothing left to read
-	loaded func(name string) bool                 // nil: another kernel than the running one
+	denied bool // a file could not be read for want of rights
+	unread unread
+	live   bool // the kernel is the running one
+
+	learning sync.WaitGroup    // done when sample is set, and k has what modules of the kernel tell
+	sample   *kernelabi.Module // one of the kernel's modules; nil if there is none
+
+	ahead  map[string]*kernelabi.Module           // modules of Options.Names and what they need, by path
 	byName map[string]*kernelabi.Module           // modules of the tree that were read, by name; nil if there is no such
 	tables map[*kernelabi.Module]*kernelabi.Table // what modules export
 	judged *kernelabi.Module                      // the module whose turn it is: it does not provide for itself
 	set    []*kernelabi.Module                    // modules checked together: they come before those of the tree
-	ahead  func() map[string]*kernelabi.Module    // modules of Options.Names and what they need, by path, after they were read
 }
 
-// Module says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of several the
-// worst. It takes seconds at most, and looks at ctx before it begins. See [New] for more.
+// unread names the sources that take seconds and are read only when a verdict depends on them.
+type unread struct {
+	image   bool // the boot image, which has the keys that the kernel's memory lacks
+	modules bool // the modules of the tree, all but one
+}
+
+// Module says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of
+// several the worst. It takes seconds at most, and looks at ctx before it begins. See [New] for more.
 func Module(ctx context.Context, p *modprobe.Prober, name string) (*Verdict, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -168,12 +176,9 @@ func Module(ctx context.Context, p *modprobe.Prober, name string) (*Verdict, err
 // Release returns the release of the kernel that modules are compared with.
 func (c *Checker) Release() string { return c.p.Release() }
 
-// Exports returns how many symbols the kernel itself exports, as far as that is known.
+// Exports returns the number of known symbols that the kernel itself exports.
 func (c *Checker) Exports() int {
-	if more := c.more; more != nil {
-		c.more = nil
-		more()
-	}
+	c.readModules()
 	if c.k.Core == nil {
 		return 0
 	}
@@ -183,9 +188,10 @@ func (c *Checker) Exports() int {
 // Source says where the kernel's exports were read from; it is empty if they are not known.
 func (c *Checker) Source() string { return c.source }
 
-// Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together with what
-// they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is built in come first.
-// Names that nothing stands for, and files that cannot be read, are passed over: the error joins what is wrong with each.
+// Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together
+// with what they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is built in
+// come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins what is
+// wrong with each.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.set = nil
 	var builtin []*Verdict
@@ -213,9 +219,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.verify()
 	asked := slices.Clone(c.set)
 	verdicts := c.judgeAll(asked)
-	if more := c.more; more != nil && slices.ContainsFunc(verdicts, unsettled) {
-		c.more = nil
-		more()
+	if slices.ContainsFunc(verdicts, unsettled) && c.readModules() {
 		c.set = slices.Clone(asked)
 		verdicts = c.judgeAll(asked)
 	}
@@ -241,15 +245,12 @@ func (v *Verdict) complete() {
 
 // verify verifies the signatures of the modules that are known to be judged.
 func (c *Checker) verify() {
-	if c.flags == 0 {
-		signed := func(m *kernelabi.Module) bool { return m.Signature.Present }
-		if keys := c.keys; keys != nil && slices.ContainsFunc(c.set, signed) {
-			c.keys = nil
-			keys()
-		}
+	signed := func(m *kernelabi.Module) bool { return m.Signature.Present }
+	if c.o.Flags == 0 && slices.ContainsFunc(c.set, signed) {
+		c.readKeys()
 	}
 	list := slices.Clone(c.set)
-	for _, m := range c.ahead() {
+	for _, m := range c.ahead {
 		if m != nil && !slices.Contains(list, m) {
 			list = append(list, m)
 		}
@@ -259,7 +260,8 @@ func (c *Checker) verify() {
 
 // unsettled reports whether a verdict may become another one when more of the kernel's exports are known.
 func unsettled(v *Verdict) bool {
-	return v.Outcome != Fails || v.Errno != syscall.ENOEXEC && !slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Fatal && f.Symbol == "" })
+	file := func(f Finding) bool { return f.Fatal && f.Symbol == "" }
+	return v.Outcome != Fails || v.Errno != syscall.ENOEXEC && !slices.ContainsFunc(v.Findings, file)
 }
 
 // judgeAll judges a set until no verdict changes.
@@ -302,8 +304,8 @@ func (c *Checker) files(name string) ([]string, error) {
 	return files, nil
 }
 
-// readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be found or
-// read is left out: whoever asks for it learns why.
+// readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be
+// found or read is left out: whoever asks for it learns why.
 func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
 	found := map[string]*kernelabi.Module{}
 	var files []string
@@ -348,7 +350,7 @@ func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
 
 // read reads a module file, if that has not been done ahead.
 func (c *Checker) read(file string) (*kernelabi.Module, error) {
-	if m := c.ahead()[file]; m != nil {
+	if m := c.ahead[file]; m != nil {
 		return m, nil
 	}
 	return c.readFile(file)
@@ -370,7 +372,7 @@ func (c *Checker) readFile(file string) (*kernelabi.Module, error) {
 // judge asks the rules about one module, and about the modules of the tree that it needs.
 func (c *Checker) judge(m *kernelabi.Module) *Verdict {
 	c.judged = m
-	found := c.k.Check(m, c.flags)
+	found := c.k.Check(m, c.o.Flags)
 	v := c.verdict(m, found)
 	seen := map[string]bool{m.Name: true}
 	for queue := slices.Clone(found.Needs); len(queue) > 0; queue = queue[1:] {
@@ -397,7 +399,8 @@ func (c *Checker) judge(m *kernelabi.Module) *Verdict {
 		}
 		v.Outcome, v.Errno = Fails, sub.Errno
 		v.Log = append(slices.Clone(sub.Log), v.Log...)
-		v.Findings = append([]Finding{{Kind: "missing", Fatal: true, Text: "it needs " + name + ", which fails itself" + why}}, v.Findings...)
+		missing := Finding{Kind: "missing", Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
+		v.Findings = append([]Finding{missing}, v.Findings...)
 	}
 	return v
 }
@@ -408,15 +411,18 @@ func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdic
 	if name == "" {
 		name = alias.FromPath(m.Path)
 	}
-	v := &Verdict{Module: name, Path: m.Path, Release: c.k.Release, Source: c.source, Outcome: Outcome(found.Outcome.String()),
-		Errno: found.Errno, Log: found.Log, MayLog: found.Maybe, NotVerified: found.Unknown, Needs: found.Needs, Notes: slices.Clone(c.notes)}
+	v := &Verdict{
+		Module: name, Path: m.Path, Release: c.k.Release, Source: c.source,
+		Outcome: Outcome(found.Outcome.String()), Errno: found.Errno, Log: found.Log, MayLog: found.Maybe,
+		NotVerified: found.Unknown, Needs: found.Needs, Notes: slices.Clone(c.notes),
+	}
 	for _, t := range found.Taints {
 		v.Taints = append(v.Taints, Taint{string(t.Letter), t.Why})
 	}
 	for _, r := range found.Reasons {
 		v.Findings = append(v.Findings, Finding{string(r.Kind), r.Fatal, r.Symbol, r.Text, r.Advice})
 	}
-	v.Ignored = c.k.Ignored(m, c.flags)
+	v.Ignored = c.k.Ignored(m, c.o.Flags)
 	v.Hopeless = v.Outcome == Fails && hopeless(found)
 	config := c.p.Config()
 	if config.Blacklisted(name) {
@@ -425,10 +431,19 @@ func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdic
 	if rule := config.Forbidden(name); rule != nil {
 		v.Notes = append(v.Notes, "forbidden in modprobe.d: modprobe does not load it")
 	}
-	if c.loaded != nil && c.loaded(name) {
+	if c.loaded(name) {
 		v.Notes = append(v.Notes, "a module of this name is loaded already")
 	}
 	return v
+}
+
+// loaded reports whether a module of that name is in the kernel, which must be the running one.
+func (c *Checker) loaded(name string) bool {
+	if !c.live {
+		return false
+	}
+	state := c.p.State(name)
+	return state.Builtin || state.Live
 }
 
 // hopeless reports whether a load fails for something else than what flags make the kernel ignore.

@@ -152,7 +152,8 @@ func (e *explainer) noPermission(said func(string) bool) string {
 		return "the kernel is locked down (" + lockdown + ") and takes signed modules only" + e.secureBoot()
 	}
 	if e.status("Seccomp") == "2" {
-		return "a seccomp filter keeps the system call from the kernel: the container's profile or the service's SystemCallFilter= must allow @module"
+		return "a seccomp filter keeps the system call from the kernel: " +
+			"the container's profile or the service's SystemCallFilter= must allow @module"
 	}
 	return ""
 }

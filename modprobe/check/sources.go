@@ -18,39 +18,32 @@ import (
 )
 
 // New gathers what is known of p's kernel: what it exports, from the best source there is (its boot image, its memory
-// if it is the running one, a Module.symvers, the versions its modules were built with); the layout of struct module and
-// the vermagic, from one of its modules; and, if it is the running kernel, what it enforces. o may be nil.
+// if it is the running one, a Module.symvers, the versions its modules were built with); the layout of struct module
+// and the vermagic, from one of its modules; and, if it is the running kernel, what it enforces. o may be nil.
 func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	if o == nil {
 		o = new(Options)
 	}
-	p, image, err := meant(p, o)
+	p, image, err := forImage(p, o)
 	if err != nil {
 		return nil, err
 	}
 	opts := p.Options()
-	c := &Checker{p: p, opts: opts, fsys: opts.FS, flags: o.Flags, byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{}}
+	c := &Checker{
+		p: p, opts: opts, fsys: opts.FS, o: *o,
+		byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{},
+	}
 	c.k.Release = p.Release()
 	c.k.Modules = c.provide
 	if !p.HasSymbols() {
 		c.k.Open = true // depmod has not been here
 	}
-	c.sample = sync.OnceValue(c.learn)
-	go c.sample() // while the image is expanded; who looks at c.k asks for it first
-	defer c.sample()
-	c.ahead = sync.OnceValue(func() map[string]*kernelabi.Module { return c.readAhead(o.Names) })
-	go c.ahead()
-	defer c.ahead()
-	if image != nil {
-		err = c.use(o.Image, image)
-	} else {
-		err = c.exports(o)
-	}
-	if err != nil {
+	if err := c.readAll(image); err != nil {
 		return nil, err
 	}
 	if c.k.Vermagic == "" && c.k.Core == nil {
-		return nil, &modprobe.Error{Op: "check", Module: p.Release(), Err: fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", modprobe.ErrNoTables, p.Release())}
+		err := fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", modprobe.ErrNoTables, p.Release())
+		return nil, &modprobe.Error{Op: "check", Module: p.Release(), Err: err}
 	}
 	if c.running() && opts.Dir == "" {
 		c.state()
@@ -61,8 +54,49 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	return c, nil
 }
 
-// meant returns the Prober of the kernel that the options mean, and the boot image if that had to be read to know.
-func meant(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernelabi.Image, error) {
+// readAll reads what the kernel exports, from its image if that has been read. The modules that tell of the kernel, and
+// those of Options.Names, are read at the same time.
+func (c *Checker) readAll(image *kernelabi.Image) error {
+	c.learning.Go(func() { c.sample = c.learn() })
+	var ahead sync.WaitGroup
+	ahead.Go(func() { c.ahead = c.readAhead(c.o.Names) })
+	var err error
+	if image != nil {
+		err = c.use(c.o.Image, image)
+	} else {
+		err = c.exports()
+	}
+	c.learning.Wait()
+	ahead.Wait()
+	return err
+}
+
+// learned waits for what modules of the kernel tell, and returns one of them, or nil. Whoever uses c.k while the kernel
+// is read calls it first.
+func (c *Checker) learned() *kernelabi.Module {
+	c.learning.Wait()
+	return c.sample
+}
+
+// readModules reads what the modules of the tree were built with. It reports whether there was something left to read.
+func (c *Checker) readModules() bool {
+	if !c.unread.modules {
+		return false
+	}
+	c.unread.modules = false
+	return c.union(false)
+}
+
+// readKeys reads the keys in the boot image, if they have not been read.
+func (c *Checker) readKeys() {
+	if c.unread.image {
+		c.unread.image = false
+		c.images(false)
+	}
+}
+
+// forImage returns the Prober for the kernel that o.Image holds, and the image if it had to be read to know.
+func forImage(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernelabi.Image, error) {
 	opts := p.Options()
 	if o.Image == "" || o.Symvers != "" || opts.Release != "" {
 		return p, nil, nil
@@ -75,8 +109,8 @@ func meant(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernelabi.Image, 
 	return p, image, err
 }
 
-// strict tells whether a kernel without an image that says so refuses imports without a version: all did up to 4.8, and Debian's
-// do.
+// strict tells whether a kernel without an image that says so refuses imports without a version: all did up to 4.8, and
+// Debian's do.
 func (c *Checker) strict() kernelabi.Tri {
 	if major, minor := kernelabi.ParseRelease(c.p.Release()); major > 0 && (major < 4 || major == 4 && minor < 9) {
 		return kernelabi.Yes
@@ -93,8 +127,8 @@ func (c *Checker) strict() kernelabi.Tri {
 	return kernelabi.No
 }
 
-// learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns one of the
-// modules, or nil.
+// learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns
+// one of the modules, or nil.
 func (c *Checker) learn() (sample *kernelabi.Module) {
 	tries := 0
 	for m := range c.tree(1) {
@@ -113,8 +147,8 @@ func (c *Checker) learn() (sample *kernelabi.Module) {
 	return sample
 }
 
-// tree reads the modules of the tree that belong to the kernel itself, at most atOnce of them at a time, and yields them in their
-// order.
+// tree reads the modules of the tree that belong to the kernel itself, at most atOnce at a time, and yields them in
+// their order.
 func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 	return func(yield func(*kernelabi.Module) bool) {
 		ahead := make(chan chan *kernelabi.Module, atOnce-1)
@@ -151,44 +185,43 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 }
 
 // exports finds out what the kernel exports.
-func (c *Checker) exports(o *Options) error {
-	if o.Symvers != "" {
-		return c.symvers(o.Symvers)
+func (c *Checker) exports() error {
+	if c.o.Symvers != "" {
+		return c.symvers(c.o.Symvers)
 	}
-	if o.Image != "" {
-		return c.image(o.Image, o.Cache, o.Cached)
+	if c.o.Image != "" {
+		return c.image(c.o.Image, c.o.Cached)
 	}
 	if c.running() && c.opts.Dir == "" {
 		// What is kept of the image is read fastest; the kernel's memory next, which lacks only the keys.
-		if c.images(o.Cache, true) {
+		if c.images(true) {
 			return nil
 		}
 		if c.kcore() == nil {
-			if !o.Cached {
-				c.keys = func() { c.images(o.Cache, false) }
-			}
+			c.unread.image = !c.o.Cached
 			return nil
 		}
 	}
-	if c.images(o.Cache, o.Cached) {
+	if c.images(c.o.Cached) {
 		return nil
 	}
-	base := c.opts.Dir
-	for _, name := range []string{c.path("build/Module.symvers"), base + "/usr/src/linux-headers-" + c.p.Release() + "/Module.symvers",
-		base + "/boot/symvers-" + c.p.Release() + ".gz", base + "/boot/symvers-" + c.p.Release() + ".xz", c.path("symvers.gz"), c.path("symvers.xz")} {
-		if err := c.symvers(name); err == nil {
+	base, release := c.opts.Dir, c.p.Release()
+	for _, name := range []string{
+		c.path("build/Module.symvers"), base + "/usr/src/linux-headers-" + release + "/Module.symvers",
+		base + "/boot/symvers-" + release + ".gz", base + "/boot/symvers-" + release + ".xz",
+		c.path("symvers.gz"), c.path("symvers.xz"),
+	} {
+		err := c.symvers(name)
+		if err == nil {
 			return nil
-		} else {
-			c.unused(err)
 		}
+		c.unused(err)
 	}
-	if sample := c.sample(); sample != nil && !c.union(o.Cache, true) {
+	if sample := c.learned(); sample != nil && !c.union(true) {
 		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does not.
 		c.source = "the versions that a module of " + c.p.Dir() + " was built with"
-		c.k.Core = kernelabi.Union(c.source, c.p.Release(), slices.Values([]*kernelabi.Module{sample}))
-		if !o.Quick {
-			c.more = func() { c.union(o.Cache, false) }
-		}
+		c.k.Core = kernelabi.Union(c.source, release, slices.Values([]*kernelabi.Module{sample}))
+		c.unread.modules = !c.o.Quick
 	}
 	return nil
 }
@@ -196,7 +229,7 @@ func (c *Checker) exports(o *Options) error {
 // path returns the absolute path of a file in the module directory.
 func (c *Checker) path(name string) string { return c.p.Dir() + "/" + name }
 
-// unused notes why a file that is there is not used. That root alone may look is said once.
+// unused records why an existing file was not used. A missing permission is reported once.
 func (c *Checker) unused(err error) {
 	denied := errors.Is(err, fs.ErrPermission)
 	if errors.Is(err, fs.ErrNotExist) || denied && c.denied {
@@ -212,16 +245,21 @@ func (c *Checker) running() bool {
 	return err == nil && running == c.p.Release()
 }
 
-// images reads the first boot image of the kernel that there is, or only what is kept of it. Alpine names images by the flavour, which ends
-// the release; NixOS links the one that was started.
-func (c *Checker) images(cache Cache, cached bool) bool {
-	base := c.opts.Dir
-	for _, name := range []string{base + "/boot/vmlinuz-" + c.p.Release(), base + "/boot/vmlinux-" + c.p.Release(), base + "/boot/Image-" + c.p.Release(),
-		base + "/boot/kernel-" + c.p.Release(), c.path("vmlinuz"), c.path("vmlinux"), c.path("build/vmlinux"),
-		base + "/boot/vmlinuz-" + c.p.Release()[strings.LastIndexByte(c.p.Release(), '-')+1:], base + "/run/booted-system/kernel", base + "/boot/vmlinuz"} {
-		if err := c.image(name, cache, cached); err == nil {
+// images reads the first boot image of the kernel that there is, or only what is kept of it. Alpine names images by the
+// flavour, which ends the release; NixOS links the one that was started.
+func (c *Checker) images(cached bool) bool {
+	boot, release := c.opts.Dir+"/boot/", c.p.Release()
+	for _, name := range []string{
+		boot + "vmlinuz-" + release, boot + "vmlinux-" + release, boot + "Image-" + release, boot + "kernel-" + release,
+		c.path("vmlinuz"), c.path("vmlinux"), c.path("build/vmlinux"),
+		boot + "vmlinuz-" + release[strings.LastIndexByte(release, '-')+1:],
+		c.opts.Dir + "/run/booted-system/kernel", boot + "vmlinuz",
+	} {
+		err := c.image(name, cached)
+		if err == nil {
 			return true
-		} else if !cached && !errors.Is(err, errOtherRelease) {
+		}
+		if !cached && !errors.Is(err, errOtherRelease) {
 			c.unused(err)
 		}
 	}
@@ -229,7 +267,8 @@ func (c *Checker) images(cache Cache, cached bool) bool {
 }
 
 // union gathers what the kernel's modules were built with, or, which may fail, takes what is kept of it.
-func (c *Checker) union(cache Cache, cached bool) bool {
+func (c *Checker) union(cached bool) bool {
+	cache := c.o.Cache
 	source := "the versions that " + c.p.Dir() + "'s modules were built with"
 	label := ""
 	if name, err := sysroot.Name(c.fsys, c.path("modules.dep")); err == nil {
@@ -266,8 +305,8 @@ var (
 )
 
 // image takes over what a boot image tells, or what is kept of it.
-func (c *Checker) image(name string, cache Cache, cached bool) error {
-	im, err := bootImage(c.fsys, name, cache, cached)
+func (c *Checker) image(name string, cached bool) error {
+	im, err := bootImage(c.fsys, name, c.o.Cache, cached)
 	if err != nil {
 		return err
 	}
@@ -336,7 +375,7 @@ func (c *Checker) use(name string, im *kernelabi.Image) error {
 	if im.Release != c.p.Release() {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())
 	}
-	if sample := c.sample(); sample != nil {
+	if sample := c.learned(); sample != nil {
 		if err := im.Exports.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -367,7 +406,7 @@ func (c *Checker) symvers(name string) error {
 	if err != nil {
 		return err
 	}
-	if sample := c.sample(); sample != nil {
+	if sample := c.learned(); sample != nil {
 		if err := table.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -445,10 +484,7 @@ func (c *Checker) state() {
 		}
 	}
 	c.k.Tainted = kernelabi.TaintLetters(read("proc/sys/kernel/tainted"))
-	c.loaded = func(name string) bool {
-		state := c.p.State(name)
-		return state.Builtin || state.Live
-	}
+	c.live = true
 	list, err := c.p.Loaded()
 	if err != nil {
 		return

@@ -68,13 +68,8 @@ func (r *modprobeRun) insertOne(operand, params string) (modprobe.Plan, int) {
 		return nil, 1
 	}
 	status := 0
-	for rest := plan; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].Group == rest[0].Group {
-			n++
-		}
-		status = r.group(rest[:n])
-		rest = rest[n:]
+	for group := range plan.Groups() {
+		status = r.group(group)
 	}
 	return plan, status
 }
