@@ -43,12 +43,17 @@ again() {
 	"$@"
 }
 
+# uncached ends the run where only what is in the cache may be given.
+uncached() { [ -z "$cached" ] || { say "$request is not in the cache"; exit 4; }; }
+
 # online ends the run where nothing may be fetched, or where that failed already: for what is wanted, or for all.
 online() {
-	[ -z "$cached" ] || { say "$request is not in the cache"; exit 4; }
+	uncached
 	[ -n "$failed" ] || return 0
 	for f in "$failed" "$failed.$wanted"; do
-		[ ! -s "$f" ] || cannot "$(cat "$f") (not tried again in this run)"
+		[ -s "$f" ] || continue
+		say "not tried again in this run"
+		cannot "$(cat "$f")"
 	done
 }
 
@@ -240,7 +245,7 @@ kernel() {
 tree() { # KEY EXT
 	dir=$cache/trees/$(echo "$1" | tr : @)-$2
 	[ -e "$dir/release" ] && { echo "$dir"; return; }
-	online
+	uncached
 	case $2 in
 	none) tool=true ;;
 	xz) tool='xz --check=crc32 --lzma2=dict=1MiB' ;; # as the kernel's build compresses modules
@@ -252,7 +257,7 @@ tree() { # KEY EXT
 		command -v "$c" >/dev/null || cannot "$c is not here"
 	done
 	src=$(kernel "$1")
-	kmod=$(oracle oracle trixie libssl3t64)
+	[ "$2" = gz ] || kmod=$(oracle oracle trixie libssl3t64)
 	release=$(cat "$src/release")
 	say "modules of $release, compressed with $2"
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")

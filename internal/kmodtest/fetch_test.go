@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
 
 // fakeApt stands in for apt-get: it writes its arguments to $STATE/calls. With $STATE/online it fetches lists and
@@ -174,7 +176,7 @@ func TestFetchOffline(t *testing.T) {
 		t.Errorf("want three updates:\n%s", calls)
 	}
 	for _, args := range [][]string{{"package", "bookworm", "p"}, {"oracle"}, {"kernel", "6.12:arm64"}, {"udev"}} {
-		if _, said := f.fetch("1", 3, args...); !strings.Contains(said, "no network? (not tried again in this run)") {
+		if _, said := f.fetch("1", 3, args...); !strings.HasPrefix(said, "fetch: not tried again in this run\n") || !strings.HasSuffix(said, "no network?") {
 			t.Errorf("%v said %s", args, said)
 		}
 	}
@@ -196,6 +198,27 @@ func TestFetchOffline(t *testing.T) {
 	f.fetch("", 3, "package", "trixie", "p")
 	if f.calls() == "" {
 		t.Error("without the name of a run a failure was remembered")
+	}
+}
+
+// TestFetchTree: what can be made of what is in the cache is made, also where the archive could not be reached.
+func TestFetchTree(t *testing.T) {
+	kmodtest.Programs(t, "xz", "gzip")
+	f := newFetcher(t)
+	f.fetch("1", 3, "kernel", "6.1")
+	modules := filepath.Join(f.cache, "kernels/6.1/lib/modules/6.1.0-made")
+	if err := os.MkdirAll(filepath.Join(modules, "kernel"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"../../../release", "kernel/a.ko", "modules.order", "modules.builtin", "modules.builtin.modinfo"} {
+		if err := os.WriteFile(filepath.Join(modules, name), []byte("6.1.0-made\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.fetch("1", 4, "-cached", "tree", "6.1", "gz")
+	dir, _ := f.fetch("1", 0, "tree", "6.1", "gz")
+	if _, err := os.Stat(filepath.Join(dir, "lib/modules/6.1.0-made/kernel/a.ko.gz")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ type test struct{ pkg, name string }
 // report reads events, prints what go test without -v would, and counts.
 type report struct {
 	out            io.Writer
+	logged         *regexp.Regexp            // how a line begins that a test has logged; twice, if in a guest
 	said           map[test]*strings.Builder // what tests that have not ended yet have printed
 	failedIn       map[string]bool           // packages with a failed test
 	skipped        map[string][]test         // by reason
@@ -31,7 +33,8 @@ type report struct {
 
 func newReport(out io.Writer) *report {
 	return &report{
-		out: out, said: make(map[test]*strings.Builder), failedIn: make(map[string]bool), skipped: make(map[string][]test),
+		out: out, logged: regexp.MustCompile(`^( *[^\s:]+\.go:\d+: +)+`),
+		said: make(map[test]*strings.Builder), failedIn: make(map[string]bool), skipped: make(map[string][]test),
 	}
 }
 
@@ -97,7 +100,7 @@ func (r *report) ofTest(e *event) {
 		r.skippedCount++
 		why := "no reason given"
 		if said := r.said[t]; said != nil {
-			why = reason(said.String())
+			why = r.reason(said.String())
 		}
 		r.skipped[why] = append(r.skipped[why], t)
 		delete(r.said, t)
@@ -116,15 +119,13 @@ func (r *report) show(t test) {
 	}
 }
 
-// logged is how a line begins that a test has logged; in what a guest's test has logged it stands twice.
-var logged = regexp.MustCompile(`^( *[^\s:]+\.go:\d+: +)+`)
-
-// reason finds out of what a skipped test has printed why it was skipped: the first line of what it logged last.
-func reason(said string) string {
+// reason finds out of what a skipped test has printed why it was skipped: the first line of what it logged last. testscript
+// logs an empty line behind the reason.
+func (r *report) reason(said string) string {
 	why := "no reason given"
 	for line := range strings.Lines(said) {
-		if prefix := logged.FindString(line); prefix != "" {
-			why = strings.TrimSpace(line[len(prefix):])
+		if prefix := r.logged.FindString(line); prefix != "" {
+			why = cmp.Or(strings.TrimSpace(line[len(prefix):]), why)
 		}
 	}
 	return why

@@ -25,6 +25,7 @@ const events = `{"ImportPath":"x/c [x/c.test]","Action":"build-output","Output":
 {"Action":"output","Package":"x/a","Test":"TestSkip","Output":"--- SKIP: TestSkip (0.00s)\n"}
 {"Action":"skip","Package":"x/a","Test":"TestSkip","Elapsed":0}
 {"Action":"output","Package":"x/a","Test":"TestSub/one","Output":"        vmtest.go:104:     a_test.go:5: no network\n"}
+{"Action":"output","Package":"x/a","Test":"TestSub/one","Output":"        testscript.go:609: \n"}
 {"Action":"skip","Package":"x/a","Test":"TestSub/one","Elapsed":0}
 {"Action":"output","Package":"x/a","Test":"TestSub/two","Output":"        a_test.go:9: bad\n"}
 {"Action":"output","Package":"x/a","Test":"TestSub/two","Output":"    --- FAIL: TestSub/two (0.00s)\n"}
