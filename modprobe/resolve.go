@@ -105,8 +105,6 @@ func (n *node) module() Module {
 }
 
 // node returns the module of that name, found by that alias.
-//
-//go:noinline
 func (s *search) node(name, alias string) *node {
 	key := name
 	if alias != "" {

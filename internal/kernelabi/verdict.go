@@ -79,22 +79,16 @@ type Verdict struct {
 	Ignored []string // what forcing passes over
 }
 
-//
-//go:noinline
 func (v *Verdict) reason(fatal bool, kind Kind, symbol, advice, format string, args ...any) {
 	v.Reasons = append(v.Reasons, Reason{kind, fatal, symbol, fmt.Sprintf(format, args...), advice})
 }
 
 // fail ends the check: the load fails with errno, after these lines in the log.
-//
-//go:noinline
 func (v *Verdict) fail(errno syscall.Errno, lines ...string) {
 	v.Outcome, v.Errno = Fails, errno
 	v.Log = append(v.Log, lines...)
 }
 
-//
-//go:noinline
 func (v *Verdict) unknown(format string, args ...any) {
 	v.Unknown = append(v.Unknown, fmt.Sprintf(format, args...))
 }

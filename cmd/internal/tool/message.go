@@ -36,21 +36,15 @@ func newLogger(env *Env, level int) *logger {
 	return &logger{env: env, prog: program(env), level: level}
 }
 
-// fatal and the others show a message of their level. They are not inlined: there are some two hundred calls.
-//
-//go:noinline
+// fatal and the others show a message of their level.
 func (l *logger) fatal(format string, args ...any) { l.log(levelFatal, format, args...) }
 
-//go:noinline
 func (l *logger) error(format string, args ...any) { l.log(levelError, format, args...) }
 
-//go:noinline
 func (l *logger) warning(format string, args ...any) { l.log(levelWarning, format, args...) }
 
-//go:noinline
 func (l *logger) notice(format string, args ...any) { l.log(levelNotice, format, args...) }
 
-//go:noinline
 func (l *logger) debug(format string, args ...any) { l.log(levelDebug, format, args...) }
 
 // log shows one message, without a newline at its end, if its level is wanted.
