@@ -62,8 +62,6 @@ type unsure struct {
 }
 
 // unsureOf says that something is not known of a symbol.
-//
-//go:noinline
 func (l *loader) unsureOf(what, symbol string) {
 	i := slices.IndexFunc(l.unsure, func(u *unsure) bool { return u.what == what })
 	if i < 0 {
