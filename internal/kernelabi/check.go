@@ -109,33 +109,35 @@ func (l *loader) signature() bool {
 		l.sig = SigValid
 		return true
 	}
-	forced := l.flags&(IgnoreModversions|IgnoreVermagic) != 0
-	if !forced {
-		l.sig = k.signature(l.m)
+	var found sigFinding
+	if l.flags&(IgnoreModversions|IgnoreVermagic) == 0 {
+		found = k.signature(l.m)
+		l.sig = found.state
 	}
-	if l.sig == SigUnknownKey && k.Keys == nil {
-		l.sig = SigUnverified
+	if found.line != "" {
+		v.Log = append(v.Log, found.line)
 	}
-	if line := l.m.Signature.line; line != "" && !forced {
-		v.Log = append(v.Log, line)
+	if found.maybe != "" {
+		v.Maybe = append(v.Maybe, found.maybe)
 	}
 	what := "unsigned module"
 	switch l.sig {
 	case SigValid:
 		return true
 	case SigUnverified:
-		if l.enforced() || k.Lockdown {
-			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
-		}
+		v.unknown("whether the kernel takes the signature%s: %s", l.signer(), found.why)
 		return true
 	case SigBroken:
-		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
-			"the signature does not fit the module: the file was changed after it was signed")
+		text := "the signature does not fit the module: the file was changed after it was signed"
+		if found.why != "" {
+			text = "the kernel does not take the signature: " + found.why
+		}
+		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)", "%s", text)
 		v.fail(errno.EKEYREJECTED)
 		return false
-	case SigBadTrailer:
-		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
-		v.fail(syscall.EBADMSG)
+	case SigBadTrailer, SigWrong, SigTooLong:
+		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged: %s", found.why)
+		v.fail(map[SigState]syscall.Errno{SigBadTrailer: syscall.EBADMSG, SigWrong: syscall.EINVAL, SigTooLong: syscall.EMSGSIZE}[l.sig])
 		return false
 	case SigUnsupported:
 		what = "module with unsupported crypto"
@@ -157,6 +159,14 @@ func (l *loader) signature() bool {
 		return false
 	}
 	return true
+}
+
+// signer names who signed the module, if that can be read.
+func (l *loader) signer() string {
+	if s := l.m.Signature.Signer; s != nil && s.Issuer != "" {
+		return fmt.Sprintf(" by %q", s.Issuer)
+	}
+	return ""
 }
 
 // enforced tells whether unsigned modules are refused.
