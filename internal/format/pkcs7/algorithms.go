@@ -91,7 +91,7 @@ func (d Dialect) algorithm(r *reader, list []algorithm, what string) algorithm {
 	a, ok, known := d.find(list, string(r.kernelAlgorithm(what)))
 	switch {
 	case !known:
-		r.refuse(Unclear, what)
+		r.refuse(Unclear, "a "+what+" that only some kernels know,")
 	case !ok:
 		r.refuse(Unsupported, what+" that the kernel does not know")
 	}

@@ -9,8 +9,9 @@ import (
 
 // A document is what all readers of a message share.
 type document struct {
-	err    error // the first one: after it they yield nothing more
-	digits int   // bytes that a length may have behind the first one
+	err     error // the first one: after it they yield nothing more
+	digits  int   // bytes that a length may have behind the first one
+	unended bool  // the mark that ends a value of open length is missing: an error, unless there is one before
 }
 
 // A reader walks over the values of a constructed value.
@@ -79,7 +80,7 @@ func (r *reader) enterAny(what string) reader {
 	rest, body := r.rest, cryptobyte.String(nil)
 	mark, ok := 0, rest.ReadAnyASN1(&body, nil)
 	if !ok {
-		mark, ok = readBER(&rest, &body, r.digits)
+		mark, ok = r.readBER(&rest, &body)
 	}
 	if !ok {
 		r.fail(what + " is cut off or has no sound length")
@@ -87,7 +88,7 @@ func (r *reader) enterAny(what string) reader {
 	}
 	r.off += len(r.rest) - len(rest)
 	r.rest = rest
-	return reader{r.document, body[:len(body):len(body)], r.off - mark - len(body), mark > 0}
+	return reader{r.document, body[:len(body):len(body)], r.off - max(mark, 0) - len(body), mark != 0}
 }
 
 // oid takes an object identifier: numbers of seven bits a byte, none with a leading zero, the last one complete. Their size
@@ -170,10 +171,11 @@ func (r *reader) text(what string) []byte {
 }
 
 // readBER takes the next value with a length that DER forbids, but OpenSSL and the kernel take: one that has more bytes than it
-// needs or, of a constructed value, one left open: then a mark ends the value, whose size is returned.
-func readBER(s, body *cryptobyte.String, digits int) (mark int, ok bool) {
+// needs or, of a constructed value, one left open: then a mark ends the value, whose size is returned. If the mark is missing it is -1, and
+// the value is all there is.
+func (d *document) readBER(s, body *cryptobyte.String) (mark int, ok bool) {
 	rest := *s
-	_, size, ok := readHeader(&rest, digits)
+	_, size, ok := readHeader(&rest, d.digits)
 	if !ok {
 		return 0, false
 	}
@@ -184,10 +186,12 @@ func readBER(s, body *cryptobyte.String, digits int) (mark int, ok bool) {
 	}
 	for open := 1; ; {
 		left := len(rest)
-		tag, size, ok := readHeader(&rest, digits)
+		tag, size, ok := readHeader(&rest, d.digits)
 		switch {
 		case !ok || !rest.Skip(max(size, 0)):
-			return 0, false
+			d.unended = true
+			*s = nil
+			return -1, true
 		case size < 0:
 			open++
 		case tag == 0 && size == 0:

@@ -91,6 +91,9 @@ func (d Dialect) Read(msg []byte) (*Message, *KernelError) {
 	data.end("SignedData")
 	explicit.end("content")
 	content.end("ContentInfo")
+	if r.unended {
+		r.fail("no end of a value of open length")
+	}
 	switch err := r.err.(type) {
 	case nil:
 		return m, nil
@@ -131,7 +134,7 @@ func (d Dialect) read(data *reader, m *Message) {
 	if tag := data.next(); tag == context(0) || tag == context(2) {
 		certificates := data.enterAny("certificates")
 		if certificates.more() {
-			certificates.refuse(Unclear, "certificates")
+			certificates.refuse(Unclear, "certificates, which are not looked at here,")
 		} else if tag == context(2) {
 			certificates.fail("no certificates")
 		}
@@ -279,7 +282,7 @@ func (r *reader) signedAttributes(kind string) {
 				}
 				seen["digest"] = true
 			case prefix + "\x05", prefix + "\x0f", "\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0b", "\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0c":
-				value.refuse(Unclear, "signed attribute")
+				value.refuse(Unclear, "a signed attribute that is not understood here,")
 			}
 		})
 	}

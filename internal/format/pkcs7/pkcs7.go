@@ -89,6 +89,9 @@ func Parse(msg []byte) (*Signer, error) {
 	for signers.more() {
 		signers.signer()
 	}
+	if r.unended {
+		r.fail("no end of a value of open length")
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
