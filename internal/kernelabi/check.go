@@ -120,29 +120,16 @@ func (l *loader) signature() bool {
 	if found.maybe != "" {
 		v.Maybe = append(v.Maybe, found.maybe)
 	}
-	what := "unsigned module"
+	var what string
 	switch l.sig {
-	case SigValid:
-		return true
-	case SigUnverified:
-		v.unknown("whether the kernel takes the signature%s: %s", l.signer(), found.why)
-		return true
-	case SigBroken:
-		text := "the signature does not fit the module: the file was changed after it was signed"
-		if found.why != "" {
-			text = "the kernel does not take the signature: " + found.why
-		}
-		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)", "%s", text)
-		v.fail(errno.EKEYREJECTED)
-		return false
-	case SigBadTrailer, SigWrong, SigTooLong:
-		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged: %s", found.why)
-		v.fail(map[SigState]syscall.Errno{SigBadTrailer: syscall.EBADMSG, SigWrong: syscall.EINVAL, SigTooLong: syscall.EMSGSIZE}[l.sig])
-		return false
+	case SigNone:
+		what = "unsigned module"
 	case SigUnsupported:
 		what = "module with unsupported crypto"
 	case SigUnknownKey:
 		what = "module with unavailable key"
+	default:
+		return l.judged(found)
 	}
 	switch {
 	case l.enforced():
@@ -158,6 +145,48 @@ func (l *loader) signature() bool {
 		v.Maybe = append(v.Maybe, "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7")
 		return false
 	}
+	return true
+}
+
+// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the load fails.
+func (l *loader) judged(found sigFinding) bool {
+	v := l.v
+	fails := func(e syscall.Errno, advice, text string) bool {
+		v.reason(true, KindSignature, "", advice, "%s", text)
+		v.fail(e)
+		return false
+	}
+	const (
+		again  = "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)"
+		anew   = "take the damaged signature off and sign it again"
+		broken = "the signature does not fit the module: the file was changed after it was signed"
+	)
+	damaged := "the signature at the end of the file, or its description, is damaged: " + found.why
+	switch found.state {
+	case SigValid:
+		return true
+	case SigBroken:
+		if found.why != "" {
+			return fails(errno.EKEYREJECTED, again, "the kernel does not take the signature: "+found.why)
+		}
+		return fails(errno.EKEYREJECTED, again, broken)
+	case SigMisfit:
+		if l.enforced() {
+			v.Maybe = append(v.Maybe, "Loading of module with unavailable key is rejected")
+			return fails(errno.EKEYREJECTED, again, broken)
+		}
+	case SigBadTrailer:
+		return fails(syscall.EBADMSG, anew, damaged)
+	case SigWrong:
+		return fails(syscall.EINVAL, anew, damaged)
+	case SigTooLong:
+		return fails(syscall.EMSGSIZE, anew, damaged)
+	case SigEnrolled:
+		if !l.enforced() && !l.k.Lockdown {
+			return true
+		}
+	}
+	v.unknown("whether the kernel takes the signature%s: %s", l.signer(), found.why)
 	return true
 }
 

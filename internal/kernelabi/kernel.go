@@ -11,6 +11,8 @@ type Kernel struct {
 	Features  Features // build options
 	Words     Words    // the loader's sentences
 	Keys      []Key    // keys that the kernel accepts signatures of; nil: not known
+	Enrolled  []Key    // keys in the machine's firmware, which some kernels accept, too
+	MoreKeys  bool     // there may be more of these, which cannot be read
 	Signing   *Signing // how it reads signatures; nil: not known
 	Core      *Table   // what the kernel itself exports; nil: not known
 	This      This     // struct module, as the kernel's own modules have it

@@ -23,6 +23,8 @@ const (
 	SigUnverified                  // it cannot be found out here
 	SigWrong                       // something in it has a value that it may not have
 	SigTooLong                     // longer than the kernel reads
+	SigEnrolled                    // made by a key of the firmware, which the kernel may know or not
+	SigMisfit                      // it does not fit the module, and the kernel may know the key or not
 )
 
 // A Signature is what is appended to a module, taken apart as far as no kernel has to be known for it.
@@ -145,13 +147,18 @@ func (k *Kernel) dialect() pkcs7.Dialect {
 func (k *Kernel) trust(m *Module, signers []pkcs7.SignerInfo) sigFinding {
 	result := sigFinding{state: SigUnknownKey}
 	for i := range signers {
-		s := &signers[i]
-		found := k.trustOne(m, s)
+		found := k.trustOne(m, &signers[i])
 		switch {
-		case found.state == SigBroken && result.state != SigUnverified:
-			return found
-		case found.state == SigUnverified, found.state == SigValid && result.state == SigUnknownKey:
+		case found.state == SigUnknownKey || result.state == SigUnverified:
+		case result.state == SigUnknownKey || found.state == SigUnverified:
 			result = found
+		case found.state != result.state:
+			switch {
+			case found.state == SigBroken, result.state == SigBroken:
+				result = sigFinding{state: SigBroken}
+			default:
+				result = sigFinding{state: SigUnverified, why: "it has several signers, and not all kernels know the keys of all"}
+			}
 		}
 	}
 	return result
@@ -164,12 +171,30 @@ func (k *Kernel) trustOne(m *Module, s *pkcs7.SignerInfo) sigFinding {
 	case k.Signing == nil || !slices.Contains(k.Signing.Digests, s.Hash):
 		return sigFinding{state: SigUnverified, why: "the kernel may lack the digest " + s.Hash}
 	}
+	own := k.tryKeys(m, s, k.Keys)
+	if own.state != SigUnknownKey {
+		return own
+	}
+	enrolled := k.tryKeys(m, s, k.Enrolled)
+	switch {
+	case enrolled.state == SigValid:
+		return sigFinding{state: SigEnrolled, why: "its key is enrolled in the firmware, and not all kernels take these keys"}
+	case enrolled.state == SigBroken:
+		return sigFinding{state: SigMisfit, why: "it does not fit the module, but its key is enrolled in the firmware, and not all kernels know these keys"}
+	case enrolled.state == SigUnknownKey && k.MoreKeys:
+		return sigFinding{state: SigUnverified, why: "its key may be one of those enrolled in the firmware, which cannot be read"}
+	}
+	return enrolled
+}
+
+// tryKeys looks for the key of a signer.
+func (k *Kernel) tryKeys(m *Module, s *pkcs7.SignerInfo, keys []Key) sigFinding {
 	result := sigFinding{state: SigUnknownKey}
-	for i := range k.Keys {
-		key := &k.Keys[i]
+	for i := range keys {
+		key := &keys[i]
 		switch {
-		case key.issuer == nil: // not understood: it may be this one
-			result = sigFinding{state: SigUnverified, why: "one of the kernel's keys is not understood"}
+		case key.issuer == nil: // it may be this one
+			result = sigFinding{state: SigUnverified, why: "one of the keys that the kernel has is not understood"}
 		case key.made(s):
 			ok, known := key.verifies(s, m.image)
 			switch {

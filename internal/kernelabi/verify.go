@@ -16,7 +16,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/gomodprobe/gomodprobe/internal/pkcs7"
+	"github.com/gomodprobe/gomodprobe/internal/format/pkcs7"
 )
 
 // digest returns the hash that OpenSSL calls by this name; 0 for one that is not known here.
