@@ -107,38 +107,27 @@ func (l *loader) signature() bool {
 		l.sig = SigValid
 		return true
 	}
-	forced := l.flags&(IgnoreModversions|IgnoreVermagic) != 0
-	if !forced {
-		l.sig = k.signature(l.m)
+	var found sigFinding
+	if l.flags&(IgnoreModversions|IgnoreVermagic) == 0 {
+		found = k.signature(l.m)
+		l.sig = found.state
 	}
-	if l.sig == SigUnknownKey && k.Keys == nil {
-		l.sig = SigUnverified
+	if found.line != "" {
+		v.Log = append(v.Log, found.line)
 	}
-	if line := l.m.Signature.line; line != "" && !forced {
-		v.Log = append(v.Log, line)
+	if found.maybe != "" {
+		v.Maybe = append(v.Maybe, found.maybe)
 	}
-	what := "unsigned module"
+	var what string
 	switch l.sig {
-	case SigValid:
-		return true
-	case SigUnverified:
-		if l.enforced() || k.Lockdown {
-			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
-		}
-		return true
-	case SigBroken:
-		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
-			"the signature does not fit the module: the file was changed after it was signed")
-		v.fail(errno.EKEYREJECTED)
-		return false
-	case SigBadTrailer:
-		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
-		v.fail(syscall.EBADMSG)
-		return false
+	case SigNone:
+		what = "unsigned module"
 	case SigUnsupported:
 		what = "module with unsupported crypto"
 	case SigUnknownKey:
 		what = "module with unavailable key"
+	default:
+		return l.judged(found)
 	}
 	switch {
 	case l.enforced():
@@ -155,6 +144,56 @@ func (l *loader) signature() bool {
 		return false
 	}
 	return true
+}
+
+// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the load fails.
+func (l *loader) judged(found sigFinding) bool {
+	v := l.v
+	fails := func(e syscall.Errno, advice, text string) bool {
+		v.reason(true, KindSignature, "", advice, "%s", text)
+		v.fail(e)
+		return false
+	}
+	const (
+		again  = "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)"
+		anew   = "take the damaged signature off and sign it again"
+		broken = "the signature does not fit the module: the file was changed after it was signed"
+	)
+	damaged := "the signature at the end of the file, or its description, is damaged: " + found.why
+	switch found.state {
+	case SigValid:
+		return true
+	case SigBroken:
+		if found.why != "" {
+			return fails(errno.EKEYREJECTED, again, "the kernel does not take the signature: "+found.why)
+		}
+		return fails(errno.EKEYREJECTED, again, broken)
+	case SigMisfit:
+		if l.enforced() {
+			v.Maybe = append(v.Maybe, "Loading of module with unavailable key is rejected")
+			return fails(errno.EKEYREJECTED, again, broken)
+		}
+	case SigBadTrailer:
+		return fails(syscall.EBADMSG, anew, damaged)
+	case SigWrong:
+		return fails(syscall.EINVAL, anew, damaged)
+	case SigTooLong:
+		return fails(syscall.EMSGSIZE, anew, damaged)
+	case SigEnrolled:
+		if !l.enforced() && !l.k.Lockdown {
+			return true
+		}
+	}
+	v.unknown("whether the kernel takes the signature%s: %s", l.signer(), found.why)
+	return true
+}
+
+// signer names who signed the module, if that can be read.
+func (l *loader) signer() string {
+	if s := l.m.Signature.Signer; s != nil && s.Issuer != "" {
+		return fmt.Sprintf(" by %q", s.Issuer)
+	}
+	return ""
 }
 
 // enforced tells whether unsigned modules are refused.

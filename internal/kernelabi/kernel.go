@@ -11,6 +11,9 @@ type Kernel struct {
 	Features  Features // build options
 	Words     Words    // the loader's sentences
 	Keys      []Key    // keys that the kernel accepts signatures of; nil: not known
+	Enrolled  []Key    // keys in the machine's firmware, which some kernels accept, too
+	MoreKeys  bool     // there may be more of these, which cannot be read
+	Signing   *Signing // how it reads signatures; nil: not known
 	Core      *Table   // what the kernel itself exports; nil: not known
 	This      This     // struct module, as the kernel's own modules have it
 
@@ -34,7 +37,7 @@ type Kernel struct {
 	Blacklist []string // names in module_blacklist=
 	Tainted   string   // letters of taints already set: their messages have been printed
 
-	verified map[*Module]SigState // what Verify found
+	verified map[*Module]sigFinding // what Verify found
 }
 
 // This is the size of struct module and where the functions of a module stand in it.
@@ -49,8 +52,7 @@ const (
 	IgnoreVermagic    = 2
 )
 
-// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine, the vermagic and the key
-// that it was signed with.
+// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine and the vermagic.
 func (k *Kernel) LearnFrom(m *Module) {
 	if m.Err() != nil || m.Size == 0 {
 		return
@@ -81,7 +83,7 @@ func (k *Kernel) LearnFrom(m *Module) {
 
 // Use completes a kernel by what its boot image tells.
 func (k *Kernel) Use(im *Image) {
-	k.Core, k.Features, k.Words, k.Keys, k.verified = im.Exports, im.Features, im.Words, im.Keys, nil
+	k.Core, k.Features, k.Words, k.Keys, k.Signing, k.verified = im.Exports, im.Features, im.Words, im.Keys, im.Signing, nil
 	if im.Vermagic != "" {
 		k.Vermagic = im.Vermagic
 	}

@@ -33,7 +33,7 @@ func (l *loader) taints() bool {
 		l.taint('N', "test module", sayTest, l.name)
 	}
 	if l.sig != SigValid && k.Features.Signatures != No {
-		if l.sig == SigUnverified || k.Features.Signatures == Maybe {
+		if l.sig == SigUnverified || l.sig == SigEnrolled || l.sig == SigMisfit || k.Features.Signatures == Maybe {
 			line, _ := k.Words.line(sayUnverified, []any{l.name})
 			v.Maybe = append(v.Maybe, line)
 		} else {
