@@ -142,12 +142,9 @@ func (t Type) Specifier() string {
 func (f *File) Lookup(name string) []Type {
 	var found []Type
 	for file := f; file != nil && name != ""; file = file.base {
-		for t := range file.Types() {
-			switch t.Kind {
-			case Int, Float, Struct, Union, Enum, Enum64, Typedef, Func, Var, Fwd:
-				if t.Name() == name {
-					found = append(found, t)
-				}
+		for t := range file.OfKind(Int, Float, Struct, Union, Enum, Enum64, Typedef, Func, Var, Fwd) {
+			if t.Name() == name {
+				found = append(found, t)
 			}
 		}
 	}

@@ -79,6 +79,21 @@ func (f *File) Types() iter.Seq[Type] {
 	}
 }
 
+// OfKind yields the types of some kinds, of the file itself.
+func (f *File) OfKind(list ...Kind) iter.Seq[Type] {
+	var wanted uint32
+	for _, k := range list {
+		wanted |= 1 << (k & 31)
+	}
+	return func(yield func(Type) bool) {
+		for i, at := range f.starts {
+			if wanted>>(f.u32(int(at)+4)>>24&0x1f)&1 != 0 && !yield(f.at(f.first+ID(i))) {
+				return
+			}
+		}
+	}
+}
+
 // string returns the string at an offset.
 func (f *File) string(off uint32) string {
 	if off < f.textFrom {

@@ -9,6 +9,8 @@
 package types
 
 import (
+	"iter"
+
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
 )
 
@@ -43,7 +45,7 @@ type Comparison struct {
 	first map[btf.ID]int32 // the first pair of a type of kernel a
 	told  map[int32]TypeChange
 
-	namedA, namedB map[string][]btf.ID // structures, unions, enumerations and typedefs; made when asked for
+	namedA, namedB index // of the kernels; made when asked for
 }
 
 // A space is where ids are looked up: the two kernels, or two builds of a module over them.
@@ -91,11 +93,13 @@ func (s *symbol) differs() bool {
 func (c *Comparison) add(a, b Side) {
 	in := uint32(len(c.spaces))
 	c.spaces = append(c.spaces, space{a.Types, b.Types})
-	found := map[string]*symbol{}
+	found := make(map[string]*symbol, len(a.Exports))
+	list := make([]symbol, 0, len(a.Exports)+len(b.Exports)) // never longer: pointers to its elements stay good
 	get := func(name string) *symbol {
 		s := found[name]
 		if s == nil {
-			s = &symbol{name: name, space: in, node: -1}
+			list = append(list, symbol{name: name, space: in, node: -1})
+			s = &list[len(list)-1]
 			found[name] = s
 		}
 		return s
@@ -106,16 +110,19 @@ func (c *Comparison) add(a, b Side) {
 	for i := range b.Exports {
 		get(b.Exports[i].Name).b = &b.Exports[i]
 	}
-	for t := range objects(a.Types) {
-		// Some functions are there twice: the first counts.
-		if s := found[t.Name()]; s != nil && s.idA == 0 {
-			s.idA = t.ID
+	// Some functions are there twice: the first counts.
+	for name, id := range objects(a.Types) {
+		if s := found[name]; s != nil && s.idA == 0 {
+			s.idA = id
 		}
 	}
-	for t := range objects(b.Types) {
-		if s := found[t.Name()]; s != nil && s.idB == 0 {
-			s.idB = t.ID
+	for name, id := range objects(b.Types) {
+		if s := found[name]; s != nil && s.idB == 0 {
+			s.idB = id
 		}
+	}
+	if len(c.symbols) == 0 {
+		c.symbols = found
 	}
 	for name, s := range found {
 		if s.typed() && assembled(a.Types, s.idA) != assembled(b.Types, s.idB) {
@@ -135,13 +142,13 @@ func assembled(f *btf.File, id btf.ID) bool {
 }
 
 // objects yields functions and variables.
-func objects(f *btf.File) func(yield func(btf.Type) bool) {
-	return func(yield func(btf.Type) bool) {
+func objects(f *btf.File) iter.Seq2[string, btf.ID] {
+	return func(yield func(string, btf.ID) bool) {
 		if f == nil {
 			return
 		}
-		for t := range f.Types() {
-			if (t.Kind == btf.Func || t.Kind == btf.Var) && !yield(t) {
+		for t := range f.OfKind(btf.Func, btf.Var) {
+			if !yield(t.Name(), t.ID) {
 				return
 			}
 		}

@@ -139,7 +139,7 @@ func (u *uses) note(id btf.ID, pointed bool) {
 // same.
 func (u *uses) copied(t btf.Type, name string) {
 	kernel := u.c.a.Types
-	for _, id := range u.c.lookup(&u.c.namedA, kernel, name) {
+	for _, id := range u.c.namedA.lookup(kernel, name) {
 		to := kernel.Type(id)
 		if to.Kind == t.Kind && to.Size == t.Size && sameNames(t, to) {
 			u.found[id] = use{embeds, "has a copy of it"}
@@ -169,7 +169,7 @@ func (u *uses) translate() {
 			found[id] = use
 			continue
 		}
-		for _, k := range u.c.lookup(&u.c.namedA, kernel, t.Name()) {
+		for _, k := range u.c.namedA.lookup(kernel, t.Name()) {
 			if to := kernel.Type(k); kindOf(to) == kindOf(t) && (t.Kind == btf.Fwd || t.Kind == btf.Typedef || to.Size == t.Size) {
 				found[k] = use
 			}
@@ -178,23 +178,37 @@ func (u *uses) translate() {
 	u.found = found
 }
 
+// An index finds structures, unions, enumerations and typedefs by their name.
+type index struct {
+	first map[string]btf.ID
+	next  map[btf.ID]btf.ID // another one of that name
+}
+
 // maxSame is how many types of one name are looked at. Kernels have some tens of a few names.
 const maxSame = 64
 
-// lookup returns the structures, unions, enumerations and typedefs of a name. Index is made at first.
-func (c *Comparison) lookup(index *map[string][]btf.ID, f *btf.File, name string) []btf.ID {
-	if *index == nil {
-		*index = make(map[string][]btf.ID, 1<<14)
-		for t := range f.Types() {
-			switch t.Kind {
-			case btf.Struct, btf.Union, btf.Enum, btf.Enum64, btf.Typedef:
-				if name := t.Name(); name != "" && len((*index)[name]) < maxSame {
-					(*index)[name] = append((*index)[name], t.ID)
+// lookup returns the types of a name.
+func (x *index) lookup(f *btf.File, name string) []btf.ID {
+	if x.first == nil {
+		x.first, x.next = make(map[string]btf.ID, 1<<14), map[btf.ID]btf.ID{}
+		last := map[string]btf.ID{}
+		for t := range f.OfKind(btf.Struct, btf.Union, btf.Enum, btf.Enum64, btf.Typedef) {
+			name := t.Name()
+			if first, ok := x.first[name]; !ok {
+				x.first[name] = t.ID
+			} else {
+				if before, ok := last[name]; ok {
+					first = before
 				}
+				x.next[first], last[name] = t.ID, t.ID
 			}
 		}
 	}
-	return (*index)[name]
+	var found []btf.ID
+	for id := x.first[name]; id != 0 && name != "" && len(found) < maxSame; id = x.next[id] {
+		found = append(found, id)
+	}
+	return found
 }
 
 // partner returns the pair of a type of kernel a: the one that was met, or else the type of that name in kernel b that is the same, or
@@ -205,7 +219,7 @@ func (c *Comparison) partner(id btf.ID) int32 {
 	}
 	t := c.a.Types.Type(id)
 	best, most := int32(-1), -1
-	for _, b := range c.lookup(&c.namedB, c.b.Types, t.Name()) {
+	for _, b := range c.namedB.lookup(c.b.Types, t.Name()) {
 		to := c.b.Types.Type(b)
 		if kindOf(to) != kindOf(t) {
 			continue
