@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/confd"
-	"github.com/gomodprobe/gomodprobe/internal/ere"
 )
 
 // config is what depmod.d(5) says.
@@ -86,16 +85,6 @@ func (c *config) add(line, release string) Problem {
 		return Problem{Kind: ConfigLine, Text: word}
 	}
 	return Problem{}
-}
-
-// matches reports whether a release is among those that expr, '*' or an extended regular expression, names. A broken
-// expression names none.
-func matches(expr, release string) bool {
-	if expr == "*" {
-		return true
-	}
-	re, err := ere.Compile(expr)
-	return err == nil && re.Match(release)
 }
 
 // prefers reports whether the module next is to replace old, which has the same name.

@@ -10,3 +10,6 @@ func Forget(c *Cache, name string) {
 		}
 	}
 }
+
+// Matches reports whether an expression of depmod.d names a release.
+var Matches = matches

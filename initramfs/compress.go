@@ -15,9 +15,9 @@ func compressor(w io.Writer, c Compression) (io.WriteCloser, error) {
 	case Gzip:
 		return gzip.NewWriter(w), nil // its best level takes fifteen times as long for half a percent less
 	case Zstd:
-		return compress.NewZstdWriter(w), nil
+		return compress.NewZstdWriter(w)
 	case Xz:
-		return compress.NewXzWriter(w), nil
+		return compress.NewXzWriter(w)
 	}
 	return nil, fmt.Errorf("unknown compression %q; there are gzip, xz and zstd", c)
 }

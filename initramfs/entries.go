@@ -22,7 +22,7 @@ const ReasonsFile = "modules.why"
 // Entries returns what the image consists of: modules, tables, firmware, configuration and the device nodes that
 // every image needs. The order does not matter to Write.
 func (s *Selection) Entries() ([]Entry, error) {
-	out := Devices()
+	out := DeviceNodes()
 	for _, m := range s.Modules {
 		if m.Builtin {
 			continue

@@ -61,9 +61,9 @@ func Copy(name string, perm fs.FileMode, fsys fs.FS, from string) (Entry, error)
 
 var errNotRegular = errors.New("not a regular file")
 
-// Devices returns the nodes without which an image does not work: the console for /init and, because
+// DeviceNodes returns the nodes without which an image does not work: the console for /init and, because
 // programs that the kernel starts come without standard streams and the Go runtime then opens it, /dev/null.
-func Devices() []Entry {
+func DeviceNodes() []Entry {
 	return []Entry{
 		{Path: "dev/console", Mode: fs.ModeDevice | fs.ModeCharDevice | 0o600, Major: 5, Minor: 1},
 		{Path: "dev/null", Mode: fs.ModeDevice | fs.ModeCharDevice | 0o666, Major: 1, Minor: 3},

@@ -54,7 +54,7 @@ func write(t *testing.T, entries []initramfs.Entry, o *initramfs.WriteOptions) [
 }
 
 func TestWriteOrder(t *testing.T) {
-	entries := append(initramfs.Devices(),
+	entries := append(initramfs.DeviceNodes(),
 		initramfs.Content("lib/a-b", 0o644, []byte("x")),
 		initramfs.Content("lib/a/c", 0o644, []byte("y")),
 		initramfs.Content("lib/a.b", 0o644, nil),

@@ -15,7 +15,7 @@ import (
 )
 
 // viewed are entries of all kinds that a file system can show.
-var viewed = append(initramfs.Devices(),
+var viewed = append(initramfs.DeviceNodes(),
 	initramfs.Content("usr/lib/modules/6.1/a.ko", 0o644, []byte("module")),
 	initramfs.Link("lib", "usr/lib"),
 	initramfs.Link("usr/lib/firmware/x.bin", "/usr/lib/modules/6.1/a.ko"),

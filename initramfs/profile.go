@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
 // Profile is what a machine needs modules for. It is made on the machine, and used there or elsewhere.
@@ -24,7 +24,7 @@ type Profile struct {
 // another.
 func ReadProfile(fsys fs.FS) (*Profile, error) {
 	p := new(Profile)
-	for _, d := range modprobe.Devices(fsys) {
+	for _, d := range coldplug.Scan(fsys) {
 		p.Aliases = append(p.Aliases, d.Alias)
 	}
 	mounts, err := fs.ReadFile(fsys, "proc/self/mounts")

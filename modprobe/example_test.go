@@ -7,7 +7,6 @@ import (
 	"log"
 	"syscall"
 	"testing/fstest"
-	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -75,66 +74,6 @@ func ExampleError() {
 	// Output:
 	// ext4 true
 	// ext4: `2' invalid for parameter `b'
-}
-
-// What will the kernel say to a module? Nothing is loaded to find out, and the kernel need not be the running one.
-func ExampleProber_Check() {
-	module := func(crc uint32) *fstest.MapFile {
-		m := kmodtest.Module{
-			Name: "card", Vermagic: "6.1.0 SMP mod_unload modversions ", Info: []string{"intree=Y"},
-			Imports: []kmodtest.Import{{Name: "bus_register", CRC: crc}},
-		}
-		return &fstest.MapFile{Data: m.Bytes()}
-	}
-	const dir = "lib/modules/6.1.0/"
-	fsys := fstest.MapFS{
-		dir + "kernel/card.ko":       module(0x1111),
-		dir + "modules.dep":          {Data: []byte("kernel/card.ko:\n")},
-		dir + "build/Module.symvers": {Data: []byte("0x1111\tbus_register\tvmlinux\tEXPORT_SYMBOL_GPL\n")},
-		"srv/card.ko":                module(0x2222),
-	}
-	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: "6.1.0", NoConfig: true, Kernel: new(modprobetest.Kernel)})
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, name := range []string{"card", "/srv/card.ko"} {
-		v, err := p.Check(context.Background(), name)
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(name, v.Outcome)
-		for _, f := range v.Findings {
-			fmt.Println(" ", f.Text)
-		}
-	}
-	// Output:
-	// card LOADS
-	// /srv/card.ko FAILS
-	//   bus_register: CRC 0x00002222 in the module, 0x00001111 in this kernel
-}
-
-// The drivers of all devices of a machine: here one that is only a map, with a kernel that only remembers.
-func ExampleProber_Coldplug() {
-	machine := image()
-	machine["lib/modules/6.1.0/modules.alias"] = &fstest.MapFile{Data: []byte("alias pci:v00001AF4d00001001sv* ext4\n")}
-	machine["sys/bus/pci/devices/0000:00:03.0/modalias"] = &fstest.MapFile{Data: []byte("pci:v00001AF4d00001001sv0sd0bc01sc00i00\n")}
-	kernel := new(modprobetest.Kernel)
-	p, err := modprobe.New(&modprobe.Options{FS: machine, Kernel: kernel})
-	if err != nil {
-		log.Fatal(err)
-	}
-	report, err := p.Coldplug(context.Background(), &modprobe.ColdplugOptions{Settle: time.Millisecond})
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, m := range report.Modules {
-		fmt.Println(m.Name, m.Device+m.By)
-	}
-	fmt.Println(kernel.Loaded())
-	// Output:
-	// crc16 ext4
-	// ext4 sys/bus/pci/devices/0000:00:03.0
-	// [crc16 ext4]
 }
 
 func ExampleProber_Plan() {

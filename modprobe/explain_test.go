@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 func TestReason(t *testing.T) {
@@ -57,7 +58,7 @@ func TestReasonOtherRelease(t *testing.T) {
 	w := newWorld(t)
 	w.kernel.Version = "6.5.0"
 	w.kernel.Fail["pre1"] = syscall.ENOEXEC
-	p, err := modprobe.New(&modprobe.Options{FS: os.DirFS(w.root), Kernel: w.kernel, Release: "6.1.0"})
+	p, err := modprobe.New(&modprobe.Options{FS: os.DirFS(w.root), Kernel: w.kernel, Release: "6.1.0", Explain: check.Explain})
 	if err != nil {
 		t.Fatal(err)
 	}

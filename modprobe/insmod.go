@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/koelf"
 )
 
@@ -94,9 +95,9 @@ func retry(err error, compressed bool) bool {
 	if err == nil {
 		return false
 	}
-	refusals := []error{eNoSys, errors.ErrUnsupported}
+	refusals := []error{errno.ENOSYS, errors.ErrUnsupported}
 	if compressed {
-		refusals = append(refusals, syscall.EINVAL, eNoExec, eFBig, eNoMem, syscall.EPERM, syscall.EACCES)
+		refusals = append(refusals, syscall.EINVAL, errno.ENOEXEC, errno.EFBIG, errno.ENOMEM, syscall.EPERM, syscall.EACCES)
 	}
 	for _, refusal := range refusals {
 		if errors.Is(err, refusal) {
@@ -111,7 +112,7 @@ func initModule(k Kernel, image []byte, params string, flags int) error {
 	if flags != 0 {
 		f, err := koelf.Parse(image)
 		if err != nil {
-			return fmt.Errorf("%w: %w", eNoExec, err)
+			return fmt.Errorf("%w: %w", errno.ENOEXEC, err)
 		}
 		image, err = f.Unversioned(flags&IgnoreModversions != 0, flags&IgnoreVermagic != 0)
 		if err != nil {
@@ -143,7 +144,7 @@ const maxModule = compress.DefaultLimit
 func readAll(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxModule+1))
 	if err == nil && len(data) > maxModule {
-		err = eFBig
+		err = errno.EFBIG
 	}
 	return data, err
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/u-root/u-root/pkg/kmodule"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,7 +20,7 @@ func (running) Release() (string, error) {
 }
 
 // FinitModule calls finit_module(2) on f's descriptor. A file without one, such as a file of fstest.MapFS, is
-// errors.ErrUnsupported.
+// errors.ErrUnsupported. It is not kmodule.FileInit, which drops the flags of compressed files.
 func (running) FinitModule(f fs.File, params string, flags int) error {
 	if m, ok := f.(*imageFile); ok {
 		file, err := memfile(m.image)
@@ -48,16 +49,16 @@ func again(call func() error) error {
 
 // InitModule calls init_module(2).
 func (running) InitModule(image []byte, params string) error {
-	return again(func() error { return unix.InitModule(image, params) })
+	return again(func() error { return kmodule.Init(image, params) })
 }
 
 // DeleteModule calls delete_module(2).
 func (running) DeleteModule(name string, flags int) error {
-	how := unix.O_NONBLOCK
+	how := uintptr(unix.O_NONBLOCK)
 	if flags&RemoveForce != 0 {
 		how |= unix.O_TRUNC
 	}
-	return again(func() error { return unix.DeleteModule(name, how) })
+	return again(func() error { return kmodule.Delete(name, how) })
 }
 
 // memfile returns a file in memory with a module in it, so that finit_module(2) can have it.

@@ -41,6 +41,10 @@ type Options struct {
 	Shell func(ctx context.Context, command, module string) error
 	// Step is called before each step of a plan is carried out, if it is not nil.
 	Step func(Step)
+	// Explain says in plain words why the module in the file at path was not loaded; err is the kernel's answer, and said
+	// what it wrote to its log. Its text is added to Error.Reason. Default: the kernel's own words only. Package check
+	// has one.
+	Explain func(p *Prober, path string, err error, said []string) string
 	// Log is called with what goes wrong without being a failure: *ConfigError, *TableError, *Error. Default: none.
 	Log func(error)
 }
@@ -133,6 +137,13 @@ func (p *Prober) Dir() string { return p.dir }
 
 // Release returns the release of the kernel whose modules are meant.
 func (p *Prober) Release() string { return p.release }
+
+// Options returns the options that New was given, with the FS and the Kernel that are in use.
+func (p *Prober) Options() Options {
+	o := p.opts
+	o.FS, o.Kernel = p.fsys, p.kernel
+	return o
+}
 
 // path returns the absolute path of a file in the module directory; an absolute name stays as it is.
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/depmod"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
@@ -95,7 +96,7 @@ func (w *world) write(t testing.TB, name, text string) {
 func (w *world) prober(t testing.TB) *modprobe.Prober {
 	t.Helper()
 	p, err := modprobe.New(&modprobe.Options{
-		FS: os.DirFS(w.root), Kernel: w.kernel,
+		FS: os.DirFS(w.root), Kernel: w.kernel, Explain: check.Explain,
 		Log: func(err error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -3,6 +3,7 @@ package modprobe
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,22 @@ const (
 
 // Plan is what to do, in order.
 type Plan []Step
+
+// Groups yields the steps of each module that was asked for.
+func (p Plan) Groups() iter.Seq[Plan] {
+	return func(yield func(Plan) bool) {
+		for len(p) > 0 {
+			n := 1
+			for n < len(p) && p[n].Group == p[0].Group {
+				n++
+			}
+			if !yield(p[:n]) {
+				return
+			}
+			p = p[n:]
+		}
+	}
+}
 
 // Step is one thing to do.
 type Step struct {
@@ -149,14 +166,14 @@ func (b *builder) visit(n *node, top bool) {
 		return
 	}
 	n.visited = true
-	b.fill(n)
+	needs := b.needs(n)
 	if top {
 		n.required = true
-		for _, d := range n.deps {
+		for _, d := range needs {
 			d.required = true
 		}
 	}
-	for _, d := range n.deps {
+	for _, d := range needs {
 		b.soft(d, false)
 	}
 	b.soft(n, top && b.o.IgnoreCommands)
@@ -164,7 +181,7 @@ func (b *builder) visit(n *node, top bool) {
 
 // soft adds a module between its softdeps. alone leaves these, and its install command, out.
 func (b *builder) soft(n *node, alone bool) {
-	b.fill(n)
+	b.p.fill(n)
 	if alone {
 		b.add(n, true)
 		return
@@ -210,6 +227,36 @@ func (b *builder) add(n *node, alone bool) {
 		step.Op = OpBuiltin
 	}
 	b.plan = append(b.plan, step)
+}
+
+// Step returns the step that loads a module alone, without what it needs; false if there is nothing to do.
+func (p *Prober) Step(m Module) (Step, bool) {
+	n := &node{name: m.Name, alias: m.Alias, filled: true, path: m.Path, builtin: m.Builtin, needs: m.Depends}
+	if m.Alias == "" && m.Path == "" {
+		for _, found := range p.command(nil, m.Name) { // what Resolve found by a command
+			n.install = found.install
+		}
+	}
+	b := builder{search: newSearch(p), o: new(PlanOptions)}
+	b.add(n, false)
+	if len(b.plan) == 0 || b.plan[0].Op == OpBuiltin {
+		return Step{}, false
+	}
+	return b.plan[0], true
+}
+
+// Softdeps returns the modules to load before and after a module, as its softdep directive says. A name that leads nowhere
+// is passed over.
+func (p *Prober) Softdeps(module string) (pre, post []Module) {
+	s := newSearch(p)
+	modules := func(names []string) (list []Module) {
+		for _, n := range s.softNodes(names) {
+			list = append(list, p.module(*n))
+		}
+		return list
+	}
+	dep := p.Config().softdep(module)
+	return modules(dep.Pre), modules(dep.Post)
 }
 
 // checkForbidden looks for steps of this group that a forbid directive rules out. One that is required is an error, the

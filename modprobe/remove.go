@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
 // RemoveOptions change what is planned for removal. The zero value is "modprobe -r NAME".
@@ -69,7 +70,7 @@ func (b *remover) module(n *node, as role) {
 		return
 	}
 	n.visited = true
-	b.fill(n)
+	b.p.fill(n)
 	config := b.p.Config()
 	var dep Softdep
 	command := ""
@@ -102,7 +103,7 @@ func (b *remover) module(n *node, as role) {
 	b.plan = append(b.plan, step)
 	if command == "" {
 		b.gone[n.name] = true
-		b.needs(n)
+		b.unneeded(n)
 	}
 	b.softdeps(pre)
 }
@@ -149,14 +150,14 @@ func (b *remover) holders(n *node) {
 	}
 }
 
-// needs removes what a module needed and nobody else needs, users before what they use.
-func (b *remover) needs(n *node) {
-	for _, d := range slices.Backward(n.deps) {
+// unneeded removes what a module needed and nobody else needs, users before what they use.
+func (b *remover) unneeded(n *node) {
+	for _, d := range slices.Backward(b.needs(n)) {
 		if b.gone[d.name] || b.users(d.name) != 0 {
 			continue
 		}
 		b.gone[d.name] = true
-		b.fill(d)
+		b.p.fill(d)
 		b.plan = append(b.plan, Step{Op: OpRmmod, Module: d.module(), Group: b.index})
 	}
 }
@@ -189,7 +190,7 @@ func (r *runner) remove(s *Step) error {
 	}
 	err := r.p.kernel.DeleteModule(s.Module.Name, s.Flags)
 	deadline := time.Now().Add(s.Wait)
-	for pause := time.Millisecond; errors.Is(err, eAgain) && s.Wait > 0; pause *= 2 {
+	for pause := time.Millisecond; errors.Is(err, errno.EAGAIN) && s.Wait > 0; pause *= 2 {
 		left := time.Until(deadline)
 		if left <= 0 {
 			break

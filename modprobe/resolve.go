@@ -32,44 +32,101 @@ type Module struct {
 // the configuration, names, symbols, install and remove commands, aliases of the modules, builtin names, builtin aliases.
 func (p *Prober) Resolve(name string) ([]Module, error) {
 	if strings.HasPrefix(name, "/") {
-		s := newSearch(p)
-		nodes, err := s.find(name)
+		nodes, err := newSearch(p).find(name)
 		if err != nil {
 			return nil, err
 		}
-		s.fill(nodes[0])
-		return []Module{nodes[0].module()}, nil
+		return []Module{p.module(*nodes[0])}, nil
 	}
 	p.base() // so that what is wrong there is said whatever the name
-	var buffer [8]hit
-	hits := p.lookup(buffer[:0], name)
-	if len(hits) == 0 {
+	var buffer [8]node
+	nodes := p.lookup(buffer[:0], name)
+	if len(nodes) == 0 {
 		return nil, &Error{Op: "resolve", Module: name, Err: p.notFound()}
 	}
-	modules := make([]Module, len(hits))
-	for i, h := range hits {
-		modules[i] = p.fill(h)
+	modules := make([]Module, len(nodes))
+	for i, n := range nodes {
+		modules[i] = p.module(n)
 	}
 	return modules, nil
 }
 
-// fill finds the file of a module and what it needs.
-func (p *Prober) fill(h hit) Module {
-	m := Module{Name: strings.Clone(h.name), Alias: h.alias}
-	line, ok := p.dep().Lookup(m.Name)
+// Module returns the module of that name, which is not looked for among the aliases of module files. If there is none,
+// it returns the first builtin module that has the name as an alias, as kmod_module_new_from_name_lookup does; false if
+// there is none either.
+func (p *Prober) Module(name string) (Module, bool) {
+	m := p.module(node{name: alias.ModName(name)})
+	if m.Path != "" || m.Builtin {
+		return m, true
+	}
+	nodes := p.values(nil, p.builtinAlias(), m.Name)
+	if len(nodes) == 0 {
+		return Module{}, false
+	}
+	m = p.module(nodes[0])
+	// modules.builtin does not list what can only be built in.
+	m.Builtin = m.Builtin || m.Path == ""
+	return m, true
+}
+
+// node is a module that a name leads to, or that one of these needs.
+type node struct {
+	name            string // may be memory of a table, until search.node keeps it
+	alias           string // the one it was found by; see Module.Alias
+	install, remove string // the command it was found by
+
+	filled  bool // path, builtin and needs are known
+	path    string
+	builtin bool
+	needs   []string // the files, or just the names, of the modules it needs, the deepest first
+
+	visited, required bool
+}
+
+// files returns the file of a module and those of the modules it needs, the deepest first; false if the tree has no such
+// module.
+func (p *Prober) files(module string) (file string, needs []string, ok bool) {
+	line, ok := p.dep().Lookup(module)
 	if !ok {
-		_, m.Builtin = p.builtin().Lookup(m.Name)
-		return m
+		return "", nil, false
 	}
-	file, deps, _ := strings.Cut(line, ":")
-	m.Path = p.path(file)
-	fields := strings.Fields(strings.Clone(deps)) // of the table, as h.name may be
-	slices.Reverse(fields)
-	for i, f := range fields {
-		fields[i] = alias.FromPath(f)
+	file, rest, _ := strings.Cut(strings.Clone(line), ":") // line may be memory of the table
+	for need := range strings.FieldsSeq(rest) {
+		needs = append(needs, p.path(need))
 	}
-	if len(fields) > 0 {
-		m.Depends = fields
+	slices.Reverse(needs)
+	return p.path(file), needs, true
+}
+
+// fill finds a node's file and what it needs.
+func (p *Prober) fill(n *node) {
+	if n.filled {
+		return
+	}
+	n.filled = true
+	file, needs, ok := p.files(n.name)
+	if !ok {
+		_, n.builtin = p.builtin().Lookup(n.name)
+		return
+	}
+	if n.path == "" {
+		n.path = file
+	}
+	n.needs = needs
+}
+
+// module returns what others may know of a node.
+func (p *Prober) module(n node) Module {
+	n.name = strings.Clone(n.name)
+	p.fill(&n)
+	return n.module()
+}
+
+// module returns what others may know of a node that is filled.
+func (n *node) module() Module {
+	m := Module{Name: n.name, Alias: n.alias, Path: n.path, Builtin: n.builtin}
+	for _, need := range n.needs {
+		m.Depends = append(m.Depends, alias.FromPath(need))
 	}
 	return m
 }
@@ -80,29 +137,7 @@ type search struct {
 	nodes map[string]*node
 }
 
-// node is a module met on the way.
-type node struct {
-	name, alias string
-	filled      bool // path, builtin and deps are known
-	path        string
-	builtin     bool
-	deps        []*node // deepest first
-
-	install, remove string // the command it was found by
-
-	visited, required bool
-}
-
 func newSearch(p *Prober) *search { return &search{p: p, nodes: make(map[string]*node)} }
-
-// module returns what others may know of a node.
-func (n *node) module() Module {
-	m := Module{Name: n.name, Alias: n.alias, Path: n.path, Builtin: n.builtin}
-	for _, d := range n.deps {
-		m.Depends = append(m.Depends, d.name)
-	}
-	return m
-}
 
 // node returns the module of that name, found by that alias.
 //
@@ -120,29 +155,17 @@ func (s *search) node(name, alias string) *node {
 	return n
 }
 
-// fill finds a node's file and what it needs.
-func (s *search) fill(n *node) {
-	if n.filled {
-		return
-	}
-	n.filled = true
-	line, ok := s.p.dep().Lookup(n.name)
-	if !ok {
-		_, n.builtin = s.p.builtin().Lookup(n.name)
-		return
-	}
-	file, deps, _ := strings.Cut(line, ":")
-	if n.path == "" {
-		n.path = s.p.path(file)
-	}
-	fields := strings.Fields(deps)
-	for i := len(fields) - 1; i >= 0; i-- {
-		d := s.node(alias.FromPath(fields[i]), "")
+// needs returns the modules that a module needs, the deepest first.
+func (s *search) needs(n *node) (nodes []*node) {
+	s.p.fill(n)
+	for _, file := range n.needs {
+		d := s.node(alias.FromPath(file), "")
 		if d.path == "" {
-			d.path = s.p.path(fields[i])
+			d.path = file
 		}
-		n.deps = append(n.deps, d)
+		nodes = append(nodes, d)
 	}
+	return nodes
 }
 
 // find returns the modules for a name as typed, or the error that says there are none.
@@ -171,11 +194,11 @@ func (s *search) find(name string) ([]*node, error) {
 
 // lookup returns the modules for a name; nil if there are none.
 func (s *search) lookup(name string) (nodes []*node) {
-	var buffer [8]hit
-	for _, h := range s.p.lookup(buffer[:0], name) {
-		n := s.node(h.name, h.alias)
-		if h.install != "" || h.remove != "" {
-			n.install, n.remove = h.install, h.remove
+	var buffer [8]node
+	for _, found := range s.p.lookup(buffer[:0], name) {
+		n := s.node(found.name, found.alias)
+		if found.install != "" || found.remove != "" {
+			n.install, n.remove = found.install, found.remove
 		}
 		nodes = append(nodes, n)
 	}

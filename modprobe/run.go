@@ -16,15 +16,10 @@ func (p *Prober) Run(ctx context.Context, plan Plan) error {
 	r := runner{p: p, ctx: ctx}
 	defer r.close()
 	var failed []error
-	for len(plan) > 0 {
-		n := 1
-		for n < len(plan) && plan[n].Group == plan[0].Group {
-			n++
-		}
-		if err := r.group(plan[:n]); err != nil {
+	for group := range plan.Groups() {
+		if err := r.group(group); err != nil {
 			failed = append(failed, err)
 		}
-		plan = plan[n:]
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -82,22 +77,13 @@ func (r *runner) group(steps []Step) error {
 
 // step carries out one step. The error is an *Error.
 func (r *runner) step(s *Step, requested string) error {
-	op := "insert"
-	if s.Op == OpRmmod || s.Op == OpRemove {
-		op = "remove"
-	}
-	fail := func(err error) error {
-		if err == nil {
-			return nil
-		}
-		e := &Error{Op: op, Module: s.Module.Name, Requested: requested, Path: s.Module.Path, Err: err}
-		if op == "insert" && s.Op == OpInsmod {
-			e.Reason = r.reason(s, err)
-		}
-		return e
-	}
+	return r.stepError(s, requested, r.do(s))
+}
+
+// do carries out one step.
+func (r *runner) do(s *Step) error {
 	if s.Err != nil {
-		return fail(s.Err)
+		return s.Err
 	}
 	switch s.Op {
 	case OpRmmod:
@@ -107,7 +93,7 @@ func (r *runner) step(s *Step, requested string) error {
 	case OpInsmod, OpInstall:
 		if r.p.state(s.Module.Name).inKernel() {
 			if s.FirstTime {
-				return fail(ErrLoaded)
+				return ErrLoaded
 			}
 			return nil
 		}
@@ -117,13 +103,28 @@ func (r *runner) step(s *Step, requested string) error {
 	}
 	switch s.Op {
 	case OpInsmod:
-		return fail(r.insert(s))
+		return r.insert(s)
 	case OpInstall, OpRemove:
-		return fail(r.command(s))
+		return r.command(s)
 	case OpRmmod:
-		return fail(r.remove(s))
+		return r.remove(s)
 	}
 	return nil
+}
+
+// stepError returns the *Error for a step that failed with err, and nil for nil.
+func (r *runner) stepError(s *Step, requested string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := &Error{Op: "insert", Module: s.Module.Name, Requested: requested, Path: s.Module.Path, Err: err}
+	switch s.Op {
+	case OpRmmod, OpRemove:
+		e.Op = "remove"
+	case OpInsmod:
+		e.Reason = r.reason(s, err)
+	}
+	return e
 }
 
 // insert loads one module. That it is loaded already is no error, except at FirstTime.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -189,6 +191,38 @@ func (p *Prober) Aliases() iter.Seq[Alias] {
 				if !yield(Alias{key, v.Value}) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// Exporter returns the module of the tree that exports a symbol; false if there is none.
+func (p *Prober) Exporter(symbol string) (module string, ok bool) {
+	return p.symbols().Lookup("symbol:" + symbol)
+}
+
+// HasSymbols reports whether it is known what the modules of the tree export: Exporter finds nothing otherwise.
+func (p *Prober) HasSymbols() bool {
+	l, ok := p.symbols().(list)
+	return !ok || len(l) > 0
+}
+
+// Files yields the absolute paths of the files of all modules of the tree, in the order of the table.
+func (p *Prober) Files() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		dep := p.dep()
+		if t, ok := dep.(*tree); ok { // without tables
+			for _, file := range slices.Sorted(maps.Values(t.files)) {
+				if !yield(p.path(file)) {
+					return
+				}
+			}
+			return
+		}
+		for _, value := range dep.All() {
+			file, _, _ := strings.Cut(value.Value, ":")
+			if !yield(p.path(file)) {
+				return
 			}
 		}
 	}

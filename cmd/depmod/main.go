@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/depmod"
 )
 
-func main() { os.Exit(tool.Depmod(tool.System())) }
+func main() { os.Exit(depmod.Main(cli.System())) }

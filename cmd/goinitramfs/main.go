@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/initramfs"
 )
 
-func main() { os.Exit(tool.Initramfs(tool.System())) }
+func main() { os.Exit(initramfs.Main(cli.System())) }

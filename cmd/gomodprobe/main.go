@@ -10,7 +10,8 @@ package main
 import (
 	"os"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 )
 
-func main() { os.Exit(tool.Main(tool.System())) }
+func main() { os.Exit(tool.Main(cli.System())) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -56,7 +57,7 @@ func TestManOptions(t *testing.T) {
 func helpText(t *testing.T, call []string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	env := tool.System()
+	env := cli.System()
 	env.Args, env.Stdout, env.Stderr = call, &stdout, &stderr
 	if status := tool.Main(env); status != 0 {
 		t.Fatalf("%s: status %d: %s", strings.Join(call, " "), status, &stderr)

@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/small"
 )
 
-func main() { os.Exit(tool.Lsmod(tool.System())) }
+func main() { os.Exit(small.Lsmod(cli.System())) }

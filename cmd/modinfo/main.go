@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/modinfo"
 )
 
-func main() { os.Exit(tool.Modinfo(tool.System())) }
+func main() { os.Exit(modinfo.Main(cli.System())) }

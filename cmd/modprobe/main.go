@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/modprobe"
 )
 
-func main() { os.Exit(tool.Modprobe(tool.System())) }
+func main() { os.Exit(modprobe.Main(cli.System())) }

@@ -4,7 +4,8 @@ package main
 import (
 	"os"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/small"
 )
 
-func main() { os.Exit(tool.Rmmod(tool.System())) }
+func main() { os.Exit(small.Rmmod(cli.System())) }

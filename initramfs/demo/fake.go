@@ -27,7 +27,8 @@ var made = kmodtest.Spec{Release: "6.1.0-made", Modules: []kmodtest.Module{
 }}
 
 // fake does the steps of the guest on a made tree, and a kernel that only writes down what it is asked for.
-func fake(ctx context.Context, tmp string) error {
+func fake(ctx context.Context, tmp, why string) error {
+	say("no real kernel can be booted: %s", why)
 	say("doing the same on a MADE tree of modules and a FAKE kernel, which loads nothing")
 	root := filepath.Join(tmp, "made")
 	if err := made.Write(root); err != nil {

@@ -5,8 +5,9 @@
 // starts the system on the disk, where a program loads and removes modules. "make demo" runs it.
 //
 // The environment may say what to boot: KERNEL is the key of a Debian kernel (5.10, 6.1, 6.12, 7.2; 6.1 if not set),
-// or the path of a boot image, and MODULES the path of its modules. What cannot be fetched is replaced: by the
-// kernel of this machine, and without qemu by a made tree and a kernel that only remembers.
+// or the path of a boot image, and MODULES the path of its modules. Where no kernel was asked for and 6.1 cannot be
+// fetched, it takes the kernel of this machine; without that, or without qemu, a made tree and a kernel that only
+// remembers. It says so, and why, at the start and at the end.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,54 +29,60 @@ import (
 
 func main() {
 	start := time.Now()
-	if err := run(); err != nil {
+	why, err := run()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("\nAll of it worked. It took %.1f s.\n", time.Since(start).Seconds())
+	took := time.Since(start).Seconds()
+	if why != "" {
+		fmt.Printf("\nIt worked on a FAKE kernel only, which loads nothing; no real kernel was booted: %s. It took %.1f s.\n", why, took)
+		return
+	}
+	fmt.Printf("\nAll of it worked. It took %.1f s.\n", took)
 }
 
 func say(format string, args ...any) { fmt.Printf("==> "+format+"\n", args...) }
 
-func run() error {
+// run returns why it had to do with the fake kernel, or "" if it booted a real one.
+func run() (why string, err error) {
 	tmp, err := os.MkdirTemp("", "gomodprobe-demo-")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer os.RemoveAll(tmp)
 	ctx := context.Background()
 	tool := filepath.Join(tmp, "goinitramfs")
 	say("building gomodprobe, static and stripped")
 	if err := vmtest.Build(ctx, tool, "./cmd/gomodprobe", ".", false); err != nil {
-		return err
+		return "", err
 	}
 	info, err := os.Stat(tool)
 	if err != nil {
-		return err
+		return "", err
 	}
 	say("it has %d bytes", info.Size())
 	for program, pkg := range map[string]string{vmtest.Qemu: "qemu-system-x86", "mke2fs": "e2fsprogs"} {
 		if _, err := exec.LookPath(program); err != nil {
-			say("%s is not here (apt-get install %s), so no real kernel can be booted", program, pkg)
-			return fake(ctx, tmp)
+			why = fmt.Sprintf("%s is not here (apt-get install %s)", program, pkg)
+			return why, fake(ctx, tmp, why)
 		}
 	}
 	k, err := chooseKernel(tmp)
 	if errors.Is(err, errNoKernel) {
-		say("%v, so no real kernel can be booted", err)
-		return fake(ctx, tmp)
+		return err.Error(), fake(ctx, tmp, err.Error())
 	} else if err != nil {
-		return err
+		return "", err
 	}
 	image, err := pack(ctx, tmp, tool, k)
 	if err != nil {
-		return err
+		return "", err
 	}
 	disk, err := install(ctx, tmp, tool, k)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return boot(ctx, k, image, disk)
+	return "", boot(ctx, k, image, disk)
 }
 
 // kernel is what is booted.
@@ -89,6 +97,7 @@ var errNoKernel = errors.New("there is no kernel to boot")
 // chooseKernel does as the environment says, or takes what it can get.
 func chooseKernel(tmp string) (*kernel, error) {
 	want, modules := os.Getenv("KERNEL"), os.Getenv("MODULES")
+	asked := want != ""
 	switch {
 	case strings.Contains(want, "/"):
 		if modules == "" {
@@ -103,12 +112,8 @@ func chooseKernel(tmp string) (*kernel, error) {
 	say("taking Debian's kernel %s (fetched once, then kept)", want)
 	var stderr bytes.Buffer
 	cmd := exec.Command("sh", "internal/kmodtest/fetch.sh", "kernel", want)
-	cmd.Stderr = &stderr
+	cmd.Stderr = io.MultiWriter(os.Stderr, &stderr)
 	out, err := cmd.Output()
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) {
-		return nil, fmt.Errorf("fetching kernel %s: %w\n%s", want, err, stderr.String())
-	}
 	if err == nil {
 		dir := strings.TrimSpace(string(out))
 		release, err := os.ReadFile(filepath.Join(dir, "release"))
@@ -117,8 +122,18 @@ func chooseKernel(tmp string) (*kernel, error) {
 		}
 		return &kernel{filepath.Join(dir, "boot/vmlinuz"), dir, strings.TrimSpace(string(release))}, nil
 	}
-	say("it cannot be fetched: %s", strings.TrimSpace(stderr.String()))
-	return own(tmp)
+	said := strings.TrimSpace(stderr.String())
+	said = strings.TrimPrefix(said[strings.LastIndexByte(said, '\n')+1:], "fetch: ")
+	var exit *exec.ExitError
+	if asked || !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		return nil, fmt.Errorf("kernel %s cannot be fetched: %w: %s", want, err, said)
+	}
+	say("kernel %s cannot be fetched: %s", want, said)
+	k, err := own(tmp)
+	if errors.Is(err, errNoKernel) {
+		err = fmt.Errorf("kernel %s cannot be fetched (%s), and this machine's own cannot be taken: %w", want, said, err)
+	}
+	return k, err
 }
 
 // given uses a boot image and modules named by the user.

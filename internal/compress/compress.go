@@ -3,9 +3,12 @@
 //
 // The format is told from the first bytes, never from the name. Every
 // expansion has a limit, and no size a file claims is allocated before data
-// has been seen to back it. A build may leave a format out with the tags
-// kmod_nogzip, kmod_noxz and kmod_nozstd; its files then fail with an error
-// that is [errors.ErrUnsupported].
+// has been seen to back it; dictionaries and windows have at most 128 MiB.
+//
+// Decoders and encoders are those of the standard library, of
+// klauspost/compress and of ulikunitz/xz, except for xz files that are in
+// memory: see internal/format/xz. Here is what the libraries lack: limits, and
+// the end of a stream that something else follows.
 package compress
 
 import (
@@ -14,6 +17,10 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/gomodprobe/gomodprobe/internal/format/xz"
 )
 
 // A Format is a way of compressing a module file.
@@ -33,7 +40,7 @@ const (
 const DefaultLimit = 512 << 20
 
 // ErrTooLarge reports that a file is, or expands to, more than the limit.
-var ErrTooLarge = errors.New("larger than the limit")
+var ErrTooLarge = xz.ErrTooLarge
 
 var (
 	errTruncated = errors.New("unexpected end of data")
@@ -71,8 +78,8 @@ func Detect(head []byte) Format {
 }
 
 // An Error is a compressed file that could not be expanded. Err is
-// [ErrTooLarge], [errors.ErrUnsupported] for a format that this build leaves
-// out, or what the decoder found wrong.
+// [ErrTooLarge], [errors.ErrUnsupported] for what the decoder cannot do, or
+// what it found wrong.
 type Error struct {
 	Format Format // the format of the file
 	Off    int64  // how far into the compressed file the decoder had read
@@ -115,12 +122,20 @@ func Expand(dst, src []byte, limit int64) ([]byte, error) {
 		out, off, err = expandZstd(dst[:0], src, limit)
 	}
 	if err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-			err = errTruncated
-		}
-		return nil, &Error{f, off, err}
+		return nil, &Error{f, off, cause(err)}
 	}
 	return out, nil
+}
+
+// cause translates errors of the libraries that are ours in other words.
+func cause(err error) error {
+	switch {
+	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF):
+		return errTruncated
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return errWindow
+	}
+	return err
 }
 
 // slack is kept free behind a limit so that limit+slack cannot overflow.

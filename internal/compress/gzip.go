@@ -1,11 +1,10 @@
-//go:build !kmod_nogzip
-
 package compress
 
 import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"io"
 	"sync"
 )
 
@@ -44,4 +43,15 @@ func firstGzip(src []byte, hint int, limit int64) (out []byte, work int64, err e
 	z.Multistream(false)
 	out, err = readAll(grow(nil, hint+1), z, limit)
 	return out, int64(len(src)-in.Len()) + int64(len(out)), err
+}
+
+// streamGzip expands a member while it is read. It relies on the promise that a decoder given an io.ByteReader reads no
+// further than it must.
+func streamGzip(in *counter) (io.ReadCloser, error) {
+	z, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, err
+	}
+	z.Multistream(false)
+	return z, nil
 }

@@ -1,5 +1,3 @@
-//go:build !kmod_noxz
-
 package compress
 
 import (
@@ -7,388 +5,251 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
-	"hash/crc64"
-	"slices"
-	"sync"
+	"io"
 
-	"github.com/gomodprobe/gomodprobe/internal/sha256"
+	ulikunitz "github.com/ulikunitz/xz"
+	"github.com/ulikunitz/xz/lzma"
+
+	"github.com/gomodprobe/gomodprobe/internal/format/xz"
 )
 
-// This file reads the container of xz: streams of blocks with checks, and an
-// index.
+const (
+	// dictMax is the largest dictionary of a stream: that of xz -9 has half of it. The library allocates what a header
+	// claims.
+	dictMax = 128 << 20
 
-// unknownFilter is the error for a filter that is left out here.
-func unknownFilter() error {
-	return fmt.Errorf("a filter that is not known: %w", errors.ErrUnsupported)
-}
+	// dictsMax is how much the dictionaries of all blocks of a stream may have together, and dictsRatio how much more for
+	// each byte of the stream: each block makes the library clear its dictionary, however little there is in it.
+	dictsMax   = 4 << 30
+	dictsRatio = 64
+)
 
-// xzs holds idle decoders.
-var xzs = sync.Pool{New: func() any { return new(lzma) }}
+var errDictionary = errors.New("the dictionary is larger than 128 MiB")
 
 // expandXz decodes all streams of an xz file.
 func expandXz(dst, src []byte, limit int64) ([]byte, int64, error) {
-	d := xzs.Get().(*lzma)
-	defer xzs.Put(d)
-	x := xzFile{lzma: d, src: src, limit: limit}
-	out, err := x.expand(dst)
-	return out, int64(x.pos), err
+	out, read, err := xz.Expand(dst, src, limit, false)
+	return out, int64(read), err
 }
 
 // firstXz decodes the stream at the start of src.
 func firstXz(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
-	d := xzs.Get().(*lzma)
-	defer xzs.Put(d)
-	d.pos = 0
-	x := xzFile{lzma: d, src: src, limit: limit}
-	out = grow(nil, hint+copySlack)
-	prefault(out[:cap(out)])
-	out, err = x.stream(out)
-	return out, int64(x.pos) + int64(d.pos), err
+	const slack = 64 // the decoder wants some room behind the data
+	out, read, err := xz.Expand(grow(nil, hint+slack), src, limit, true)
+	return out, int64(read) + int64(len(out)), err
 }
 
-// An xzFile is a file being decoded.
-type xzFile struct {
-	*lzma
-	src    []byte
-	pos    int // how far src has been read
-	limit  int64
-	check  byte // type of check of the stream
-	blocks []xzRecord
-}
-
-// An xzRecord is what the index has about a block.
-type xzRecord struct {
-	stored uint64 // header, data and check, without padding
-	size   uint64 // expanded
-}
-
-const (
-	xzHeaderSize = 12
-	xzMagic      = "\xfd7zXZ\x00"
-	xzFooter     = "YZ"
-	xzLZMA2      = 0x21
-)
-
-func (x *xzFile) expand(dst []byte) ([]byte, error) {
-	if n := backed(xzClaim(x.src), len(x.src), x.limit); n > 0 {
-		dst = grow(dst, n+copySlack)
-	}
-	for {
-		var err error
-		if dst, err = x.stream(dst); err != nil {
-			return nil, err
-		}
-		// Streams are followed by zeros, a multiple of four, or nothing.
-		pad := x.pos
-		for x.pos < len(x.src) && x.src[x.pos] == 0 {
-			x.pos++
-		}
-		if (x.pos-pad)%4 != 0 {
-			return nil, errCorrupt
-		}
-		if x.pos == len(x.src) {
-			return dst, nil
-		}
-	}
-}
-
-// xzClaim returns the size that the index of the last stream claims, or 0.
-func xzClaim(src []byte) uint64 {
-	if len(src) < 2*xzHeaderSize || string(src[len(src)-2:]) != xzFooter {
-		return 0
-	}
-	footer := src[len(src)-xzHeaderSize:]
-	size := (uint64(binary.LittleEndian.Uint32(footer[4:])) + 1) * 4
-	if size > uint64(len(src)-xzHeaderSize) {
-		return 0
-	}
-	x := xzFile{src: src, pos: len(src) - xzHeaderSize - int(size)}
-	records, err := x.index()
+// FirstLZMA expands the .lzma file that src begins with, the format before xz, and ignores what follows it. Modules are
+// never packed so, some boot images are. hint, limit and work are those of [First].
+func FirstLZMA(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
+	in := bytes.NewReader(src)
+	done := func() int64 { return int64(len(src)-in.Len()) + int64(len(out)) }
+	z, err := lzma.ReaderConfig{DictCap: dictMax}.NewReader(in)
 	if err != nil {
-		return 0
+		return nil, done(), cause(err)
 	}
-	var total uint64
-	for _, r := range records {
-		if r.size > 1<<48 {
-			return 0
+	room := hint
+	if head, _ := z.Header(); head.Size >= 0 {
+		if head.Size > limit {
+			return nil, done(), ErrTooLarge
 		}
-		total += r.size
+		room = backed(uint64(head.Size), len(src), limit)
 	}
-	return total
-}
-
-// next returns the next n bytes.
-func (x *xzFile) next(n int) ([]byte, error) {
-	if n > len(x.src)-x.pos {
-		x.pos = len(x.src)
-		return nil, errTruncated
+	if out, err = readAll(grow(nil, room+1), z, limit); err != nil {
+		return nil, done(), cause(err)
 	}
-	b := x.src[x.pos:][:n]
-	x.pos += n
-	return b, nil
+	return out, done(), nil
 }
 
-// sumOK reports whether b ends in the CRC32 of the rest.
-func sumOK(b []byte) bool {
-	n := len(b) - 4
-	return crc32.ChecksumIEEE(b[:n]) == binary.LittleEndian.Uint32(b[n:])
-}
-
-// stream decodes one stream.
-func (x *xzFile) stream(dst []byte) ([]byte, error) {
-	start := x.pos
-	header, err := x.next(xzHeaderSize)
+// NewXzWriter returns a writer that compresses to w as the kernel can read it: with CRC32 as the check, a dictionary of
+// 8 MiB, and no filter. Close ends the stream and leaves w open.
+func NewXzWriter(w io.Writer) (io.WriteCloser, error) {
+	x := &xzWriter{below: w}
+	var err error
+	x.lib, err = ulikunitz.WriterConfig{CheckSum: ulikunitz.CRC32, DictCap: 8 << 20}.NewWriter(writerFunc(x.write))
 	if err != nil {
 		return nil, err
 	}
-	if !x.header(header) {
-		x.pos = start
-		return nil, errCorrupt
-	}
-	for x.pos < len(x.src) && x.src[x.pos] != 0 {
-		if dst, err = x.block(dst); err != nil {
-			return nil, err
-		}
-	}
-	return dst, x.tail()
+	return x, nil
 }
 
-// header reads the header of a stream.
-func (x *xzFile) header(b []byte) bool {
-	flags := b[6:8]
-	if string(b[:6]) != xzMagic || !sumOK(b[6:]) || flags[0] != 0 || flags[1] > 15 {
-		return false
-	}
-	x.check, x.blocks = flags[1], x.blocks[:0]
-	return true
+// An xzWriter remembers the first error of what is below: the library forgets some.
+type xzWriter struct {
+	lib   *ulikunitz.Writer
+	below io.Writer
+	err   error
 }
 
-// tail reads what follows the blocks of a stream: the index, which has to be right about them, and the footer.
-func (x *xzFile) tail() error {
-	index := x.pos
-	records, err := x.index()
+// write is what the library writes by.
+func (x *xzWriter) write(p []byte) (n int, err error) {
+	if x.err != nil {
+		return 0, x.err
+	}
+	n, x.err = x.below.Write(p)
+	return n, x.err
+}
+
+func (x *xzWriter) Write(p []byte) (int, error) {
+	n, err := x.lib.Write(p)
+	if x.err != nil {
+		err = x.err
+	}
+	return n, err
+}
+
+// Close ends the stream.
+func (x *xzWriter) Close() error {
+	err := x.lib.Close()
+	if x.err != nil {
+		err = x.err
+	}
+	return err
+}
+
+// A writerFunc is a function that is an [io.Writer].
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// streamXz expands a stream while it is read.
+func streamXz(in *counter) (io.ReadCloser, error) {
+	x := &xzPieces{pieces: pieces{in: in}}
+	x.next = x.header
+	z, err := ulikunitz.ReaderConfig{SingleStream: true}.NewReader(x)
+	if err != nil {
+		return nil, err
+	}
+	return whole{io.NopCloser(z), &x.pieces}, nil
+}
+
+// xzPieces are the pieces of one stream of xz. The library needs it for three reasons besides the end of the stream: it
+// allocates any dictionary that a block claims, it takes a stream that is cut off behind its header for an empty one,
+// and of filters it does not say which it lacks.
+type xzPieces struct {
+	pieces
+	check  int   // size of the checks
+	block  int64 // where the present block begins, in the stream
+	blocks int   // how many there were
+	dicts  int64 // how large their dictionaries are together
+}
+
+// header reads the header of the stream.
+func (x *xzPieces) header() error {
+	const size = 12
+	b, err := x.take(size)
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(records, x.blocks) {
-		return errCorrupt
-	}
-	size := x.pos - index
-	footer, err := x.next(xzHeaderSize)
-	if err != nil {
-		return err
-	}
-	back := (int64(binary.LittleEndian.Uint32(footer[4:])) + 1) * 4
-	crc := binary.LittleEndian.Uint32(footer)
-	if crc32.ChecksumIEEE(footer[4:10]) != crc || back != int64(size) ||
-		footer[8] != 0 || footer[9] != x.check || string(footer[10:]) != xzFooter {
-		return errCorrupt
-	}
+	x.check = [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[b[7]&15]
+	x.next = x.blockHeader
 	return nil
 }
 
-// index reads an index.
-func (x *xzFile) index() ([]xzRecord, error) {
-	start := x.pos
-	r := vlis{x.src[start:]}
-	if len(r.b) == 0 {
-		return nil, errTruncated
-	}
-	r.b = r.b[1:]
-	count := r.next()
-	var records []xzRecord
-	for ; count > 0 && r.b != nil; count-- {
-		records = append(records, xzRecord{r.next(), r.next()})
-	}
-	if r.b == nil {
-		return nil, errCorrupt
-	}
-	size := len(x.src) - len(r.b) - start
-	all, err := x.next((size+3)&^3 + 4)
+// blockHeader reads the header of a block, or the index that follows the last.
+func (x *xzPieces) blockHeader() error {
+	x.block = x.in.n
+	b, err := x.take(1)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !sumOK(all) || !zero(all[size:len(all)-4]) {
-		return nil, errCorrupt
+	if b[0] == 0 {
+		x.next = x.end
+		return x.index()
 	}
-	return records, nil
+	if b, err = x.take(int(b[0])*4 + 3); err != nil {
+		return err
+	}
+	dict, err := dictOf(b)
+	if err != nil {
+		return err
+	}
+	x.blocks++
+	if x.dicts += dict; dict > dictMax || x.dicts > dictsMax+dictsRatio*x.in.n {
+		return errDictionary
+	}
+	x.next = x.chunk
+	return nil
 }
 
-// block decodes one block and verifies its check.
-func (x *xzFile) block(dst []byte) ([]byte, error) {
-	start := x.pos
-	h, err := x.blockHeader()
-	if err != nil {
-		return nil, err
-	}
-	before, dataStart := len(dst), x.pos
-	dst, n, err := x.lzma2(dst, x.src[x.pos:], h.dict, x.limit)
-	x.pos += n
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range h.filters {
-		f(dst[before:])
-	}
-	if (h.hasStored && h.stored != uint64(n)) || (h.hasSize && h.size != uint64(len(dst)-before)) {
-		return nil, errCorrupt
-	}
-	pad, err := x.next(-(x.pos - start) & 3)
-	if err != nil || !zero(pad) {
-		return nil, errCorrupt
-	}
-	sum, err := x.next(checkSize(x.check))
-	if err != nil {
-		return nil, err
-	}
-	if h := newCheck(x.check); h != nil {
-		if h.Write(dst[before:]); !sumIs(h, sum) {
-			return nil, errCorrupt
-		}
-	}
-	stored := uint64(dataStart-start) + uint64(n) + uint64(len(sum))
-	x.blocks = append(x.blocks, xzRecord{stored, uint64(len(dst) - before)})
-	return dst, nil
-}
-
-// An xzBlock is the header of a block.
-type xzBlock struct {
-	hasStored, hasSize bool
-	stored, size       uint64
-	dict               uint32
-	filters            []filter // to be undone after LZMA2, in this order
-}
-
-func (x *xzFile) blockHeader() (h xzBlock, err error) {
-	b, err := x.next((int(x.src[x.pos]) + 1) * 4)
-	if err != nil {
-		return h, err
-	}
-	if !sumOK(b) {
-		return h, errCorrupt
-	}
+// dictOf returns how large the dictionary is that the header of a block claims. The library looks at all the rest.
+func dictOf(b []byte) (int64, error) {
 	const (
-		filters    = 0x03 // how many, less one
-		reserved   = 0x3c
-		withStored = 0x40
-		withSize   = 0x80
+		moreFilters = 0x03
+		withStored  = 0x40
+		withSize    = 0x80
+		lzma2       = 0x21
 	)
-	flags := b[1]
-	if flags&reserved != 0 {
-		return h, errCorrupt
+	if b[1]&moreFilters != 0 {
+		return 0, fmt.Errorf("a filter besides LZMA2: %w", errors.ErrUnsupported)
 	}
-	r := vlis{b[2 : len(b)-4]}
-	if flags&withStored != 0 {
-		h.hasStored, h.stored = true, r.next()
-	}
-	if flags&withSize != 0 {
-		h.hasSize, h.size = true, r.next()
-	}
-	for range flags & filters {
-		f, err := r.filter()
-		if err != nil {
-			return h, err
+	at := 2
+	for _, flag := range []byte{withStored, withSize} {
+		if b[1]&flag != 0 {
+			_, n := binary.Uvarint(b[at:])
+			if n <= 0 {
+				return 0, errCorrupt
+			}
+			at += n
 		}
-		h.filters = append([]filter{f}, h.filters...)
 	}
-	number := r.next()
-	if r.b == nil {
-		return h, errCorrupt
+	if len(b)-at < 3 || b[at] != lzma2 || b[at+1] != 1 {
+		return 0, errCorrupt
 	}
-	if number != xzLZMA2 {
-		return h, unknownFilter()
+	dict, err := lzma.DecodeDictCap(b[at+2])
+	if err != nil {
+		return 0, errCorrupt
 	}
-	size := r.next()
-	if size != 1 || len(r.b) < 1 || r.b[0] > 40 || !zero(r.b[1:]) {
-		return h, errCorrupt
-	}
-	h.dict = dictSize(r.b[0])
-	return h, nil
+	return dict, nil
 }
 
-// filter reads the number and properties of a filter that stands before LZMA2.
-func (r *vlis) filter() (filter, error) {
-	number, size := r.next(), r.next()
-	if r.b == nil {
-		return nil, errCorrupt
+// chunk reads the head of a chunk of a block.
+func (x *xzPieces) chunk() error {
+	b, err := x.take(1)
+	if err != nil {
+		return err
 	}
-	if number == xzDelta && size == 1 && len(r.b) > 0 {
-		f := unfilterDelta(int(r.b[0]) + 1)
-		r.b = r.b[1:]
-		return f, nil
+	switch control := b[0]; {
+	case control == 0: // the last one: padding and the check follow
+		x.body = -(x.in.n-x.block)&3 + int64(x.check)
+		x.next = x.blockHeader
+	case control <= 2:
+		if b, err = x.take(2); err == nil {
+			x.body = int64(binary.BigEndian.Uint16(b[1:])) + 1
+		}
+	case control < 0x80:
+		err = errCorrupt
+	default:
+		head := 4
+		if control >= 0xc0 {
+			head++ // parameters
+		}
+		if b, err = x.take(head); err == nil {
+			x.body = int64(binary.BigEndian.Uint16(b[3:])) + 1
+		}
 	}
-	// The property of the others, where they begin to count, has never been used.
-	f := xzFilter(number)
-	if f == nil || size != 0 {
-		return nil, unknownFilter()
-	}
-	return f, nil
+	return err
 }
 
-// dictSize returns the size of the dictionary from its byte, at most 40.
-func dictSize(b byte) uint32 {
-	if b == 40 {
-		return 1<<32 - 1
+// index reads the index behind its first byte.
+func (x *xzPieces) index() error {
+	for range 1 + 2*x.blocks { // how many blocks there are, and two sizes of each
+		for n := 1; ; n++ {
+			b, err := x.take(1)
+			if err != nil {
+				return err
+			}
+			if b[len(b)-1] < 0x80 {
+				break
+			}
+			if n == 9 {
+				return errCorrupt
+			}
+		}
 	}
-	return uint32(2|b&1) << (b/2 + 11)
-}
-
-// checkSize returns the size of a check. Those which this package does not
-// know have sizes as well, so that they can be passed over, as xz does.
-func checkSize(check byte) int {
-	return [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}[check]
-}
-
-// newCheck returns what computes a check, nil for one that is not known.
-func newCheck(check byte) hash.Hash {
-	switch check {
-	case 1:
-		return crc32.NewIEEE()
-	case 4:
-		return crc64.New(crc64.MakeTable(crc64.ECMA))
-	case 10:
-		return sha256.New()
-	}
+	const crc, footer = 4, 12
+	x.body = -(x.in.n-x.block)&3 + crc + footer
 	return nil
 }
 
-// sumIs verifies a check, which has the bytes of numbers in ascending order.
-func sumIs(h hash.Hash, want []byte) bool {
-	got := h.Sum(nil)
-	if len(got) <= 8 {
-		slices.Reverse(got)
-	}
-	return bytes.Equal(got, want)
-}
-
-// zero reports whether b has only zeros.
-func zero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// vlis reads integers of variable length from b, which is nil after the first
-// one that is bad.
-type vlis struct{ b []byte }
-
-func (r *vlis) next() uint64 {
-	var v uint64
-	for i, c := range r.b {
-		if i == 9 || (c == 0 && i > 0) {
-			break
-		}
-		v |= uint64(c&0x7f) << (7 * i)
-		if c < 0x80 {
-			r.b = r.b[i+1:]
-			return v
-		}
-	}
-	r.b = nil
-	return 0
-}
+// end is behind the footer.
+func (x *xzPieces) end() error { return io.EOF }

@@ -1,312 +1,173 @@
-//go:build !kmod_nozstd
-
 package compress
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
-	"math"
+	"io"
 	"sync"
+
+	"github.com/klauspost/compress/zstd"
 )
 
-const (
-	zstdWindowMin = 1 << 10
-	zstdWindowMax = 128 << 20 // that of zstd's highest level, and of its command without further options
-)
+// zstdWindowMax is that of zstd's highest level, and of its command without further options.
+const zstdWindowMax = 128 << 20
 
 var (
-	errFrame      = errors.New("not a zstd frame")
-	errWindow     = errors.New("window is larger than 128 MiB")
-	errDictionary = errors.New("a dictionary is needed")
-	errChecksum   = errors.New("checksum differs")
+	errFrame  = errors.New("not a zstd frame")
+	errWindow = errors.New("the window is larger than 128 MiB")
 )
 
 // zstds holds idle decoders.
-var zstds = sync.Pool{New: func() any { return newZstdDecoder() }}
+var zstds sync.Pool
 
-// expandZstd decodes all frames of a zstd file. One frame that tells a believable size, which is what module files are, is left
-// to the library where that is quicker.
+// takeZstd returns a decoder that starts no goroutines. Whoever takes it gives it back by putZstd.
+func takeZstd() (*zstd.Decoder, error) {
+	if z, ok := zstds.Get().(*zstd.Decoder); ok {
+		return z, nil
+	}
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(zstdWindowMax), zstd.WithDecodeAllCapLimit(true))
+}
+
+// putZstd gives a decoder back. One that is in the middle of a stream holds what DecodeAll would wait for, for ever: Reset
+// releases that.
+func putZstd(z *zstd.Decoder) {
+	z.Reset(nil)
+	zstds.Put(z)
+}
+
+// expandZstd decodes all frames of a zstd file.
 func expandZstd(dst, src []byte, limit int64) ([]byte, int64, error) {
-	if size := zstdClaim(src); size > 0 && size <= uint64(limit) && uint64(backed(size, len(src), limit)) == size {
-		if out, ok := zstdLibrary(dst, src, int(size)); ok {
+	size := 0
+	var h zstd.Header
+	if h.Decode(src) == nil && h.HasFCS {
+		if h.FrameContentSize > uint64(limit) {
+			return nil, int64(h.HeaderSize), ErrTooLarge
+		}
+		if n := backed(h.FrameContentSize, len(src), limit); uint64(n) == h.FrameContentSize {
+			size = n
+		}
+	}
+	return decodeZstd(dst, src, size, limit)
+}
+
+// firstZstd decodes the frame at the start of src.
+func firstZstd(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
+	in := bytes.NewReader(src)
+	frame := newZstdPieces(&counter{r: in})
+	n, err := io.Copy(io.Discard, frame)
+	if err != nil {
+		return nil, n, err
+	}
+	out, read, err := decodeZstd(nil, src[:n], hint, limit)
+	return out, n + read + int64(len(out)), err
+}
+
+// decodeZstd decodes all frames of src, which are believed to have size bytes, if that is not 0. With an error it returns
+// what it could decode as well, and how much of src it had read.
+func decodeZstd(dst, src []byte, size int, limit int64) ([]byte, int64, error) {
+	z, err := takeZstd()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer putZstd(z)
+	if size > 0 {
+		const slack = 64 // the decoder wants some room behind the data
+		dst = grow(dst, size+slack)
+		if out, err := z.DecodeAll(src, dst[:len(dst):len(dst)+size+slack]); err == nil && int64(len(out)) <= limit {
 			return out, int64(len(src)), nil
 		}
+		// There is more, or something is wrong, and reading tells where.
 	}
-	return expandFrames(dst, src, limit)
+	in := bytes.NewReader(src)
+	if err := z.Reset(in); err != nil {
+		return nil, 0, err
+	}
+	out, err := readAll(dst, z, limit)
+	return out, int64(len(src) - in.Len()), err
 }
 
-// zstdClaim is the size that the first frame tells, 0 if it does not.
-func zstdClaim(src []byte) uint64 {
-	var h zstdHeader
-	if len(src) < 5 || 1+zstdHeaderSize(src[4]) > len(src)-4 || h.parse(src[4:5+zstdHeaderSize(src[4])]) != nil {
-		return 0
-	}
-	return h.size
+// NewZstdWriter returns a writer that compresses to w as zstd, with a window of 8 MiB and a checksum. Close ends the
+// stream and leaves w open.
+func NewZstdWriter(w io.Writer) (io.WriteCloser, error) {
+	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression),
+		zstd.WithWindowSize(8<<20))
 }
 
-// expandFrames decodes all frames.
-func expandFrames(dst, src []byte, limit int64) ([]byte, int64, error) {
-	d := zstds.Get().(*zstdDecoder)
-	defer zstds.Put(d)
-	d.out, d.pos = dst[:cap(dst)], 0
-	at, err := d.frame(src, 0, limit)
-	for at < len(src) && err == nil {
-		if size, ok := skippable(src[at:]); !ok {
-			at, err = d.frame(src, at, limit)
-		} else if at += 8; size > int64(len(src)-at) {
-			err = errTruncated
-		} else {
-			at += int(size)
-		}
+// streamZstd expands a frame while it is read.
+func streamZstd(in *counter) (io.ReadCloser, error) {
+	z, err := takeZstd()
+	if err != nil {
+		return nil, err
 	}
-	out := d.out[:d.pos]
-	d.out = nil
-	return out, int64(at), err
+	frame := newZstdPieces(in)
+	if err := z.Reset(frame); err != nil {
+		putZstd(z)
+		return nil, err
+	}
+	return whole{zstdStream{z}, &frame.pieces}, nil
 }
 
-// firstZstd decodes the frame at the start of src. If it gives what hint says, as in boot images, that is left to the library where
-// it is quicker.
-func firstZstd(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
-	if n := zstdFrameSize(src); n > 0 && hint > 0 {
-		if out, ok := zstdLibrary(nil, src[:n], hint); ok {
-			return out, int64(n + hint), nil
-		}
-		work = int64(n + hint)
-	}
-	d := zstds.Get().(*zstdDecoder)
-	defer zstds.Put(d)
-	d.out, d.pos = nil, 0
-	d.room(hint)
-	n, err := d.frame(src, 0, limit)
-	out, d.out = d.out[:d.pos], nil
-	return out, work + int64(n+len(out)), err
+// A zstdStream is a decoder that goes back to the others when it is closed.
+type zstdStream struct{ *zstd.Decoder }
+
+func (s zstdStream) Close() error {
+	putZstd(s.Decoder)
+	return nil
 }
 
-// zstdFrameSize is how long the frame is that src begins with, 0 if src is cut off or is none.
-func zstdFrameSize(src []byte) int {
-	if len(src) < 5 || string(src[:4]) != zstdMagic {
-		return 0
-	}
-	at := 5 + zstdHeaderSize(src[4])
-	for last := false; !last; {
-		if at > len(src) || 3 > len(src)-at {
-			return 0
-		}
-		b := zstdBlockOf(src[at:])
-		at, last = at+3+b.stored(), b.last
-	}
-	if src[4]&4 != 0 {
-		at += 4 // checksum
-	}
-	if at > len(src) {
-		return 0
-	}
-	return at
+// zstdPieces are the pieces of one frame of zstd.
+type zstdPieces struct {
+	pieces
+	summed bool // a checksum follows the last block
 }
 
-// skippable tells whether a frame without content begins here, and how long it is behind its header of 8 bytes.
-func skippable(src []byte) (int64, bool) {
-	if len(src) < 8 || binary.LittleEndian.Uint32(src)&^15 != 0x184d2a50 {
-		return 0, false
+func newZstdPieces(in *counter) *zstdPieces {
+	z := &zstdPieces{pieces: pieces{in: in}}
+	z.next = z.header
+	return z
+}
+
+// header reads the header of the frame.
+func (z *zstdPieces) header() error {
+	const magic = "\x28\xb5\x2f\xfd"
+	b, err := z.take(len(magic) + 1)
+	if err != nil {
+		return err
 	}
-	return int64(binary.LittleEndian.Uint32(src[4:])), true
-}
-
-// A zstdHeader is what a frame says of itself.
-type zstdHeader struct {
-	size   uint64 // of the content
-	sized  bool   // size is told
-	summed bool   // a checksum follows the last block
-	window uint64 // how far back matches reach
-}
-
-// zstdHeaderSize tells from the first byte of a header, the descriptor, how many follow.
-func zstdHeaderSize(b byte) int {
-	size := [4]int{0, 2, 4, 8}[b>>6] + [4]int{0, 1, 2, 4}[b&3]
-	if b&0x20 == 0 || b>>6 == 0 { // a window, or a size of one byte
-		size++
-	}
-	return size
-}
-
-// parse reads a header without its magic number, and nothing behind it.
-func (h *zstdHeader) parse(b []byte) error {
-	descriptor := b[0]
-	single := descriptor&0x20 != 0 // the content is in memory at once
-	*h = zstdHeader{summed: descriptor&4 != 0}
-	if b = b[1:]; descriptor&8 != 0 {
+	if string(b[:len(magic)]) != magic {
 		return errFrame
 	}
-	if !single {
-		h.window = 1 << (10 + b[0]>>3)
-		h.window += h.window / 8 * uint64(b[0]&7)
-		b = b[1:]
+	descriptor := b[len(magic)]
+	z.summed = descriptor&4 != 0
+	single := descriptor&0x20 != 0 // the content is in memory at once, and there is no window
+	z.body = int64([4]int{0, 2, 4, 8}[descriptor>>6] + [4]int{0, 1, 2, 4}[descriptor&3])
+	if !single || descriptor>>6 == 0 { // the window, or a size of one byte
+		z.body++
 	}
-	for n := [4]int{0, 1, 2, 4}[descriptor&3]; n > 0; n-- {
-		if b[0] != 0 {
-			return errDictionary
+	z.next = z.block
+	return nil
+}
+
+// block reads the header of a block.
+func (z *zstdPieces) block() error {
+	b, err := z.take(3)
+	if err != nil {
+		return err
+	}
+	const repeated = 1
+	head := int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16
+	if z.body = head >> 3; head>>1&3 == repeated {
+		z.body = 1
+	}
+	if last := head&1 != 0; last {
+		z.next = z.end
+		if z.summed {
+			z.body += 4
 		}
-		b = b[1:]
-	}
-	for i, c := range b {
-		h.size |= uint64(c) << (8 * i)
-	}
-	if h.sized = len(b) > 0; len(b) == 2 {
-		h.size += 256
-	}
-	if h.window > zstdWindowMax {
-		return errWindow
-	}
-	if single {
-		h.window = max(h.size, zstdWindowMin)
 	}
 	return nil
 }
 
-// A zstdBlock is the header of a block.
-type zstdBlock struct {
-	last bool
-	kind byte
-	size int // of what follows; for a repeated byte, of the content
-}
-
-const (
-	zstdRaw = iota
-	zstdRepeated
-	zstdCompressed
-)
-
-func zstdBlockOf(b []byte) zstdBlock {
-	v := int(b[0]) | int(b[1])<<8 | int(b[2])<<16
-	return zstdBlock{v&1 != 0, byte(v >> 1 & 3), v >> 3}
-}
-
-// stored is how many bytes follow.
-func (b zstdBlock) stored() int {
-	if b.kind == zstdRepeated {
-		return 1
-	}
-	return b.size
-}
-
-// frame decodes the frame that begins at src[at] and returns where it ends, or where it is damaged.
-func (d *zstdDecoder) frame(src []byte, at int, limit int64) (int, error) {
-	if len(src)-at < 5 || string(src[at:at+4]) != zstdMagic {
-		return at, errFrame
-	}
-	at += 4
-	n := 1 + zstdHeaderSize(src[at])
-	if n > len(src)-at {
-		return at, errTruncated
-	}
-	if err := d.begin(src[at : at+n]); err != nil {
-		return at, err
-	}
-	at += n
-	if d.head.sized {
-		if d.head.size > uint64(limit-int64(d.pos)) {
-			return at, ErrTooLarge
-		}
-		d.room(backed(d.head.size, len(src)-at, limit-int64(d.pos)))
-	}
-	for last := false; !last; {
-		if len(src)-at < 3 {
-			return at, errTruncated
-		}
-		b := zstdBlockOf(src[at:])
-		if at += 3; b.stored() > len(src)-at {
-			return at, errTruncated
-		}
-		if err := d.block(b, src, at); err != nil {
-			return at, err
-		}
-		at, last = at+b.stored(), b.last
-		if int64(d.pos) > limit {
-			return at, ErrTooLarge
-		}
-	}
-	n = d.tail()
-	if n > len(src)-at {
-		return at, errTruncated
-	}
-	return at + n, d.end(src[at : at+n])
-}
-
-// begin takes the header of a frame and forgets the frame before.
-func (d *zstdDecoder) begin(header []byte) error {
-	d.base, d.made, d.seqs.reps = d.pos, 0, [3]uint32{1, 4, 8}
-	d.sum.reset()
-	d.huff.set = false
-	for i := range d.tables {
-		d.tables[i].set = false
-	}
-	return d.head.parse(header)
-}
-
-// room makes room for n bytes behind those that were expanded.
-func (d *zstdDecoder) room(n int) {
-	if n += copySlack; len(d.out)-d.pos >= n {
-		return
-	}
-	out := make([]byte, d.pos+n)
-	copy(out, d.out[:d.pos])
-	d.out = out
-	prefault(out[d.pos:])
-}
-
-// block expands the block whose content src[at:] begins with. In front of it there are bitsBefore bytes at least.
-func (d *zstdDecoder) block(b zstdBlock, src []byte, at int) error {
-	most := int(min(d.head.window, zstdBlockMax))
-	if b.size > most {
-		return errCorrupt
-	}
-	if d.head.sized {
-		most = int(min(uint64(most), d.head.size-d.made))
-	}
-	if len(d.out)-d.pos < most+copySlack {
-		d.room(max(most, min(d.pos, zstdGrowth)))
-	}
-	start := d.pos
-	switch {
-	case b.kind == zstdCompressed:
-		if !d.compressed(src, at, at+b.size, most) {
-			return errCorrupt
-		}
-	case b.size > most || b.kind > zstdCompressed:
-		return errCorrupt
-	case b.kind == zstdRaw:
-		d.pos += copy(d.out[d.pos:], src[at:at+b.size])
-	default:
-		d.pos += b.size
-		for i := range d.out[start:d.pos] {
-			d.out[start+i] = src[at]
-		}
-	}
-	d.made += uint64(d.pos - start)
-	if d.head.summed {
-		d.sum.write(d.out[start:d.pos])
-	}
-	return nil
-}
-
-// zstdGrowth bounds by how much the room for content whose size nobody knows is made larger at a time.
-const zstdGrowth = math.MaxInt32 / 4
-
-// tail is how many bytes follow the last block.
-func (d *zstdDecoder) tail() int {
-	if d.head.summed {
-		return 4
-	}
-	return 0
-}
-
-// end compares the frame with what it says of itself, at its end as well.
-func (d *zstdDecoder) end(tail []byte) error {
-	switch {
-	case d.head.sized && d.made != d.head.size:
-		return errCorrupt
-	case d.head.summed && binary.LittleEndian.Uint32(tail) != uint32(d.sum.sum()):
-		return errChecksum
-	}
-	return nil
-}
+// end is behind the frame.
+func (z *zstdPieces) end() error { return io.EOF }

@@ -1,13 +1,14 @@
-//go:build !kmod_nogzip && !kmod_noxz && !kmod_nozstd
-
 package compress_test
 
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"math/rand"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -15,9 +16,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 )
 
-// TestExpandFrames: our own decoder gives what the library's encoder had, at all levels and for small and large windows; a frame that
-// is cut anywhere is an error.
-func TestExpandFrames(t *testing.T) {
+// TestExpandZstd: a frame with its size in the header and one without give what the encoder had, at all levels and for small
+// and large windows; a frame that is cut anywhere is an error.
+func TestExpandZstd(t *testing.T) {
 	name, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -39,24 +40,94 @@ func TestExpandFrames(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				packed := z.EncodeAll(data, nil)
-				got, err := compress.ExpandFrames(nil, packed, compress.DefaultLimit)
-				if err != nil || !bytes.Equal(got, data) {
-					t.Errorf("%s, %v, window %d: %d bytes come back as %d, error %v", kind, level, window, len(data), len(got), err)
+				var unsized bytes.Buffer
+				z.Reset(&unsized)
+				if _, err = z.Write(data); err == nil {
+					err = z.Close()
 				}
-				if _, err := compress.ExpandFrames(nil, packed, int64(len(data)-1)); err == nil {
-					t.Errorf("%s, %v, window %d: no error beyond the limit", kind, level, window)
+				if err != nil {
+					t.Fatal(err)
 				}
-				if kind != "short" {
-					continue
-				}
-				for n := range packed {
-					if got, err := compress.ExpandFrames(nil, packed[:n], compress.DefaultLimit); err == nil {
-						t.Errorf("%v: %d bytes of %d become %d", level, n, len(packed), len(got))
-					}
+				for _, packed := range [][]byte{z.EncodeAll(data, nil), unsized.Bytes()} {
+					testZstd(t, fmt.Sprintf("%s, %v, window %d", kind, level, window), packed, data)
 				}
 			}
 		}
+	}
+}
+
+func testZstd(t *testing.T, name string, packed, data []byte) {
+	t.Helper()
+	got, err := compress.Expand(nil, packed, 0)
+	if err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%s: %d bytes come back as %d, error %v", name, len(data), len(got), err)
+	}
+	if _, err := compress.Expand(nil, packed, int64(len(data)-1)); !errors.Is(err, compress.ErrTooLarge) {
+		t.Errorf("%s: error %v beyond the limit", name, err)
+	}
+	if len(data) > 1000 {
+		return
+	}
+	for n := 6; n < len(packed); n++ {
+		if got, err := compress.Expand(nil, packed[:n], 0); err == nil {
+			t.Errorf("%s: %d bytes of %d become %d", name, n, len(packed), len(got))
+		}
+	}
+}
+
+// TestZstdWindow: a frame whose window is larger than 128 MiB is refused, and one that says it has so much in it costs nothing.
+func TestZstdWindow(t *testing.T) {
+	const magic = "\x28\xb5\x2f\xfd"
+	for name, head := range map[string]string{
+		"window":         "\x00\x98",                                 // 2^29
+		"one segment":    "\xa0\x00\x00\x00\x10",                     // 2^28
+		"size and limit": "\xe0\x00\x00\x00\x00\x00\x01\x00\x00\x00", // 2^40
+	} {
+		file := []byte(magic + head + "\x01\x00\x00")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if got, err := compress.Expand(nil, file, 0); err == nil {
+			t.Errorf("%s: Expand gives %d bytes", name, len(got))
+		}
+		s, err := compress.Stream(bufio.NewReader(bytes.NewReader(file)), compress.Zstd)
+		if err == nil {
+			_, err = s.Read(make([]byte, 1))
+			s.Close()
+		}
+		var bad *compress.Error
+		if !errors.As(err, &bad) {
+			t.Errorf("%s: Stream: error %v", name, err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 4<<20 {
+			t.Errorf("%s: it takes %d bytes of memory", name, n)
+		}
+	}
+}
+
+// TestZstdLeft: a stream that is left in its middle keeps nothing that others need, and no goroutine.
+func TestZstdLeft(t *testing.T) {
+	file := samples(t)[compress.Zstd]
+	before := runtime.NumGoroutine()
+	for range 10 {
+		s, err := compress.Stream(bufio.NewReader(bytes.NewReader(file)), compress.Zstd)
+		if err == nil {
+			_, err = s.Read(make([]byte, 100))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, limit := range []int64{100, 0} {
+			if got, err := compress.Expand(nil, file, limit); limit == 0 && (err != nil || !bytes.Equal(got, text)) {
+				t.Fatalf("%d bytes, error %v", len(got), err)
+			}
+		}
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		t.Errorf("%d goroutines, %d before", n, before)
 	}
 }
 

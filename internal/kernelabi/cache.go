@@ -10,13 +10,14 @@ import (
 )
 
 // cacheHead begins a cached image. The number changes whenever what is read out of images does.
-const cacheHead = "# gomodprobe kernel image 3\n"
+const cacheHead = "# gomodprobe kernel image 4\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 
 // tris lists a Features in the order of the cache.
 func (f *Features) tris() []*Tri {
-	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.SignEnforce}
+	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.SignEnforce,
+		&f.LicenceAgain}
 }
 
 // Encode writes down what was read out of an image, for DecodeImage: Module.symvers after comment lines. label says which image
@@ -33,6 +34,11 @@ func (im *Image) Encode(label string) []byte {
 		b.WriteByte('0' + byte(*t))
 	}
 	b.WriteByte('\n')
+	if im.Words.Known {
+		for _, format := range im.Words.formats {
+			fmt.Fprintf(&b, "# says %s\n", format)
+		}
+	}
 	for _, k := range im.Keys {
 		fmt.Fprintf(&b, "# key %s %x %x\n", k.Serial, k.Modulus, k.Point)
 	}
@@ -48,7 +54,7 @@ func DecodeImage(label string, data []byte) (*Image, error) {
 		return nil, errCache
 	}
 	im := new(Image)
-	source := ""
+	source, said := "", 0
 	for {
 		var line string
 		if line, text, ok = strings.Cut(text, "\n"); !ok {
@@ -86,6 +92,13 @@ func DecodeImage(label string, data []byte) (*Image, error) {
 			for i, t := range tris {
 				*t = Tri(value[i] - '0')
 			}
+		case "says":
+			if said == len(im.Words.formats) {
+				return nil, errCache
+			}
+			im.Words.formats[said] = value
+			said++
+			im.Words.Known = true
 		case "key":
 			f := strings.Split(value, " ")
 			if len(f) != 3 {
@@ -98,7 +111,7 @@ func DecodeImage(label string, data []byte) (*Image, error) {
 		}
 	}
 	symbols, ok := decodeSymbols(text)
-	if !ok {
+	if !ok || said != 0 && said != len(im.Words.formats) {
 		return nil, errCache
 	}
 	im.Exports = &Table{Source: source, Complete: true, CRCs: true, Licences: true, symbols: symbols}

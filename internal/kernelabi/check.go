@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
 // A loader is one run of the rules, in the kernel's order. Steps return false when the load has failed.
@@ -30,9 +32,9 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.symbols, l.duplicates}
-	if !atLeast(k.Release, 5, 10) && atLeast(k.Release, 4, 19) {
-		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.symbols, l.duplicates}
+	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.moduleNamespaces, l.symbols, l.duplicates}
+	if l.headerFirst() {
+		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.moduleNamespaces, l.symbols, l.duplicates}
 	}
 	for _, step := range steps {
 		if !step() {
@@ -43,6 +45,13 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 	l.structOffsets()
 	l.finish()
 	return l.v
+}
+
+// headerFirst tells whether the kernel looks at the ELF header before it looks at the signature. Those that say what is wrong with a file
+// do not. Of those that do not say, 4.19 and its successors do, 4.14 and its predecessors do not: no image can tell, as both are silent.
+func (l *loader) headerFirst() bool {
+	words := &l.k.Words
+	return words.has(sayMagic) != Yes && words.has(sayStructures) != Yes && !atLeast(l.k.Release, 5, 10) && atLeast(l.k.Release, 4, 19)
 }
 
 // unsure is something that is not known of some symbols.
@@ -121,7 +130,7 @@ func (l *loader) signature() bool {
 	case SigBroken:
 		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
 			"the signature does not fit the module: the file was changed after it was signed")
-		v.fail(eKeyRejected)
+		v.fail(errno.EKEYREJECTED)
 		return false
 	case SigBadTrailer:
 		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
@@ -135,10 +144,11 @@ func (l *loader) signature() bool {
 	switch {
 	case l.enforced():
 		l.signatureAdvice(what)
-		if v.fail(eNoKey); atLeast(k.Release, 5, 4) {
-			v.fail(eKeyRejected, "Loading of "+what+" is rejected")
+		if k.Words.has(sayRejected) == No {
+			v.fail(errno.ENOKEY) // without a word, up to 5.3
+			return false
 		}
-		return false
+		return l.fail(errno.EKEYREJECTED, sayRejected, what)
 	case k.Lockdown:
 		l.signatureAdvice(what)
 		v.fail(syscall.EPERM)
@@ -168,8 +178,7 @@ func (l *loader) blacklist() bool {
 		return true
 	}
 	l.v.reason(true, KindState, "", "take it out of module_blacklist= and start anew", "the kernel's command line has it in module_blacklist=")
-	l.v.fail(syscall.EPERM, fmt.Sprintf("Module %s is blacklisted", l.name))
-	return false
+	return l.fail(syscall.EPERM, sayBlacklisted, l.name)
 }
 
 // versions tells whether CRCs are compared at all.
@@ -188,7 +197,7 @@ func (l *loader) force(what, why string) bool {
 	case Maybe:
 		l.v.unknown("whether the kernel can be forced (CONFIG_MODULE_FORCE_LOAD)")
 	}
-	l.v.taint(l.k, 'F', "forced: "+why, fmt.Sprintf("%s: %s: kernel tainted.", l.name, what))
+	l.taint('F', "forced: "+why, sayForced, l.name, what)
 	return true
 }
 
@@ -234,14 +243,14 @@ func (l *loader) version(want Symbol, errno syscall.Errno) bool {
 	case ok && crc == uint64(want.CRC):
 		return true
 	case ok:
-		v.Log = append(v.Log, fmt.Sprintf("%s: disagrees about version of symbol %s", l.name, want.Name))
+		l.say(sayDisagrees, l.name, want.Name)
 		l.versionReason(want, crc)
 	case m.Extended:
-		v.Log = append(v.Log, fmt.Sprintf("%s: no extended symbol version for %s", l.name, want.Name))
+		l.say(sayNoExtVersion, l.name, want.Name)
 		return true
 	default:
 		strict := l.k.Features.Strict
-		v.Log = append(v.Log, fmt.Sprintf("%s: no symbol version for %s", l.name, want.Name))
+		l.say(sayNoVersion, l.name, want.Name)
 		advice := "build it against the exporter's Module.symvers (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
 		if want.Owner == Core || want.InTree {
 			advice = "build it against the headers of " + l.k.Release + ", with their Module.symvers"
@@ -303,13 +312,11 @@ func (l *loader) vermagic() bool {
 		v.unknown("the kernel's vermagic")
 	case !SameMagic(magic, k.Vermagic, versioned):
 		l.magicReasons(magic, versioned)
-		v.fail(syscall.ENOEXEC, fmt.Sprintf("%s: version magic '%s' should be '%s'", l.name, magic, k.Vermagic))
-		return false
+		return l.fail(syscall.ENOEXEC, sayVermagic, l.name, magic, k.Vermagic)
 	}
 	if _, live := m.Field("livepatch"); live && k.Features.Livepatch == No {
 		v.reason(true, KindFile, "", "use a kernel with CONFIG_LIVEPATCH", "it is a live patch, and this kernel was built without support for them")
-		v.fail(syscall.ENOEXEC, fmt.Sprintf("%s: module is marked as livepatch module, but livepatch support is disabled", l.name))
-		return false
+		return l.fail(syscall.ENOEXEC, sayNoLivepatch, l.name)
 	}
 	return true
 }

@@ -27,13 +27,17 @@ import (
 
 const magic = "6.1.0 SMP mod_unload modversions "
 
+// newer are words of sentences that 6.1 lacks.
+var newer = []string{"name table type", "string table type", "section must", "must occupy", "must match", "module namespace", "extended"}
+
 // own is a kernel of Debian's kind with a few exports.
 func own() *kernelabi.Kernel {
 	k := &kernelabi.Kernel{
 		Release: "6.1.0", Vermagic: magic, Machine: uint16(elf.EM_X86_64), Class: 64,
 		Features: kernelabi.Features{ForceLoad: kernelabi.Yes, Signatures: kernelabi.Yes, Versions: kernelabi.Yes, SizeCheck: kernelabi.No,
 			Namespaces: kernelabi.Yes, Strict: kernelabi.Yes, Livepatch: kernelabi.Yes, Retpoline: kernelabi.Yes},
-		Keys: []kernelabi.Key{},
+		Words: kernelabi.WordsOf(kernelabi.TodaysWords(newer...)),
+		Keys:  []kernelabi.Key{},
 		Core: kernelabi.NewTable("test", []kernelabi.Symbol{
 			{Name: "module_layout", Owner: "vmlinux", CRC: 0x11, HasCRC: true},
 			{Name: "plain", Owner: "vmlinux", CRC: 1, HasCRC: true},
@@ -85,8 +89,8 @@ func TestCheck(t *testing.T) {
 		{name: "namespace imported", m: kmodtest.Module{Info: []string{"import_ns=NS"}, Imports: imports(kmodtest.Import{Name: "spaced", CRC: 3})}, outcome: kernelabi.Taints, taints: "E"},
 		{name: "namespace only warned about", kernel: func(k *kernelabi.Kernel) { k.Features.Namespaces = kernelabi.No }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "spaced", CRC: 3})}, outcome: kernelabi.Taints, taints: "E",
 			log: []string{"m: module uses symbol (spaced) from namespace NS, but does not import it."}},
-		{name: "namespace of this module", kernel: func(k *kernelabi.Kernel) { k.Release = "6.16.0" }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Taints, taints: "E"},
-		{name: "namespace of this module, before 6.16", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E"},
+		{name: "namespace of this module", kernel: func(k *kernelabi.Kernel) { k.Words = kernelabi.WordsOf(kernelabi.TodaysWords()) }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Taints, taints: "E"},
+		{name: "namespace of this module, which the kernel does not know of", m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "only", CRC: 4})}, outcome: kernelabi.Fails, errno: syscall.EINVAL, taints: "E"},
 		{name: "duplicates in the order of the table", m: kmodtest.Module{Imports: imports(), Exports: []kmodtest.Export{{Name: "gpl", CRC: 1, GPL: true}, {Name: "spaced", CRC: 1}, {Name: "plain", CRC: 1}}}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, taints: "E",
 			log: []string{"m: exports duplicate symbol plain (owned by kernel)"}},
 		{name: "duplicate", m: kmodtest.Module{Imports: imports(), Exports: []kmodtest.Export{{Name: "plain", CRC: 1}}}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, taints: "E",
@@ -107,7 +111,11 @@ func TestCheck(t *testing.T) {
 			log: []string{"Module m is blacklisted"}},
 		{name: "livepatch without support", kernel: func(k *kernelabi.Kernel) { k.Features.Livepatch = kernelabi.No }, m: kmodtest.Module{Info: []string{"livepatch=Y"}, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC},
 		{name: "machine", m: kmodtest.Module{Machine: elf.EM_AARCH64, Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC, log: []string{"Invalid architecture in ELF header: 183"}},
-		{name: "struct size, checked", kernel: func(k *kernelabi.Kernel) { k.Features.SizeCheck = kernelabi.Yes; k.This.Size = 1280 }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,
+		{name: "struct size, checked", kernel: func(k *kernelabi.Kernel) {
+			k.Features.SizeCheck = kernelabi.Yes
+			k.This.Size = 1280
+			k.Words = kernelabi.WordsOf(kernelabi.TodaysWords())
+		}, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.Fails, errno: syscall.ENOEXEC,
 			log: []string{"module m: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time"}},
 		{name: "struct size, not checked", kernel: func(k *kernelabi.Kernel) { k.This = kernelabi.This{Size: 1280, Init: 1, Exit: 2} }, m: kmodtest.Module{Imports: imports()}, outcome: kernelabi.NotKnown, taints: "E"},
 		{name: "nothing known of the kernel's exports", kernel: func(k *kernelabi.Kernel) { k.Core = nil }, m: kmodtest.Module{Imports: imports(kmodtest.Import{Name: "plain", CRC: 1})}, outcome: kernelabi.NotKnown, taints: "E"},
@@ -215,7 +223,8 @@ func TestImageCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	im.Keys = []kernelabi.Key{{Serial: "01ab", Modulus: []byte{1, 2}}, {Serial: "02", Point: []byte{3}}}
-	im.Features = kernelabi.Features{ForceLoad: kernelabi.Yes, Strict: kernelabi.No}
+	im.Features = kernelabi.Features{ForceLoad: kernelabi.Yes, Strict: kernelabi.No, LicenceAgain: kernelabi.Yes}
+	im.Words = kernelabi.WordsOf(kernelabi.TodaysWords("ELF"))
 	data := im.Encode("label 1 2")
 	got, err := kernelabi.DecodeImage("label 1 2", data)
 	if err != nil {
@@ -242,14 +251,67 @@ func TestImageCache(t *testing.T) {
 	}
 }
 
-// TestSignatureFirst: kernels differ in whether they look at the signature or at the ELF header first.
+// TestSignatureFirst: kernels differ in whether they look at the signature or at the ELF header first, and in the errno of a signature
+// that is missing. Their sentences tell, and among those that say nothing of ELF headers the release.
 func TestSignatureFirst(t *testing.T) {
-	for release, want := range map[string]syscall.Errno{"4.14.0": syscall.ENOKEY, "4.19.0": syscall.ENOEXEC, "5.4.0": syscall.ENOEXEC,
-		"5.10.0": syscall.EKEYREJECTED, "6.12.0": syscall.EKEYREJECTED} {
+	const silent, elf = "rejected", "ELF"
+	for _, tt := range []struct {
+		release string
+		lacks   []string
+		want    syscall.Errno
+	}{{"4.14.0", []string{silent, elf}, syscall.ENOKEY}, {"4.19.0", []string{silent, elf}, syscall.ENOEXEC}, {"5.4.0", []string{elf}, syscall.ENOEXEC},
+		{"5.4.0", nil, syscall.EKEYREJECTED}, {"5.10.0", []string{"ELF header"}, syscall.EKEYREJECTED}, {"6.12.0", nil, syscall.EKEYREJECTED}} {
 		k := own()
-		k.Release, k.Enforce = release, true
-		if v := k.Check(kernelabi.ReadModule("f", []byte("no module")), 0); v.Errno != want {
-			t.Errorf("%s: %v, want %v", release, v.Errno, want)
+		k.Release, k.Enforce, k.Words = tt.release, true, kernelabi.WordsOf(kernelabi.TodaysWords(tt.lacks...))
+		if v := k.Check(kernelabi.ReadModule("f", []byte("no module")), 0); v.Errno != tt.want {
+			t.Errorf("%s without %q: %v, want %v", tt.release, tt.lacks, v.Errno, tt.want)
+		}
+	}
+}
+
+// TestSentences: what is said is what the kernel's image has; without an image, what differs between kernels is only possible.
+func TestSentences(t *testing.T) {
+	two := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y", "test=Y"}, License: "Proprietary", Imports: []kmodtest.Import{layout}}
+	k := own()
+	k.Features.LicenceAgain = kernelabi.Yes
+	lacks := func(lines []string, part string) bool {
+		return !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, part) })
+	}
+	m := kernelabi.ReadModule("m", two.Bytes())
+	v := k.Check(m, 0)
+	if lacks(v.Log, "m: loading test module taints kernel.") || lacks(v.Log, "m: module license taints kernel.") {
+		t.Errorf("all sentences: %q", v.Log)
+	}
+	constants := strings.Replace(kernelabi.TodaysWords("test module"), "%s: module license '%s' taints kernel.", "the module license '%s' taints kernel, said %s!", 1)
+	k.Words, k.Features.LicenceAgain = kernelabi.WordsOf(constants), kernelabi.No
+	if v = k.Check(m, 0); !lacks(v.Log, "test") || !lacks(v.Log, "license taints") || lacks(v.Log, "the module license 'm' taints kernel, said Proprietary!") {
+		t.Errorf("other sentences: %q", v.Log)
+	}
+	k.Words = kernelabi.WordsOf(strings.Replace(kernelabi.TodaysWords(), "%s: module license '%s' taints kernel.", "module license '%s' taints kernel", 1))
+	if v = k.Check(m, 0); !lacks(v.Log, "license '") || lacks(v.Maybe, "license '") {
+		t.Errorf("a sentence that takes less: %q, %q", v.Log, v.Maybe)
+	}
+	k.Words, k.Features.LicenceAgain = kernelabi.Words{}, kernelabi.Maybe
+	if v = k.Check(m, 0); !lacks(v.Log, "test") || lacks(v.Maybe, "test") || lacks(v.Log, "m: module license 'Proprietary' taints kernel.") || lacks(v.Maybe, "license taints") {
+		t.Errorf("no sentences: %q, %q", v.Log, v.Maybe)
+	}
+}
+
+// TestBackported: a kernel of an older release that looks at ELF files as newer ones do says what those say.
+func TestBackported(t *testing.T) {
+	for _, tt := range []struct {
+		words kernelabi.Words
+		log   string
+	}{
+		{kernelabi.WordsOf(kernelabi.TodaysWords()), "module m: Exactly one .gnu.linkonce.this_module section must exist."},
+		{kernelabi.WordsOf(strings.Replace(kernelabi.TodaysWords(), "Exactly one", "Only one", 1)), "module m: Only one .gnu.linkonce.this_module section must exist."},
+	} {
+		k := own()
+		k.Words, k.Features.SizeCheck = tt.words, kernelabi.Yes
+		image := kmodtest.Module{Name: "m", Vermagic: magic, Imports: []kmodtest.Import{layout}}.Bytes()
+		image = bytes.Replace(image, []byte(".gnu.linkonce.this_module\x00"), []byte(".gnu.linkonce.that_module\x00"), 1)
+		if v := k.Check(kernelabi.ReadModule("m", image), 0); v.Errno != syscall.ENOEXEC || !slices.Equal(v.Log, []string{tt.log}) {
+			t.Errorf("%v %q, want %q", v.Errno, v.Log, tt.log)
 		}
 	}
 }
@@ -295,9 +357,9 @@ func FuzzReadModule(f *testing.F) {
 	fuzzseed.Add(f, m.Bytes())
 	f.Fuzz(func(t *testing.T, image []byte) {
 		for _, size := range []kernelabi.Tri{kernelabi.Yes, kernelabi.No} {
-			for _, release := range []string{"5.10.0", "6.1.0", "6.12.0", "7.2.0"} {
+			for _, words := range []kernelabi.Words{{}, kernelabi.WordsOf(kernelabi.TodaysWords("ELF header")), own().Words, kernelabi.WordsOf(kernelabi.TodaysWords())} {
 				k := own()
-				k.Release, k.Features.SizeCheck = release, size
+				k.Words, k.Features.SizeCheck = words, size
 				v := k.Check(kernelabi.ReadModule("f", image), 0)
 				// A refusal has an errno and a reason, anything else has neither a fatal reason nor an errno.
 				fatal := slices.ContainsFunc(v.Reasons, func(r kernelabi.Reason) bool { return r.Fatal })

@@ -51,33 +51,33 @@ func (e elfView) fits(off, size uint64) bool {
 	return off <= uint64(len(e.b)) && size <= uint64(len(e.b))-off
 }
 
-// An elfEra is how a generation of kernels checks ELF files and words its complaints.
-type elfEra struct {
-	silent   bool   // up to 5.14 most defects have no line
-	sections bool   // .modinfo and struct module are counted and measured (6.8)
-	thisOnly string // "Only one", later "Exactly one"
-	shstrtab bool   // the section names must be a string table (later than 6.12)
-}
+// sectionsFirst tells whether the kernel looks at all sections before it looks at their names, at which it then looks more closely.
+func (l *loader) sectionsFirst() Tri { return l.k.Words.has(sayNamesType) }
 
-func (k *Kernel) elfEra() elfEra {
-	e := elfEra{thisOnly: "Only one", silent: !atLeast(k.Release, 5, 15), sections: k.Features.SizeCheck == Yes}
-	if atLeast(k.Release, 6, 13) {
-		e.thisOnly, e.shstrtab = "Exactly one", true
-	}
-	return e
-}
+// counted tells whether the kernel counts .modinfo and struct module and measures the latter.
+func (l *loader) counted() bool { return l.k.Features.SizeCheck == Yes }
 
-// defect is what is wrong with a file: the line in the log, the same for people.
-func (l *loader) defect(silent bool, line, text string) bool {
+// defect is what is wrong with a file, in words for people, and what the kernel says.
+func (l *loader) defect(text string, s sentence, args ...any) bool {
 	l.v.reason(true, KindFile, "", "the file is damaged or no module for this machine: get it again, or build it for this kernel", "%s", text)
-	if !silent {
-		l.v.Log = append(l.v.Log, line)
-	}
-	if l.structures && !atLeast(l.k.Release, 5, 15) && atLeast(l.k.Release, 5, 10) {
-		l.v.Log = append(l.v.Log, "Module has invalid ELF structures")
+	l.say(s, args...)
+	if l.structures {
+		l.say(sayStructures)
 	}
 	l.v.fail(syscall.ENOEXEC)
 	return false
+}
+
+// mayDefect is a defect for kernels that have a sentence for it; others do not look. It tells whether the load goes on.
+func (l *loader) mayDefect(text string, s sentence, args ...any) bool {
+	switch l.k.Words.has(s) {
+	case Yes:
+		return l.defect(text, s, args...)
+	case Maybe:
+		l.v.reason(false, KindFile, "", "get it again, or build it again", "%s", text)
+		l.v.unknown("whether the kernel minds that %s", text)
+	}
+	return true
 }
 
 const elfHeader64, elfHeader32 = 64, 52
@@ -85,27 +85,27 @@ const elfHeader64, elfHeader32 = 64, 52
 // header is the check of the ELF header and the place of the section table.
 func (l *loader) header() bool {
 	l.structures = true
-	era, b := l.k.elfEra(), l.m.image
+	b := l.m.image
 	e := l.view()
 	if n := e.pick(elfHeader64, elfHeader32); len(b) < n {
-		return l.defect(era.silent, fmt.Sprintf("Invalid ELF header len %d", len(b)), fmt.Sprintf("the file has only %d bytes", len(b)))
+		return l.defect(fmt.Sprintf("the file has only %d bytes", len(b)), sayHeaderLen, len(b))
 	}
 	if string(b[:4]) != "\x7fELF" {
-		return l.defect(era.silent, `Invalid ELF header magic: != \x7fELF`, "the file is no ELF file (not expanded, or something else)")
+		return l.defect("the file is no ELF file (not expanded, or something else)", sayMagic, `\x7fELF`)
 	}
 	if typ := e.u16(16); typ != 1 {
-		return l.defect(era.silent, fmt.Sprintf("Invalid ELF header type: %d != 1", typ), "the file is an ELF file, but no relocatable one: not a module")
+		return l.defect("the file is an ELF file, but no relocatable one: not a module", sayType, typ, 1)
 	}
 	if machine := e.u16(18); l.k.Machine != 0 && machine != uint64(l.k.Machine) {
-		return l.defect(era.silent, fmt.Sprintf("Invalid architecture in ELF header: %d", machine), fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d", machine, l.k.Machine))
+		return l.defect(fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d", machine, l.k.Machine), sayMachine, machine)
 	}
 	shentsize, shnum := e.u16(e.pick(58, 46)), e.u16(e.pick(60, 48))
 	if shentsize != uint64(e.pick(64, 40)) {
-		return l.defect(era.silent, "Invalid ELF section header size", fmt.Sprintf("section headers of %d bytes", shentsize))
+		return l.defect(fmt.Sprintf("section headers of %d bytes", shentsize), sayHeaderSize)
 	}
 	shoff := e.word(e.pick(40, 32))
 	if shoff >= uint64(len(b)) || shnum*shentsize > uint64(len(b))-shoff {
-		return l.defect(era.silent, "Invalid ELF section header overflow", "the table of sections lies outside the file: it is cut off")
+		return l.defect("the table of sections lies outside the file: it is cut off", sayTablePlace)
 	}
 	return true
 }
@@ -124,9 +124,8 @@ func (l *loader) view() elfView {
 // file is elf_validity_check and what follows it up to the module's struct.
 func (l *loader) file() bool {
 	l.structures = true
-	// Newer kernels look at all sections before they look at names.
 	steps := []func() bool{l.header, l.sectionNames, l.sectionZero, l.sectionPlaces}
-	if l.k.elfEra().shstrtab {
+	if l.sectionsFirst() != No {
 		steps = []func() bool{l.header, l.sectionZero, l.sectionPlaces, l.sectionNames, l.sectionNamed}
 	}
 	for _, step := range steps {
@@ -150,26 +149,24 @@ func (l *loader) file() bool {
 
 // sectionNames checks the section that holds the names of sections.
 func (l *loader) sectionNames() bool {
-	era, e := l.k.elfEra(), l.view()
+	e := l.view()
 	shnum, ndx := e.u16(e.pick(60, 48)), e.u16(e.pick(62, 50))
 	if ndx == 0 || ndx >= shnum {
-		return l.defect(era.silent, fmt.Sprintf("Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)", ndx, ndx, shnum), "the index of the section names is wrong")
+		return l.defect("the index of the section names is wrong", sayNamesIndex, ndx, ndx, shnum)
 	}
 	s := e.section(ndx)
 	if !e.fits(s.off, s.size) {
-		return l.defect(era.silent, fmt.Sprintf("Invalid ELF section hdr(type %d)", s.typ), "the names of sections lie outside the file: it is cut off")
+		return l.defect("the names of sections lie outside the file: it is cut off", sayNamesPlace, s.typ)
 	}
-	if era.shstrtab && s.typ != 3 {
-		return l.defect(false, fmt.Sprintf("Invalid ELF section name table type: %d", s.typ), "the section of section names is none")
-	}
-	if s.size == 0 && era.silent {
-		return true
+	if s.typ != shtStrtab && !l.mayDefect("the section of section names is none", sayNamesType, s.typ) {
+		return false
 	}
 	if s.size == 0 {
-		return l.defect(era.silent, "empty section name table", "sections have no names")
+		// A kernel that does not look finds no section by its name.
+		return l.k.Words.has(sayNoNames) != Yes || l.defect("sections have no names", sayNoNames)
 	}
 	if e.b[s.off+s.size-1] != 0 {
-		return l.defect(era.silent, "ELF Spec violation: section name table isn't null terminated", "the names of sections do not end")
+		return l.defect("the names of sections do not end", sayNamesEnd)
 	}
 	return true
 }
@@ -181,28 +178,35 @@ func (l *loader) sectionZero() bool {
 		return true // there are no sections, which is what is said next; newer kernels look at what lies behind the file
 	}
 	if zero := e.section(0); zero.typ != 0 || zero.size != 0 || zero.addr != 0 {
-		return l.defect(l.k.elfEra().silent, fmt.Sprintf("ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", zero.typ), "section 0 is not empty")
+		return l.defect("section 0 is not empty", sayZero, zero.typ)
 	}
 	return true
 }
 
+// Types of sections.
+const (
+	shtNull   = 0
+	shtSymtab = 2
+	shtStrtab = 3
+	shtNobits = 8
+)
+
 // sectionPlaces checks every section's place and, on older kernels, its name.
 func (l *loader) sectionPlaces() bool {
-	era, e := l.k.elfEra(), l.view()
+	e, first := l.view(), l.sectionsFirst() != No
 	shnum := e.u16(e.pick(60, 48))
 	for i := uint64(1); i < shnum; i++ {
 		s := e.section(i)
-		const null, symtab, nobits = 0, 2, 8
-		if s.typ == null || s.typ == nobits {
+		if s.typ == shtNull || s.typ == shtNobits {
 			continue
 		}
-		if s.typ == symtab && (s.link == 0 || uint64(s.link) >= shnum) && !era.shstrtab {
+		if s.typ == shtSymtab && (s.link == 0 || uint64(s.link) >= shnum) && !first {
 			return l.linkDefect(s, shnum)
 		}
 		if !e.fits(s.off, s.size) {
-			return l.defect(false, fmt.Sprintf("Invalid ELF section in module (section %d type %d)", i, s.typ), fmt.Sprintf("section %d lies outside the file: it is cut off", i))
+			return l.defect(fmt.Sprintf("section %d lies outside the file: it is cut off", i), sayPlace, i, s.typ)
 		}
-		if !era.shstrtab && !l.sectionName(i, s) {
+		if !first && !l.sectionName(i, s) {
 			return false
 		}
 	}
@@ -210,21 +214,21 @@ func (l *loader) sectionPlaces() bool {
 }
 
 func (l *loader) linkDefect(s elfSection, shnum uint64) bool {
-	return l.defect(l.k.elfEra().silent, fmt.Sprintf("Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)", s.link, s.link, shnum), "the symbol table has no names")
+	return l.defect("the symbol table has no names", sayLink, s.link, s.link, shnum)
 }
 
 // sectionName checks where the name of a section is.
 func (l *loader) sectionName(i uint64, s elfSection) bool {
-	era, e := l.k.elfEra(), l.view()
+	e := l.view()
 	if uint64(s.name) < e.section(e.u16(e.pick(62, 50))).size {
 		return true
 	}
-	if !era.shstrtab && (era.sections || s.flags&sectionAlloc == 0) {
-		l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: this kernel follows it and crashes", i)
+	if l.sectionsFirst() != Yes && (l.counted() || s.flags&sectionAlloc == 0) {
+		l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: some kernels follow it and crash", i)
 		l.v.unknown("whether the kernel survives reading a section name outside the file")
 		return true
 	}
-	return l.defect(false, fmt.Sprintf("Invalid ELF section name in module (section %d type %d)", i, s.typ), fmt.Sprintf("the name of section %d lies outside the names", i))
+	return l.defect(fmt.Sprintf("the name of section %d lies outside the names", i), sayName, i, s.typ)
 }
 
 // sectionNamed checks all names of sections, and the symbol table's link.
@@ -232,7 +236,7 @@ func (l *loader) sectionNamed() bool {
 	e := l.view()
 	shnum := e.u16(e.pick(60, 48))
 	for i := uint64(1); i < shnum; i++ {
-		if s := e.section(i); s.typ != 0 && !l.sectionName(i, s) {
+		if s := e.section(i); s.typ != shtNull && !l.sectionName(i, s) {
 			return false
 		}
 	}
@@ -254,51 +258,73 @@ func (e elfView) sectionsNamed(name string, alloc bool) (found []elfSection) {
 	return found
 }
 
+const modinfoName, thisName = ".modinfo", ".gnu.linkonce.this_module"
+
 // parts checks that .modinfo, struct module and the symbol table are there.
 func (l *loader) parts() bool {
-	era, e := l.k.elfEra(), l.view()
-	const modinfo, this = ".modinfo", ".gnu.linkonce.this_module"
-	infos := e.sectionsNamed(modinfo, !era.sections)
+	e, counted := l.view(), l.counted()
+	infos := e.sectionsNamed(modinfoName, !counted)
 	if len(infos) == 0 {
 		l.m.Info = nil
 	}
-	structs := e.sectionsNamed(this, !era.sections)
+	structs := e.sectionsNamed(thisName, !counted)
 	if _, named := l.m.Field("name"); !named {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	if era.sections {
+	if counted {
 		if n := len(infos); n > 1 {
-			return l.defect(false, "Only one .modinfo section must exist.", fmt.Sprintf("%d sections .modinfo", n))
+			return l.defect(fmt.Sprintf("%d sections .modinfo", n), sayOneInfo)
 		}
-		switch {
-		case len(structs) != 1:
-			return l.defect(false, fmt.Sprintf("module %s: %s %s section must exist.", l.name, era.thisOnly, this), "no struct module in it, or several")
-		case structs[0].typ == 8:
-			return l.defect(false, fmt.Sprintf("module %s: %s section must have a size set", l.name, this), "its struct module has no content")
-		case structs[0].flags&sectionAlloc == 0:
-			return l.defect(false, fmt.Sprintf("module %s: %s must occupy memory during process execution", l.name, this), "its struct module is not to be loaded")
-		}
-		if size := l.k.This.Size; size != 0 && structs[0].size != size {
-			l.v.reason(true, KindLayout, "", "rebuild it against the headers of "+l.k.Release+"; no force helps",
-				"built for another kernel: struct module has %d bytes in the module, %d in the kernel", structs[0].size, size)
-			l.v.fail(syscall.ENOEXEC, fmt.Sprintf("module %s: %s section size must match the kernel's built struct module size at run time", l.name, this))
+		if !l.thisSection(structs) {
 			return false
 		}
 	}
-	if era.shstrtab {
-		shnum := e.u16(e.pick(60, 48))
-		for i := uint64(1); i < shnum; i++ {
-			if s := e.section(i); s.typ == 2 && (s.link == 0 || uint64(s.link) >= shnum) {
-				return l.linkDefect(s, shnum)
-			}
+	if !l.symbolTable() {
+		return false
+	}
+	if len(structs) == 0 {
+		return l.defect("no struct module in it", sayNoThis, l.name)
+	}
+	l.name = l.m.Name
+	return true
+}
+
+// thisSection checks the section that holds struct module.
+func (l *loader) thisSection(structs []elfSection) bool {
+	switch {
+	case len(structs) != 1:
+		return l.defect("no struct module in it, or several", sayOneThis, l.name)
+	case structs[0].typ == shtNobits:
+		return l.defect("its struct module has no content", sayThisEmpty, l.name)
+	case structs[0].flags&sectionAlloc == 0:
+		return l.defect("its struct module is not to be loaded", sayThisAlloc, l.name)
+	}
+	if size := l.k.This.Size; size != 0 && structs[0].size != size {
+		l.v.reason(true, KindLayout, "", "rebuild it against the headers of "+l.k.Release+"; no force helps",
+			"built for another kernel: struct module has %d bytes in the module, %d in the kernel", structs[0].size, size)
+		return l.fail(syscall.ENOEXEC, sayThisSize, l.name)
+	}
+	return true
+}
+
+// symbolTable checks that there is one, with names.
+func (l *loader) symbolTable() bool {
+	e := l.view()
+	shnum := e.u16(e.pick(60, 48))
+	for i := uint64(1); i < shnum && l.sectionsFirst() != No; i++ {
+		s := e.section(i)
+		if s.typ != shtSymtab {
+			continue
+		}
+		if s.link == 0 || uint64(s.link) >= shnum {
+			return l.linkDefect(s, shnum)
+		}
+		if typ := e.section(uint64(s.link)).typ; typ != shtStrtab && !l.mayDefect("the names of symbols are in no string table", sayStringsType, typ) {
+			return false
 		}
 	}
 	if !l.m.Symbols && l.m.err == nil {
-		return l.defect(false, l.name+": module has no symbols (stripped?)", "it has no symbol table: it was stripped (use strip --strip-debug)")
+		return l.defect("it has no symbol table: it was stripped (use strip --strip-debug)", sayStripped, l.name)
 	}
-	if len(structs) == 0 {
-		return l.defect(false, l.name+": No module found in object", "no struct module in it")
-	}
-	l.name = l.m.Name
 	return true
 }

@@ -1,5 +1,10 @@
 package kernelabi
 
+import (
+	"slices"
+	"strings"
+)
+
 // UnwrapWithin is Unwrap with other limits. It returns what is left of work.
 func UnwrapWithin(image []byte, size, work int64) (kernel []byte, left int64, err error) {
 	u := unwrapper{size, work}
@@ -9,9 +14,26 @@ func UnwrapWithin(image []byte, size, work int64) (kernel []byte, left int64, er
 
 // RawExports searches an image without sections, with that many steps. It returns what is left of them.
 func RawExports(image []byte, steps int) (symbols []Symbol, left int, err error) {
-	symbols, err = rawExports(image, 0, true, &steps)
+	symbols, err = rawExports(image, 0, &steps)
 	return symbols, steps, err
 }
 
 // MaxTries is the bound of what is looked at that begins like something else.
 const MaxTries = maxTries
+
+// WordsOf reads the loader's sentences out of a kernel's constants.
+func WordsOf(constants string) Words {
+	w, _ := readWords([]byte(constants))
+	return w
+}
+
+// TodaysWords are the constants of a kernel with the loader's sentences of today, but for those that contain one of these words.
+func TodaysWords(but ...string) string {
+	text := "\x00"
+	for _, w := range wording {
+		if !slices.ContainsFunc(but, func(b string) bool { return strings.Contains(w.format, b) }) {
+			text += "\x013" + w.format + "\n\x00"
+		}
+	}
+	return text
+}

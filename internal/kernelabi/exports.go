@@ -168,6 +168,25 @@ func (m *memory) versions(symbols []Symbol, table []byte, addr uint64, relative 
 	return true
 }
 
+// mayBeDistances tells whether kernels for a machine had distances to CRCs in their version tables (from 4.11 to 5.18).
+func mayBeDistances(machine uint16) bool {
+	return machine == emPPC || machine == emPPC64 || machine == emS390
+}
+
+// anyVersions gives symbols their CRCs from a table of values or of distances. It is of distances when each leads into what is known of
+// the memory: CRCs, taken for distances, do not. It is false for distances to where nothing is known.
+func (m *memory) anyVersions(symbols []Symbol, table []byte, addr uint64, distances bool) bool {
+	if !distances {
+		return m.versions(symbols, table, addr, false)
+	}
+	const few, near = 16, 1 << 26 // of so many CRCs one is surely larger than any distance in a kernel
+	short := len(symbols) >= few
+	for at := 0; at+4 <= len(table) && short; at += 4 {
+		short = int32(m.order.Uint32(table[at:])) < near && int32(m.order.Uint32(table[at:])) > -near
+	}
+	return m.versions(symbols, table, addr, true) || !short && m.versions(symbols, table, addr, false)
+}
+
 // exportSections are the tables in their fixed order, with the flag whether their symbols are for GPL modules only.
 var exportSections = [...]struct {
 	suffix string
@@ -175,7 +194,7 @@ var exportSections = [...]struct {
 }{{"", false}, {"_gpl", true}, {"_unused", false}, {"_unused_gpl", true}, {"_gpl_future", false}}
 
 // elfExports reads the tables of a kernel image that is an ELF file with section names.
-func elfExports(f *koelf.File, relativeCRCs bool) ([]Symbol, error) {
+func elfExports(f *koelf.File) ([]Symbol, error) {
 	m := &memory{order: f.ByteOrder()}
 	sections := map[string]*koelf.Section{}
 	for _, n := range []string{"__ksymtab_strings", ".rodata", "__kflagstab"} {
@@ -199,7 +218,7 @@ func elfExports(f *koelf.File, relativeCRCs bool) ([]Symbol, error) {
 			symbols[i].GPL = e.gpl
 		}
 		if crc := sections["__kcrctab"+e.suffix]; crc != nil && crc.Size != 0 {
-			if !m.versions(symbols, m.at(crc.Addr)[:crc.Size], crc.Addr, relativeCRCs) {
+			if !m.anyVersions(symbols, m.at(crc.Addr)[:crc.Size], crc.Addr, mayBeDistances(f.Machine())) {
 				return nil, &koelf.FormatError{Off: int64(crc.Off), What: "version table __kcrctab" + e.suffix + " does not fit its export table"}
 			}
 		}
@@ -242,9 +261,9 @@ func (m *memory) anyLayout(addr uint64, size int, wide bool) ([]Symbol, bool) {
 
 // rawExports finds the tables in an image without section names. It starts from the string module_layout, which every
 // kernel with modules exports, finds the record that leads to it, and walks from there: records are sorted by name, the
-// tables follow each other, then come their CRCs. known, if not 0, is the CRC that module_layout must have. relativeCRCs says that
-// some machines with such a kernel have distances to CRCs instead. left is how many steps it may take.
-func rawExports(image []byte, known uint32, relativeCRCs bool, left *int) ([]Symbol, error) {
+// tables follow each other, then come their CRCs. known, if not 0, is the CRC that module_layout must have. left is how many
+// steps it may take.
+func rawExports(image []byte, known uint32, left *int) ([]Symbol, error) {
 	const anchor = "\x00" + LayoutSymbol + "\x00"
 	for off, tries := 0, 0; tries < 16; tries++ {
 		i := bytes.Index(image[off:], []byte(anchor))
@@ -255,7 +274,7 @@ func rawExports(image []byte, known uint32, relativeCRCs bool, left *int) ([]Sym
 		for _, l := range layouts {
 			for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 				m := &memory{order: order, pieces: []piece{{0, image}}, left: left}
-				if symbols := m.walkFrom(l, uint64(off), known, relativeCRCs); symbols != nil {
+				if symbols := m.walkFrom(l, uint64(off), known); symbols != nil {
 					return symbols, nil
 				}
 			}
@@ -265,7 +284,7 @@ func rawExports(image []byte, known uint32, relativeCRCs bool, left *int) ([]Sym
 }
 
 // walkFrom looks for a record whose name is the string at offset str and reads the tables around it.
-func (m *memory) walkFrom(l layout, str uint64, known uint32, relativeCRCs bool) []Symbol {
+func (m *memory) walkFrom(l layout, str uint64, known uint32) []Symbol {
 	image := m.pieces[0].data
 	if !m.spend(len(image) / 4) {
 		return nil
@@ -278,7 +297,7 @@ func (m *memory) walkFrom(l layout, str uint64, known uint32, relativeCRCs bool)
 		from = at + uint64(l.word) - base
 		m.pieces[0].addr = base
 		symbols, end := m.tables(l, at-uint64(l.word))
-		if len(symbols) > 50 && m.rawVersions(symbols, end, known, relativeCRCs) {
+		if len(symbols) > 50 && m.rawVersions(symbols, end, known) {
 			return symbols
 		}
 		m.pieces[0].addr = 0
@@ -362,9 +381,9 @@ func (m *memory) tables(l layout, addr uint64) (symbols []Symbol, end uint64) {
 	}
 }
 
-// rawVersions reads the CRCs that follow the tables at end. Where they would reach into the names there are none. If they may be
-// distances, they are when each of them leads into the image: CRCs, taken for distances, do not.
-func (m *memory) rawVersions(symbols []Symbol, end uint64, known uint32, relative bool) bool {
+// rawVersions reads the CRCs that follow the tables at end. Where they would reach into the names there are none. Without
+// sections nothing tells the machine: they may be distances.
+func (m *memory) rawVersions(symbols []Symbol, end uint64, known uint32) bool {
 	b := m.at(end)
 	for _, try := range []struct {
 		width    int
@@ -374,7 +393,7 @@ func (m *memory) rawVersions(symbols []Symbol, end uint64, known uint32, relativ
 		if n > len(b) || m.nameWithin(symbols[0].Name, b[:n]) {
 			break
 		}
-		if try.relative && !relative || !m.versions(symbols, b[:n], end, try.relative) {
+		if !m.versions(symbols, b[:n], end, try.relative) {
 			continue
 		}
 		for _, s := range symbols {

@@ -38,6 +38,8 @@ type Features struct {
 	Livepatch   Tri // CONFIG_LIVEPATCH
 	Retpoline   Tri // a module without retpolines is warned about
 	SignEnforce Tri // CONFIG_MODULE_SIG_FORCE: unsigned modules are refused
+
+	LicenceAgain Tri // the first module with a licence that taints is told of in a second line
 }
 
 // An Image is what a boot image tells.
@@ -48,6 +50,7 @@ type Image struct {
 	Vermagic string   // what modules' vermagic must be; "" if not found
 	Exports  *Table   // exported symbols of the kernel proper
 	Features Features // as far as the image shows them
+	Words    Words    // the loader's sentences
 	Keys     []Key    // keys whose signatures the kernel accepts
 	Machine  uint16   // ELF machine, 0 if the image does not tell
 	Class    int      // 32 or 64, 0 if not known
@@ -73,14 +76,14 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 	im.Vermagic = vermagic(words, im.Release)
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(func() { im.Features = features(words, im.Banner, im.Release) })
+	beside.Go(func() { im.Features, im.Words = features(words, im.Banner, im.Release) })
 	if elfErr == nil {
-		symbols, err = elfExports(f, relativeCRCs(im.Release, f.Machine()))
+		symbols, err = elfExports(f)
 	}
 	if elfErr != nil || err == ErrNoExports {
 		// Without sections nothing tells the machine: the tables have to.
 		steps := maxSteps
-		symbols, err = rawExports(kernel, knownLayout, relativeCRCs(im.Release, emPPC64), &steps)
+		symbols, err = rawExports(kernel, knownLayout, &steps)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", source, way, err)
@@ -186,42 +189,42 @@ const (
 	emX8664 = 62
 )
 
-// relativeCRCs tells whether a kernel stores distances to CRCs in its version tables.
-func relativeCRCs(release string, machine uint16) bool {
-	return (machine == emPPC || machine == emPPC64 || machine == emS390) &&
-		atLeast(release, 4, 11) && !atLeast(release, 5, 19)
-}
-
-// nearby is how far from each other the loader's sentences mostly are.
-const nearby = 1 << 20
-
-// features probes for the sentences that the loader is built with. What a probe cannot show stays Maybe.
-func features(kernel []byte, banner, release string) Features {
-	var f Features
-	at := bytes.Index(kernel, []byte("version magic '%s' should be"))
-	if at < 0 {
-		return f // the loader's sentences are not where they should be
+// features tells options by the sentences that the loader is built with, and by where they stand. What neither shows stays Maybe.
+func features(kernel []byte, banner, release string) (f Features, w Words) {
+	w, places := readWords(kernel)
+	if !w.Known {
+		return f, w
 	}
-	near := kernel[max(0, at-nearby):min(len(kernel), at+nearby)]
-	has := func(s string) bool { return bytes.Contains(near, []byte(s)) || bytes.Contains(kernel, []byte(s)) }
-	f.ForceLoad = tri(has("%s: %s: kernel tainted."))
-	f.Signatures = tri(has("module verification failed") || has("Loading of %s is rejected"))
-	f.Versions = tri(has("disagrees about version of symbol"))
-	f.SizeCheck = tri(has("section size must match"))
-	f.Livepatch = tri(has("tainting kernel with TAINT_LIVEPATCH") || has("livepatch module"))
-	f.Retpoline = tri(has("loading module not compiled with retpoline compiler"))
-	const ns = "%s: module uses symbol (%s) from namespace" // before it the level of the message
-	switch {
-	case has("\x013" + ns):
+	has := func(s string) bool { return bytes.Contains(kernel, []byte(s)) }
+	f.ForceLoad = w.has(sayForced)
+	f.Signatures = tri(w.has(sayUnverified) == Yes || w.has(sayRejected) == Yes)
+	f.Versions = w.has(sayDisagrees)
+	f.SizeCheck = w.has(sayThisSize)
+	f.Livepatch = tri(w.has(sayLivepatch) == Yes || has("livepatch module"))
+	f.Retpoline = w.has(sayRetpoline)
+	switch at := places[sayNamespace]; {
+	case at < 0:
+		f.Namespaces = No
+	case at >= len(levelOf) && bytes.HasSuffix(kernel[:at], []byte("\x013"+levelOf)):
 		f.Namespaces = Yes
-	case has("\x014" + ns), !has(ns):
+	case at >= len(levelOf) && bytes.HasSuffix(kernel[:at], []byte("\x014"+levelOf)):
 		f.Namespaces = No
 	}
+	// The sentences of one file of the kernel's source stand in its order. Since the second line about the licence stands with the
+	// marks that a load leaves, it is printed; before, it was for two modules that the kernel knew by name.
+	if again, obsolete := places[sayLicenceAgain], bytes.Index(kernel, []byte("%s: Ignoring obsolete parameters")); again >= 0 && obsolete >= 0 {
+		f.LicenceAgain = tri(again < obsolete)
+	}
+	// No image can tell whether an import without a version is refused: the sentence is the same, and what follows it is code. All
+	// kernels up to 4.8 refuse it, and Debian's, by a change of its own.
 	switch {
 	case !atLeast(release, 4, 9), strings.Contains(banner, "debian-kernel@lists.debian.org"):
 		f.Strict = Yes
 	case banner != "":
 		f.Strict = No
 	}
-	return f
+	return f, w
 }
+
+// levelOf stands between the level of the message about a namespace and the words by which it is found.
+const levelOf = "%s: "

@@ -38,7 +38,7 @@ func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
 			im.Banner = banner(words)
 			im.Release = bannerRelease(im.Banner)
 			im.Vermagic = vermagic(words, im.Release)
-			im.Features = features(words, im.Banner, im.Release)
+			im.Features, im.Words = features(words, im.Banner, im.Release)
 		}
 	}
 	var all []Symbol
@@ -51,7 +51,7 @@ func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
 		if bounds["__stop___kcrctab"+e.suffix] <= crcs {
 			crcs = 0 // a kernel without versions
 		}
-		symbols, err := c.exports(m, from, to, crcs, relativeCRCs(im.Release, im.Machine))
+		symbols, err := c.exports(m, from, to, crcs)
 		if err != nil {
 			return nil, err
 		}
@@ -157,7 +157,7 @@ func (c *core) read(addr, n uint64) ([]byte, error) {
 }
 
 // exports reads one table and the CRCs of its symbols.
-func (c *core) exports(m *memory, from, to, crcs uint64, relative bool) ([]Symbol, error) {
+func (c *core) exports(m *memory, from, to, crcs uint64) ([]Symbol, error) {
 	table, err := c.read(from, to-from)
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (c *core) exports(m *memory, from, to, crcs uint64, relative bool) ([]Symbo
 		}
 		if crcs != 0 {
 			versions, err := c.read(crcs, uint64(4*len(symbols)))
-			if err != nil || !try.versions(symbols, versions, crcs, relative) {
+			if err != nil || !try.anyVersions(symbols, versions, crcs, mayBeDistances(c.machine)) {
 				return nil, errKcore
 			}
 		}

@@ -9,6 +9,7 @@ type Kernel struct {
 	Class     int      // 32 or 64
 	BigEndian bool     // byte order
 	Features  Features // build options
+	Words     Words    // the loader's sentences
 	Keys      []Key    // keys that the kernel accepts signatures of; nil: not known
 	Core      *Table   // what the kernel itself exports; nil: not known
 	This      This     // struct module, as the kernel's own modules have it
@@ -77,7 +78,7 @@ func (k *Kernel) LearnFrom(m *Module) {
 
 // Use completes a kernel by what its boot image tells.
 func (k *Kernel) Use(im *Image) {
-	k.Core, k.Features, k.Keys, k.verified = im.Exports, im.Features, im.Keys, nil
+	k.Core, k.Features, k.Words, k.Keys, k.verified = im.Exports, im.Features, im.Words, im.Keys, nil
 	if im.Vermagic != "" {
 		k.Vermagic = im.Vermagic
 	}

@@ -142,6 +142,8 @@ func (e *editor) sections(key string) {
 	e.with(".shstrtab unterminated", func(b []byte) { s := e.f.Section(".shstrtab"); b[s.Offset+s.Size-1] = 'x' })
 	e.with(".symtab is none", func(b []byte) { e.section(b, ".symtab")[4] = 1 })
 	e.with(".symtab without strings", func(b []byte) { le.PutUint32(e.section(b, ".symtab")[40:], 0) })
+	e.with(".strtab is none", func(b []byte) { e.section(b, ".strtab")[4] = 1 })
+	e.with(".shstrtab is none", func(b []byte) { e.section(b, ".shstrtab")[4] = 1 })
 	e.with(".symtab link outside", func(b []byte) { le.PutUint32(e.section(b, ".symtab")[40:], 999) })
 	for _, name := range []string{".modinfo", ".gnu.linkonce.this_module"} {
 		e.with(name+" not allocated", func(b []byte) { e.section(b, name)[8] &^= 2 })
@@ -176,6 +178,11 @@ func (e *editor) modinfo() {
 	edit("no vermagic", "vermagic=", "xermagic=")
 	edit("staging", "intree=Y\x00", "staging=\x00")
 	edit("livepatch", "retpoline=", "livepatch=")
+	edit("test module", "retpoline=Y", "test=Y\x00\x00\x00\x00\x00")
+	for _, ns := range []string{"module:other", "OTHER"} {
+		name, _, _ := bytes.Cut(data[e.at(data, "description="):], []byte{0})
+		edit("imports namespace "+ns, string(name), string(append([]byte("import_ns="+ns), make([]byte, len(name)-len("import_ns="+ns))...)))
+	}
 	magic := data[e.at(data, "vermagic="):]
 	magic = magic[9:bytes.IndexByte(magic, 0)]
 	edit("vermagic release", "vermagic="+string(magic[:1]), "vermagic=9")

@@ -12,38 +12,50 @@ import (
 func (l *loader) taints() bool {
 	k, m, v := l.k, l.m, l.v
 	if _, ok := m.Field("intree"); !ok {
-		v.taint(k, 'O', "out-of-tree module", l.name+": loading out-of-tree module taints kernel.")
+		l.taint('O', "out-of-tree module", sayOutOfTree, l.name)
 	}
 	if _, ok := m.Field("retpoline"); !ok && k.Features.Retpoline != No && (k.Machine == emX8664 || k.Machine == em386) {
-		v.Maybe = append(v.Maybe, l.name+": loading module not compiled with retpoline compiler.")
+		line, _ := k.Words.line(sayRetpoline, []any{l.name})
+		v.Maybe = append(v.Maybe, line) // only where the processor asks for them
 	}
 	if _, ok := m.Field("staging"); ok {
-		v.taint(k, 'C', "staging driver", "")
-		v.Log = append(v.Log, l.name+": module is from the staging directory, the quality is unknown, you have been warned.")
+		v.Taints = append(v.Taints, Taint{'C', "staging driver"})
+		l.say(sayStaging, l.name)
 	}
 	if _, ok := m.Field("livepatch"); ok {
-		v.taint(k, 'K', "live patch", "")
-		v.Log = append(v.Log, l.name+": tainting kernel with TAINT_LIVEPATCH")
+		v.Taints = append(v.Taints, Taint{'K', "live patch"})
+		l.say(sayLivepatch, l.name)
 	}
 	if name, gpl := m.licence(); !gpl {
-		v.taint(k, 'P', "licence "+name+" is not compatible with the GPL", fmt.Sprintf("%s: module license '%s' taints kernel.", l.name, name))
-		if !strings.Contains(k.Tainted, "P") && atLeast(k.Release, 6, 4) {
-			v.Log = append(v.Log, l.name+": module license taints kernel.")
-		}
+		l.taint('P', "licence "+name+" is not compatible with the GPL", sayLicence, l.name, name)
 	}
-	if _, ok := m.Field("test"); ok && atLeast(k.Release, 6, 0) {
-		v.taint(k, 'N', "test module", l.name+": loading test module taints kernel.")
+	if _, ok := m.Field("test"); ok && k.Words.has(sayTest) != No {
+		l.taint('N', "test module", sayTest, l.name)
 	}
 	if l.sig != SigValid && k.Features.Signatures != No {
-		line := l.name + ": module verification failed: signature and/or required key missing - tainting kernel"
-		switch {
-		case l.sig == SigUnverified || k.Features.Signatures == Maybe:
+		if l.sig == SigUnverified || k.Features.Signatures == Maybe {
+			line, _ := k.Words.line(sayUnverified, []any{l.name})
 			v.Maybe = append(v.Maybe, line)
-		default:
-			v.taint(k, 'E', "unsigned, or signed with a key the kernel does not know", line)
+		} else {
+			l.taint('E', "unsigned, or signed with a key the kernel does not know", sayUnverified, l.name)
 		}
 	}
+	l.licenceAgain()
 	return true
+}
+
+// licenceAgain is the second line about a licence that taints.
+func (l *loader) licenceAgain() {
+	if !l.v.tainted('P') || strings.Contains(l.k.Tainted, "P") {
+		return
+	}
+	switch l.k.Features.LicenceAgain {
+	case Yes:
+		l.say(sayLicenceAgain, l.name)
+	case Maybe:
+		line, _ := l.k.Words.line(sayLicenceAgain, []any{l.name})
+		l.v.Maybe = append(l.v.Maybe, line)
+	}
 }
 
 // exportVersions wants CRCs for a module's own exports.
@@ -56,19 +68,36 @@ func (l *loader) exportVersions() bool {
 	return l.force("no versions for exported symbols", "its exports have no versions")
 }
 
+// moduleNamespaces refuses to import a namespace that is a list of modules, where the kernel knows of such.
+func (l *loader) moduleNamespaces() bool {
+	for _, ns := range l.namespaces {
+		if !strings.HasPrefix(ns, "module:") {
+			continue
+		}
+		switch l.k.Words.has(sayModuleNamespace) {
+		case Yes:
+			l.v.reason(true, KindNamespace, "", "take the import out: only the modules that it names may use its symbols", "it imports the namespace %s", ns)
+			return l.fail(syscall.EPERM, sayModuleNamespace, l.name, ns)
+		case Maybe:
+			l.v.unknown("whether the kernel lets a module import the namespace %s", ns)
+		}
+	}
+	return true
+}
+
 // symbols resolves every import, in the order of the symbol table: all failures are printed, the last one's errno is
 // returned.
 func (l *loader) symbols() bool {
 	k, v := l.k, l.v
 	var failed syscall.Errno
-	proprietary := slices.ContainsFunc(v.Taints, func(t Taint) bool { return t.Letter == 'P' })
+	proprietary := v.tainted('P')
 	gplUsed := false
 	for _, im := range l.m.Imports {
 		if im.Common {
 			if strings.HasPrefix(im.Name, "__gnu_lto") {
 				continue
 			}
-			v.Log = append(v.Log, l.name+": please compile with -fno-common")
+			l.say(sayCommon, l.name)
 			v.reason(true, KindFile, im.Name, "compile it with -fno-common", "%s is a common symbol", im.Name)
 			failed = syscall.ENOEXEC
 			continue
@@ -105,7 +134,7 @@ func (l *loader) symbols() bool {
 		}
 		if errno != 0 {
 			failed = errno
-			v.Log = append(v.Log, fmt.Sprintf("%s: Unknown symbol %s (err %d)", l.name, im.Name, -int(errno)))
+			l.say(sayUnknown, l.name, im.Name, -int(errno))
 		}
 	}
 	if failed != 0 {
@@ -173,21 +202,20 @@ func (l *loader) use(s Symbol) syscall.Errno {
 	if s.Namespace == "" || l.imports(s.Namespace) {
 		return 0
 	}
-	line := fmt.Sprintf("%s: module uses symbol (%s) from namespace %s, but does not import it.", l.name, s.Name, s.Namespace)
 	advice := fmt.Sprintf("add MODULE_IMPORT_NS(%q) to the module's source (without the quotes before 6.13)", s.Namespace)
 	fatal := k.Features.Namespaces != No
 	v.reason(fatal, KindNamespace, s.Name, advice, "%s is in namespace %s, which the module does not import", s.Name, s.Namespace)
-	v.Log = append(v.Log, line)
+	l.say(sayNamespace, l.name, s.Name, s.Namespace)
 	if fatal {
 		return syscall.EINVAL
 	}
 	return 0
 }
 
-// imports tells whether the module may use a namespace: it names it or, from 6.16 on, the namespace names the module.
+// imports tells whether the module may use a namespace: it names it or, where the kernel knows of such, the namespace names the module.
 func (l *loader) imports(ns string) bool {
 	list, special := strings.CutPrefix(ns, "module:")
-	if special && atLeast(l.k.Release, 6, 16) {
+	if special && l.k.Words.has(sayModuleNamespace) != No {
 		dashes := strings.NewReplacer("-", "_")
 		for _, pattern := range strings.Split(list, ",") {
 			pattern, prefix := strings.CutSuffix(dashes.Replace(pattern), "*")
@@ -217,8 +245,7 @@ func (l *loader) duplicates() bool {
 			continue
 		}
 		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+owner, "it exports %s, which %s exports too", e.Name, owner)
-		l.v.fail(syscall.ENOEXEC, fmt.Sprintf("%s: exports duplicate symbol %s (owned by %s)", l.name, e.Name, owner))
-		return false
+		return l.fail(syscall.ENOEXEC, sayDuplicate, l.name, e.Name, owner)
 	}
 	return true
 }

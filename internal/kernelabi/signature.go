@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/pkcs7"
-	"github.com/gomodprobe/gomodprobe/internal/sha256"
 )
 
 // SigState is what the kernel would make of a module's signature.
@@ -111,17 +110,8 @@ func (m *Module) verify(keys []Key) SigState {
 		if k.Serial != serial || serial == "" {
 			continue
 		}
-		var ok bool
-		h := sha256.New()
-		h.Write(m.image)
-		switch digest := h.Sum(nil); {
-		case s.Signer.Hash != "sha256":
-			return SigUnverified
-		case len(k.Modulus) > 0:
-			ok = rsaVerify(k.Modulus, s.Signer.Signature, sha256Info+string(digest))
-		case len(k.Point) > 0:
-			ok = ecdsaVerify(k.Point, s.Signer.Signature, digest)
-		default:
+		ok, known := k.verifies(s.Signer.Hash, s.Signer.Signature, m.image)
+		if !known {
 			return SigUnverified
 		}
 		if ok {
@@ -131,9 +121,6 @@ func (m *Module) verify(keys []Key) SigState {
 	}
 	return SigUnknownKey
 }
-
-// sha256Info begins the DigestInfo of PKCS#1 for SHA-256.
-const sha256Info = "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
 
 // keys finds the certificates in a kernel: the keys that its modules may be signed with.
 func keys(kernel []byte) []Key {

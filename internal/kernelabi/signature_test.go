@@ -1,12 +1,8 @@
 package kernelabi
 
 import (
-	"math/big"
-	bigrand "math/rand"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/compress"
@@ -55,33 +51,4 @@ func TestSignatures(t *testing.T) {
 	check("changed id type", changed(len(image)-28-10), im.Keys, SigUnsupported)
 	check("changed length", changed(len(image)-28-4), im.Keys, SigBadTrailer)
 	check("changed padding", changed(len(image)-28-5), im.Keys, SigBadTrailer)
-}
-
-// TestModulus computes with moduli of all lengths, and compares with math/big.
-func TestModulus(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	for words := 1; words <= 9; words++ {
-		for range 200 {
-			b := make([]byte, 8*words)
-			for i := range b {
-				b[i] = byte(rnd.Uint32())
-			}
-			clear(b[:rnd.IntN(len(b))]) // the highest bits may be zero
-			b[len(b)-1] |= 1
-			n := new(big.Int).SetBytes(b)
-			if n.BitLen() < 2 {
-				continue
-			}
-			limb, _ := limbs(b, words)
-			x := new(big.Int).Rand(bigrand.New(bigrand.NewSource(int64(words))), n)
-			m := newModulus(limb)
-			mine, _ := limbs(x.Bytes(), words)
-			form := m.enter(mine)
-			square := m.leave(m.mul(form, form))
-			want, _ := limbs(new(big.Int).Mod(new(big.Int).Mul(x, x), n).Bytes(), words)
-			if !slices.Equal(square, want) {
-				t.Fatalf("%v² modulo %v: %x, want %x", x, n, square, want)
-			}
-		}
-	}
 }

@@ -128,8 +128,8 @@ func (c *course) run(t *testing.T, key string) {
 	vmtest.Run(t, key, vmtest.Options{Tests: "^TestGuest(Trials|Kcore)$", Files: c.files, Append: c.append, Memory: 768 + 3*size>>20})
 }
 
-// TestTrials lets real kernels judge Check. The default is some modules and every mutation on one kernel; with
-// GOMODPROBE_LONG=1 it is whole trees on their neighbours.
+// TestTrials lets real kernels judge Check. The default is some modules and every mutation on one kernel, or on that which
+// GOMODPROBE_TRIALS names; with GOMODPROBE_LONG=1 it is whole trees on their neighbours.
 func TestTrials(t *testing.T) {
 	if os.Getenv(vmtest.GuestEnv) != "" {
 		t.Skip("in a guest")
@@ -145,7 +145,16 @@ func TestTrials(t *testing.T) {
 		append string // to the kernel's command line
 		set    func(k *kernelabi.Kernel)
 	}
-	plans := map[string]plan{"6.12": {target: "6.12", pairs: []pair{{"6.12-cloud", 60, false}, {"6.12", 40, true}, {"6.1", 20, false}}}}
+	plans := map[string]plan{
+		"5.10": {target: "5.10", pairs: []pair{{"6.1", 10, false}, {"5.10", 20, true}}},
+		"6.1":  {target: "6.1", pairs: []pair{{"6.1-prev", 10, false}, {"6.1", 20, true}}},
+		"6.12": {target: "6.12", pairs: []pair{{"6.12-cloud", 60, false}, {"6.12", 40, true}, {"6.1", 20, false}}},
+		"7.2":  {target: "7.2", pairs: []pair{{"6.12", 10, false}, {"7.2", 20, true}}},
+	}
+	only := os.Getenv("GOMODPROBE_TRIALS")
+	if only == "" && os.Getenv("GOMODPROBE_LONG") == "" {
+		only = "6.12"
+	}
 	if os.Getenv("GOMODPROBE_LONG") != "" {
 		for target, pairs := range map[string][]pair{
 			"5.10":       {{"6.1", 100, false}, {"5.10", 400, true}},
@@ -166,7 +175,6 @@ func TestTrials(t *testing.T) {
 			plans[target+"-disabled"] = plan{target, own, "nomodule", func(k *kernelabi.Kernel) { k.Disabled = true }}
 		}
 	}
-	only := os.Getenv("GOMODPROBE_TRIALS")
 	for name, plan := range plans {
 		if only != "" && only != name {
 			continue

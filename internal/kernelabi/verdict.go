@@ -2,7 +2,7 @@ package kernelabi
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"syscall"
 )
 
@@ -85,12 +85,9 @@ func (v *Verdict) reason(fatal bool, kind Kind, symbol, advice, format string, a
 	v.Reasons = append(v.Reasons, Reason{kind, fatal, symbol, fmt.Sprintf(format, args...), advice})
 }
 
-// fail ends the check: the load fails with errno, after these lines in the log.
-//
-//go:noinline
-func (v *Verdict) fail(errno syscall.Errno, lines ...string) {
+// fail ends the check: the load fails with errno.
+func (v *Verdict) fail(errno syscall.Errno) {
 	v.Outcome, v.Errno = Fails, errno
-	v.Log = append(v.Log, lines...)
 }
 
 //
@@ -99,15 +96,7 @@ func (v *Verdict) unknown(format string, args ...any) {
 	v.Unknown = append(v.Unknown, fmt.Sprintf(format, args...))
 }
 
-// taint marks the kernel; the line is printed unless the mark was there before.
-func (v *Verdict) taint(k *Kernel, letter byte, why, line string) {
-	for _, t := range v.Taints {
-		if t.Letter == letter {
-			return
-		}
-	}
-	v.Taints = append(v.Taints, Taint{letter, why})
-	if line != "" && strings.IndexByte(k.Tainted, letter) < 0 {
-		v.Log = append(v.Log, line)
-	}
+// tainted tells whether the load leaves a mark.
+func (v *Verdict) tainted(letter byte) bool {
+	return slices.ContainsFunc(v.Taints, func(t Taint) bool { return t.Letter == letter })
 }

@@ -17,12 +17,19 @@
 #   tree:     lib/modules/RELEASE with the oracle's tables (gz: without, as the oracle cannot read gz)
 #   kbuild:   linux-headers-RELEASE below root and usr/src, for make -C
 #   kernel:   boot/vmlinuz boot/config lib/modules/RELEASE release  (tables made by the oracle's depmod)
-# Exit status 3: apt or the network is missing, so that a test can skip.
+# With -cached in front, only what is in the cache is given; nothing is fetched or made.
+#
+# Exit status 3: apt or the network is missing, so that a test can skip. 4: -cached, and it is not in the cache.
+# GOMODPROBE_RUN names a run of tests. A failure to reach the archive is remembered for that run, ten minutes at
+# most, so that not each of its tests tries, and waits, again.
 set -eu
 umask 022
 export LC_ALL=C
 
 cache=${GOMODPROBE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gomodprobe}
+apt_config=${APT_CONFIG-} # of the caller: a proxy, for instance
+failed=${GOMODPROBE_RUN:+$cache/failed/$GOMODPROBE_RUN}
+pause=${GOMODPROBE_PAUSE:-5} # seconds before what needs the network is tried again; tests of this file set it to 0
 
 say() { echo "fetch: $*" >&2; }
 cannot() { say "$*"; exit 3; }
@@ -30,40 +37,70 @@ cannot() { say "$*"; exit 3; }
 # again COMMAND... runs what needs the network, up to three times.
 again() {
 	"$@" && return
-	sleep 5
+	sleep "$pause"
 	"$@" && return
-	sleep 30
+	sleep $((3 * pause))
 	"$@"
 }
 
-# mirror prints the base address of the Debian archive this machine is configured for.
-mirror() {
-	if [ ! -s "$cache/apt/mirror" ]; then
-		command -v apt-get >/dev/null || cannot "apt-get is not here"
-		# shellcheck disable=SC2016 # the words are apt's, not the shell's
-		uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
-			awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
-		if [ -z "$uri" ] && [ "$(id -u)" = 0 ]; then
-			again apt-get -qq update >&2 || cannot "apt-get update failed"
-			# shellcheck disable=SC2016
-			uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' 2>/dev/null |
-				awk '$1 ~ /\/debian\/?$/ && $2 !~ /-(security|updates|backports)/ { print $1; exit }')
-		fi
-		[ -n "$uri" ] || cannot "no Debian archive is configured for apt on this machine"
-		mkdir -p "$cache/apt"
-		echo "$uri" >"$cache/apt/mirror"
-	fi
-	cat "$cache/apt/mirror"
+# uncached ends the run where only what is in the cache may be given.
+uncached() { [ -z "$cached" ] || { say "$request is not in the cache"; exit 4; }; }
+
+# online ends the run where nothing may be fetched, or where that failed already: for what is wanted, or for all.
+online() {
+	uncached
+	[ -n "$failed" ] || return 0
+	for f in "$failed" "$failed.$wanted"; do
+		[ -s "$f" ] || continue
+		say "not tried again in this run"
+		cannot "$(cat "$f")"
+	done
 }
 
-# Lists past their date are taken: a mirror may stand still, and what is fetched is never installed.
+# remember FILE MESSAGE does as cannot, and keeps the message for the other fetches of GOMODPROBE_RUN.
+remember() {
+	[ -z "$failed" ] || { mkdir -p "$cache/failed"; echo "$2" >"$1"; }
+	cannot "$2"
+}
+
+unreachable() { remember "$failed" "$*: no network?"; }
+lacking() { remember "$failed.$wanted" "$*"; }
+
+# mirror prints the base address of the Debian archive this machine is configured for, and keeps it for others.
+mirror() {
+	command -v apt-get >/dev/null || cannot "apt-get is not here"
+	uri=$(apt-get update --print-uris 2>/dev/null |
+		sed -nE "s,^'(.*/debian)/+dists/([^/']+)/InRelease'.*,\\1 \\2,p" |
+		awk '$2 !~ /-(security|updates|backports)/ { print $1; exit }')
+	[ -n "$uri" ] || cannot "no Debian archive is configured for apt on this machine"
+	mkdir -p "$cache/apt"
+	echo "$uri" >"$cache/apt/mirror"
+	echo "$uri"
+}
+
+# listed DIR says whether the package lists there are whole and of the last hour. That the file "updated" is there is
+# not enough: once it was made when apt-get update had fetched nothing.
+listed() {
+	[ -s "$1/sources.list" ] && [ -n "$(find "$1/updated" -mmin -60 2>/dev/null)" ] &&
+		[ -n "$(find "$1/lists" -maxdepth 1 -name '*_Packages*' -size +0 2>/dev/null)" ]
+}
+
 # suite SUITE ARCH sets up private package lists and points APT_CONFIG at them; 'suite SUITE ARCH again' renews them.
+# Lists past their date are taken: a mirror may stand still, and what is fetched is never installed. An update that
+# fetched not all is an error, which it is not if apt is not told so.
 suite() {
 	d=$cache/apt/$1-$2
-	uri=$(mirror)
-	mkdir -p "$d/lists/partial" "$d/cache/archives/partial"
-	echo "deb $uri $1 main" >"$d/sources.list"
+	renew=${3-}
+	listed "$d" || renew=again
+	if [ "$renew" = again ]; then
+		online
+		uri=$(APT_CONFIG=$apt_config mirror)
+		mkdir -p "$d/lists/partial" "$d/cache/archives/partial"
+		rm -f "$d/updated"
+		echo "deb $uri $1 main" >"$d/sources.list"
+	fi
 	cat >"$d/apt.conf" <<-CONF
+		${apt_config:+#include "$apt_config";}
 		Dir::Etc::SourceList "$d/sources.list";
 		Dir::Etc::SourceParts "-";
 		Dir::State::Lists "$d/lists";
@@ -73,14 +110,18 @@ suite() {
 		APT::Architectures { "$2"; };
 		APT::Sandbox::User "root";
 		Acquire::Languages "none";
-		Acquire::Retries "5";
+		APT::Update::Error-Mode "any";
+		Acquire::Retries "2";
+		Acquire::http::Timeout "20";
+		Acquire::https::Timeout "20";
 		Acquire::Check-Valid-Until "false";
 	CONF
 	export APT_CONFIG="$d/apt.conf"
-	if [ ! -e "$d/updated" ] || [ "${3-}" = again ]; then
+	if [ "$renew" = again ]; then
 		say "package lists of $1 ($2)"
-		again apt-get -qq update >&2 || cannot "the package lists of $1 cannot be fetched"
+		again apt-get -qq update >&2 || unreachable "the package lists of $1 ($2) cannot be fetched"
 		touch "$d/updated"
+		listed "$d" || unreachable "apt-get update fetched no package lists of $1 ($2)"
 	fi
 }
 
@@ -89,14 +130,12 @@ unpack() {
 	to=$1 s=$2 a=$3
 	shift 3
 	suite "$s" "$a"
+	online
 	debs=$(mktemp -d "$cache/debs.XXXXXX")
 	for p; do say "$p ($s, $a)"; done
 	(cd "$debs" && apt-get -qq download "$@" >&2) || {
 		suite "$s" "$a" again # the archive has moved on since the lists were read
-		(cd "$debs" && again apt-get -qq download "$@" >&2) || {
-			rm -rf "$debs"
-			cannot "cannot download $*"
-		}
+		(cd "$debs" && again apt-get -qq download "$@" >&2) || lacking "cannot download $* of $s ($a)"
 	}
 	mkdir -p "$to"
 	for f in "$debs"/*.deb; do dpkg-deb -x "$f" "$to"; done
@@ -112,6 +151,7 @@ newest() {
 oracle() { # NAME SUITE SSL-PACKAGE
 	dir=$cache/$1
 	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	online
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	unpack "$tmp/root" "$2" amd64 kmod libkmod2 libc6 liblzma5 libzstd1 "$3" zlib1g
 	cat >"$tmp/run" <<-'RUN'
@@ -174,6 +214,8 @@ names() {
 kernel() {
 	dir=$cache/kernels/$(echo "$1" | tr : @)
 	[ -e "$dir/release" ] && { echo "$dir"; return; }
+	online
+	kmod=$(oracle oracle trixie libssl3t64)
 	names "$1"
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	# shellcheck disable=SC2086 # extra is a list of packages
@@ -189,10 +231,10 @@ kernel() {
 	for f in "$r"/boot/config-* "$tmp"/lib/modules/*/config; do
 		[ -f "$f" ] && { cp "$f" "$tmp/boot/config"; break; }
 	done
-	[ -s "$tmp/boot/vmlinuz" ] || { rm -rf "$tmp"; cannot "no boot image in $image"; }
+	[ -s "$tmp/boot/vmlinuz" ] || cannot "no boot image in $image"
 	rm -rf "$r"
 	chmod 755 "$tmp"
-	"$(oracle oracle trixie libssl3t64)/run" depmod -b "$tmp" "$release"
+	"$kmod/run" depmod -b "$tmp" "$release"
 	echo "$release" >"$tmp/release"
 	mkdir -p "$cache/kernels"
 	rm -rf "$dir"
@@ -203,6 +245,7 @@ kernel() {
 tree() { # KEY EXT
 	dir=$cache/trees/$(echo "$1" | tr : @)-$2
 	[ -e "$dir/release" ] && { echo "$dir"; return; }
+	uncached
 	case $2 in
 	none) tool=true ;;
 	xz) tool='xz --check=crc32 --lzma2=dict=1MiB' ;; # as the kernel's build compresses modules
@@ -214,6 +257,7 @@ tree() { # KEY EXT
 		command -v "$c" >/dev/null || cannot "$c is not here"
 	done
 	src=$(kernel "$1")
+	[ "$2" = gz ] || kmod=$(oracle oracle trixie libssl3t64)
 	release=$(cat "$src/release")
 	say "modules of $release, compressed with $2"
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
@@ -226,7 +270,7 @@ tree() { # KEY EXT
 	# shellcheck disable=SC2086 # tool is a command with its options
 	find "$m" -name '*.ko' -print0 | xargs -0 -r -n 64 -P 2 $tool
 	chmod 755 "$tmp"
-	[ "$2" = gz ] || "$(oracle oracle trixie libssl3t64)/run" depmod -b "$tmp" "$release"
+	[ "$2" = gz ] || "$kmod/run" depmod -b "$tmp" "$release"
 	echo "$release" >"$tmp/release"
 	mkdir -p "$cache/trees"
 	rm -rf "$dir"
@@ -237,8 +281,10 @@ tree() { # KEY EXT
 headers() {
 	dir=$cache/headers/$(echo "$1" | tr : @)
 	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	online
+	src=$(kernel "$1")
+	release=$(cat "$src/release")
 	names "$1"
-	release=$(cat "$(kernel "$1")/release")
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	unpack "$tmp/root" "$suite_" "$arch" "linux-headers-$release"
 	touch "$tmp/done"
@@ -252,8 +298,10 @@ headers() {
 kbuild() {
 	dir=$cache/kbuild/$1
 	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	online
+	src=$(kernel "$1")
+	headers=linux-headers-$(cat "$src/release")
 	names "$1"
-	headers=linux-headers-$(cat "$(kernel "$1")/release")
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	suite "$suite_" "$arch"
 	parts=$(apt-cache depends "$headers" | sed -nE 's/^ *Depends: (linux-(headers|kbuild)-.*)/\1/p')
@@ -272,6 +320,7 @@ kbuild() {
 package() { # SUITE[:ARCH] NAME
 	dir=$cache/packages/$(echo "$1" | tr : @)/$2
 	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	online
 	a=amd64
 	case $1 in *:*) a=${1#*:} ;; esac
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
@@ -287,6 +336,7 @@ package() { # SUITE[:ARCH] NAME
 udev() {
 	dir=$cache/udev
 	[ -e "$dir/done" ] && { echo "$dir"; return; }
+	online
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	unpack "$tmp/root" bookworm amd64 udev libudev1 libkmod2 libc6 libacl1 libblkid1 libcap2 libselinux1 libpcre2-8-0 \
 		liblzma5 libzstd1 libssl3
@@ -297,9 +347,19 @@ udev() {
 	echo "$dir"
 }
 
-mkdir -p "$cache"
-exec 9>"$cache/lock"
-flock 9
+cached=
+[ "${1-}" != -cached ] || { cached=yes; shift; }
+request=$*
+wanted=$(echo "$request" | tr -c 'A-Za-z0-9.\n-' _)
+if [ -z "$cached" ]; then
+	mkdir -p "$cache"
+	exec 9>"$cache/lock"
+	flock 9
+	# Who has the lock may clean up, also what one that was killed has left.
+	trap 'rm -rf "$cache"/tmp.* "$cache"/debs.*' EXIT
+	rm -rf "$cache"/tmp.* "$cache"/debs.*
+	find "$cache/failed" -type f -mmin +10 -delete 2>/dev/null || :
+fi
 case ${1-} in
 oracle) oracle oracle trixie libssl3t64 ;;
 oracle30) oracle oracle30 bookworm libssl3 ;;

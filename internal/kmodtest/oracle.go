@@ -4,10 +4,12 @@ import (
 	"bytes"
 	_ "embed" // fetch.sh
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -57,25 +59,52 @@ func CacheDir(t testing.TB) string {
 	return filepath.Join(dir, "gomodprobe")
 }
 
-// Fetch runs fetch.sh and returns the folder it prints. It skips the test where apt or the network is missing.
+// Fetch runs fetch.sh and returns the folder it prints. It skips the test where apt or the network is missing, and with
+// -short if the folder is not in the cache: then nothing is fetched.
 func Fetch(t testing.TB, args ...string) (dir string) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		Missing(t, "Debian's packages are unpacked on Linux only")
 	}
+	want := strings.Join(args, " ")
+	if testing.Short() {
+		args = append([]string{"-cached"}, args...)
+	}
 	cmd := exec.Command("sh", append([]string{"-c", fetchScript, "fetch.sh"}, args...)...)
-	cmd.Env = append(os.Environ(), "GOMODPROBE_CACHE="+CacheDir(t))
+	cmd.Env = append(os.Environ(), "GOMODPROBE_CACHE="+CacheDir(t), "GOMODPROBE_RUN="+runName())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == 3, errors.Is(err, exec.ErrNotFound):
-		Missing(t, "cannot fetch %v: %v\n%s", args, err, stderr.Bytes())
-	case err != nil:
-		t.Fatalf("fetch.sh %v: %v\n%s", args, err, stderr.Bytes())
+	case err == nil:
+		return strings.TrimSpace(string(out))
+	case errors.As(err, &exit) && exit.ExitCode() == 4:
+		t.Skipf("-short: %s is not in the cache, and nothing is fetched", want)
+	case errors.As(err, &exit) && exit.ExitCode() == 3:
+		said := strings.TrimSpace(stderr.String())
+		t.Log(said)
+		_, reason, _ := strings.Cut(said[strings.LastIndexByte(said, '\n')+1:], "fetch: ")
+		Missing(t, "cannot fetch %s: %s", want, reason)
+	case errors.Is(err, exec.ErrNotFound):
+		Missing(t, "cannot fetch %s: %v", want, err)
 	}
-	return strings.TrimSpace(string(out))
+	t.Fatalf("fetch.sh %s: %v\n%s", want, err, stderr.Bytes())
+	return ""
+}
+
+// runName names the run of tests this process belongs to by the process that started it: that of "go test", which
+// starts the tests of all packages. The parent's number alone would be given to another process one day, so that its
+// start time is part of the name.
+func runName() string {
+	parent := os.Getppid()
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", parent))
+	// The second field, the program's name in parentheses, may contain anything; the start is the 22nd.
+	rest := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(rest) < 20 {
+		return strconv.Itoa(parent)
+	}
+	return fmt.Sprintf("%d-%s", parent, rest[19])
 }
 
 // OracleCmd is real kmod, run on its own loader and libraries.

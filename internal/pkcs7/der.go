@@ -1,20 +1,21 @@
 package pkcs7
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
 
-// A reader walks over the values of a constructed value. All readers of a
-// message share its first error, after which they yield nothing more. Its small
-// methods are called often and never in a hurry; they are not inlined, since
-// their copies would be half of the package.
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// A reader walks over the values of a constructed value. All readers of a message share its first error, after which they
+// yield nothing more.
 type reader struct {
-	rest []byte
+	rest cryptobyte.String
 	off  int // of rest in the message
 	err  *error
 }
 
 // fail notes an error at the reader's place, unless there is one already.
-//
-//go:noinline
 func (r *reader) fail(what string) {
 	if *r.err == nil {
 		*r.err = &SyntaxError{r.off, what}
@@ -22,13 +23,9 @@ func (r *reader) fail(what string) {
 }
 
 // more reports whether there is another value.
-//
-//go:noinline
 func (r *reader) more() bool { return *r.err == nil && len(r.rest) > 0 }
 
 // end wants that there is none.
-//
-//go:noinline
 func (r *reader) end(what string) {
 	if r.more() {
 		r.fail("more than belongs to the " + what)
@@ -36,59 +33,61 @@ func (r *reader) end(what string) {
 }
 
 // next returns the tag of the next value, 0 at the end.
-//
-//go:noinline
-func (r *reader) next() byte {
+func (r *reader) next() asn1.Tag {
 	if !r.more() {
 		return 0
 	}
-	return r.rest[0]
+	return asn1.Tag(r.rest[0])
 }
 
-// take returns the contents of the next value, which must have that tag; what
-// names it in the error.
-func (r *reader) take(tag byte, what string) []byte {
+// take returns the contents of the next value, which must have that tag; what names it in the error.
+func (r *reader) take(tag asn1.Tag, what string) []byte {
 	if r.next() != tag {
 		r.fail("no " + what)
 	}
-	return r.takeAny(what)
+	return r.enterAny(what).rest
 }
 
 // enter is take for a constructed value.
-//
-//go:noinline
-func (r *reader) enter(tag byte, what string) reader {
-	body := r.take(tag, what)
-	return reader{body, r.off - len(body), r.err}
-}
-
-// skip passes over the next value if it has that tag.
-func (r *reader) skip(tag byte) {
-	if r.next() == tag {
-		r.takeAny("optional value")
+func (r *reader) enter(tag asn1.Tag, what string) reader {
+	if r.next() != tag {
+		r.fail("no " + what)
 	}
+	return r.enterAny(what)
 }
 
-// takeAny returns the contents of the next value whatever its tag.
-func (r *reader) takeAny(what string) []byte {
+// skip passes over the next value if it has that tag, and reports whether it had.
+func (r *reader) skip(tag asn1.Tag) bool {
+	if r.next() != tag {
+		return false
+	}
+	r.enterAny("optional value")
+	return true
+}
+
+// enterAny returns a reader of the contents of the next value, whatever its tag.
+func (r *reader) enterAny(what string) reader {
 	if *r.err != nil {
-		return nil
+		return reader{err: r.err}
 	}
-	head, size, ok := header(r.rest)
-	if !ok || size > len(r.rest)-head {
+	rest, body := r.rest, cryptobyte.String(nil)
+	mark, ok := 0, rest.ReadAnyASN1(&body, nil)
+	if !ok {
+		mark, ok = readBER(&rest, &body)
+	}
+	if !ok {
 		r.fail(what + " is cut off or has no sound length")
-		return nil
+		return reader{err: r.err}
 	}
-	body := r.rest[head:][:size:size]
-	r.rest = r.rest[head+size:]
-	r.off += head + size
-	return body
+	r.off += len(r.rest) - len(rest)
+	r.rest = rest
+	return reader{body[:len(body):len(body)], r.off - mark - len(body), r.err}
 }
 
-// oid takes an object identifier: numbers of seven bits a byte, none with a
-// leading zero, the last one complete.
+// oid takes an object identifier: numbers of seven bits a byte, none with a leading zero, the last one complete. Their size
+// is not limited, as it is in the library.
 func (r *reader) oid(what string) []byte {
-	id := r.take(tagOID, what)
+	id := r.take(asn1.OBJECT_IDENTIFIER, what)
 	ok := len(id) > 0 && id[len(id)-1] < 0x80
 	for i, b := range id {
 		if b == 0x80 && (i == 0 || id[i-1] < 0x80) {
@@ -101,31 +100,30 @@ func (r *reader) oid(what string) []byte {
 	return id
 }
 
-// integer takes a number: at least one byte, and none that only repeats the
-// sign.
+// integer takes a number: at least one byte, and none that only repeats the sign.
 func (r *reader) integer(what string) []byte {
-	n := r.take(tagInteger, what)
+	n := r.take(asn1.INTEGER, what)
 	if len(n) == 0 || len(n) > 1 && (n[0] == 0 && n[1] < 0x80 || n[0] == 0xff && n[1] >= 0x80) {
 		r.fail(what + " is not a sound number")
 	}
 	return n
 }
 
-// parameter takes the one value that may be behind the identifier of an
-// algorithm. Only of the simplest types is the content looked at.
+// parameter takes the one value that may be behind the identifier of an algorithm. Only of the simplest types is the content
+// looked at.
 func (r *reader) parameter(what string) {
 	if !r.more() {
 		return
 	}
 	before := *r
 	switch tag := r.next(); tag {
-	case tagOID:
+	case asn1.OBJECT_IDENTIFIER:
 		r.oid(what)
-	case tagInteger:
+	case asn1.INTEGER:
 		r.integer(what)
 	default:
-		n := len(r.takeAny(what))
-		if tag == tagNull && n != 0 || tag == tagBoolean && n != 1 || tag == 0 || tag == tagBitString && n == 0 {
+		n := len(r.enterAny(what).rest)
+		if tag == asn1.NULL && n != 0 || tag == asn1.BOOLEAN && n != 1 || tag == 0 || tag == asn1.BIT_STRING && n == 0 {
 			before.fail(what + " has the wrong length")
 		}
 	}
@@ -134,7 +132,7 @@ func (r *reader) parameter(what string) {
 
 // algorithm takes the identifier of an algorithm with its parameter.
 func (r *reader) algorithm(what string) []byte {
-	id := r.enter(tagSequence, what)
+	id := r.enter(asn1.SEQUENCE, what)
 	oid := id.oid(what)
 	id.parameter("parameter of the " + what)
 	return oid
@@ -144,18 +142,18 @@ func (r *reader) algorithm(what string) []byte {
 func (r *reader) text(what string) []byte {
 	before := *r
 	tag := r.next()
-	value := r.takeAny(what)
+	value := []byte(r.enterAny(what).rest)
 	ok := true
 	switch tag {
-	case tagUTF8, tagUTF8 | constructed:
+	case asn1.UTF8String, asn1.UTF8String | constructed:
 		ok = utf8.Valid(value)
 	case tagBMP:
 		ok = len(value)%2 == 0
 	case tagUniversal:
 		ok = len(value)%4 == 0
-	case tagSequence:
+	case asn1.SEQUENCE:
 		value = before.rest[:r.off-before.off] // OpenSSL keeps it with its head
-	case tagBitString, tagNumeric, tagPrintable, tagT61, tagIA5:
+	case asn1.BIT_STRING, tagNumeric, asn1.PrintableString, asn1.T61String, asn1.IA5String:
 	default:
 		ok = false
 	}
@@ -165,20 +163,60 @@ func (r *reader) text(what string) []byte {
 	return value
 }
 
-// header reads the tag, of one byte, and the length of a value.
-func header(b []byte) (head, size int, ok bool) {
-	if len(b) < 2 || b[0]&0x1f == 0x1f {
+// readBER takes the next value with a length that DER forbids, but OpenSSL and the kernel take: one that has more bytes than it
+// needs or, of a constructed value, one left open: then a mark ends the value, whose size is returned.
+func readBER(s, body *cryptobyte.String) (mark int, ok bool) {
+	rest := *s
+	_, size, ok := readHeader(&rest)
+	if !ok {
+		return 0, false
+	}
+	*body = rest
+	if size >= 0 {
+		*body, *s = rest[:size], rest[size:]
+		return 0, true
+	}
+	for open := 1; ; {
+		left := len(rest)
+		tag, size, ok := readHeader(&rest)
+		switch {
+		case !ok || !rest.Skip(max(size, 0)):
+			return 0, false
+		case size < 0:
+			open++
+		case tag == 0 && size == 0:
+			if open--; open == 0 {
+				*body, *s = (*body)[:len(*body)-left], rest
+				return len(endMark), true
+			}
+		}
+	}
+}
+
+// endMark ends a value of open length.
+const endMark = "\x00\x00"
+
+// readHeader takes the tag, of one byte, and the length of a value: -1 for one left open, else no more than there is.
+func readHeader(s *cryptobyte.String) (tag asn1.Tag, size int, ok bool) {
+	var t, first uint8
+	if !s.ReadUint8(&t) || !s.ReadUint8(&first) || t&0x1f == 0x1f {
 		return 0, 0, false
 	}
-	if b[1] < 0x80 {
-		return 2, int(b[1]), true
+	tag = asn1.Tag(t)
+	if first < 0x80 {
+		return tag, int(first), int(first) <= len(*s)
 	}
-	n := int(b[1] & 0x7f)
-	if n == 0 || n > 3 || len(b) < 2+n {
-		return 0, 0, false // 16 MiB and more, or of indefinite length
+	if first == 0x80 {
+		return tag, -1, tag&constructed != 0
 	}
-	for _, c := range b[2 : 2+n] {
-		size = size<<8 | int(c)
+	var number []byte
+	if first > 0x87 || !s.ReadBytes(&number, int(first&0x7f)) {
+		return 0, 0, false
 	}
-	return 2 + n, size, true
+	for _, b := range number {
+		if size = size<<8 | int(b); size > len(*s) {
+			return 0, 0, false
+		}
+	}
+	return tag, size, true
 }

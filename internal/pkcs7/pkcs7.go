@@ -2,15 +2,17 @@
 // how. It verifies nothing.
 //
 // The signature is a PKCS#7 (CMS) message without content, certificates or
-// attributes, in DER. The parser walks the few nested values that lead to the
-// first signer and decodes nothing else; it neither allocates by what the
-// message claims nor recurses.
+// attributes, in DER or what OpenSSL and the kernel take for it. The parser walks the few nested values that lead to the
+// signers and decodes nothing else; it neither allocates by what the message claims nor recurses.
 package pkcs7
 
 import (
 	"bytes"
 	"fmt"
 	"strconv"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // A Signer is the first signer of a message. Slices are parts of the message.
@@ -43,29 +45,16 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s at offset %d of the signature", e.What, e.Off)
 }
 
-// Tags of the values that are looked at.
+// Tags that the library has no names for.
 const (
-	tagBoolean   = 0x01
-	tagInteger   = 0x02
-	tagBitString = 0x03
-	tagOctets    = 0x04
-	tagNull      = 0x05
-	tagOID       = 0x06
-	tagUTF8      = 0x0c
-	tagNumeric   = 0x12
-	tagPrintable = 0x13
-	tagT61       = 0x14
-	tagIA5       = 0x16
-	tagUniversal = 0x1c
-	tagBMP       = 0x1e
-	tagSequence  = 0x30
-	tagSet       = 0x31
-	tagContext0  = 0xa0 // [0], constructed
-	tagContext1  = 0xa1 // [1], constructed
-	tagKeyID     = 0x80 // [0], primitive
-
-	constructed = 0x20
+	constructed  = asn1.Tag(0x20)
+	tagNumeric   = asn1.Tag(0x12)
+	tagUniversal = asn1.Tag(0x1c)
+	tagBMP       = asn1.Tag(0x1e)
 )
+
+// context returns the tag of a constructed value that the grammar tells by this number.
+func context(n asn1.Tag) asn1.Tag { return n.ContextSpecific().Constructed() }
 
 // signedData is the object identifier 1.2.840.113549.1.7.2.
 const signedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
@@ -75,26 +64,26 @@ const signedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 // take it otherwise. Errors are of type *[SyntaxError].
 func Parse(msg []byte) (*Signer, error) {
 	var err error
-	r := reader{rest: msg, err: &err}
-	content := r.enter(tagSequence, "ContentInfo")
+	r := reader{rest: cryptobyte.String(msg), err: &err}
+	content := r.enter(asn1.SEQUENCE, "ContentInfo")
 	if oid := content.oid("content type"); string(oid) != signedData {
 		content.fail("content other than SignedData")
 	}
-	explicit := content.enter(tagContext0, "content")
+	explicit := content.enter(context(0), "content")
 	content.end("ContentInfo")
-	data := explicit.enter(tagSequence, "SignedData")
+	data := explicit.enter(asn1.SEQUENCE, "SignedData")
 	explicit.end("content")
 	data.integer("version")
-	for digests := data.enter(tagSet, "digest algorithms"); digests.more(); {
+	for digests := data.enter(asn1.SET, "digest algorithms"); digests.more(); {
 		digests.algorithm("digest algorithm")
 	}
-	inner := data.enter(tagSequence, "content info")
+	inner := data.enter(asn1.SEQUENCE, "content info")
 	inner.oid("type of the content that is signed")
-	inner.skip(tagContext0)
+	inner.skip(context(0))
 	inner.end("content info")
-	data.skip(tagContext0) // certificates
-	data.skip(tagContext1) // revocation lists
-	signers := data.enter(tagSet, "signers")
+	data.skip(context(0)) // certificates
+	data.skip(context(1)) // revocation lists
+	signers := data.enter(asn1.SET, "signers")
 	data.end("SignedData")
 	first := signers.signer()
 	for signers.more() {
@@ -109,35 +98,35 @@ func Parse(msg []byte) (*Signer, error) {
 // signer takes a SignerInfo.
 func (r *reader) signer() *Signer {
 	s := new(Signer)
-	info := r.enter(tagSequence, "SignerInfo")
+	info := r.enter(asn1.SEQUENCE, "SignerInfo")
 	info.integer("signer version")
-	if info.next() == tagKeyID {
-		s.KeyID = info.take(tagKeyID, "key identifier")
+	if keyID := asn1.Tag(0).ContextSpecific(); info.next() == keyID {
+		s.KeyID = info.take(keyID, "key identifier")
 	} else {
-		id := info.enter(tagSequence, "issuer and serial number")
-		name := id.enter(tagSequence, "issuer")
+		id := info.enter(asn1.SEQUENCE, "issuer and serial number")
+		name := id.enter(asn1.SEQUENCE, "issuer")
 		s.Issuer = name.commonName()
 		s.Serial = magnitude(id.integer("serial number"))
 		id.end("issuer and serial number")
 	}
 	s.Hash = hashName(info.algorithm("digest algorithm"))
-	info.attributes(tagContext0) // signed
+	info.attributes(context(0)) // signed
 	info.algorithm("signature algorithm")
-	s.Signature = info.take(tagOctets, "signature")
-	info.attributes(tagContext1) // not signed
+	s.Signature = info.take(asn1.OCTET_STRING, "signature")
+	info.attributes(context(1)) // not signed
 	info.end("SignerInfo")
 	return s
 }
 
 // attributes passes over the attributes with that tag, if there are any.
-func (r *reader) attributes(tag byte) {
+func (r *reader) attributes(tag asn1.Tag) {
 	if r.next() != tag {
 		return
 	}
 	for all := r.enter(tag, "attributes"); all.more(); {
-		one := all.enter(tagSequence, "attribute")
+		one := all.enter(asn1.SEQUENCE, "attribute")
 		one.oid("type of an attribute")
-		one.take(tagSet, "values of an attribute")
+		one.take(asn1.SET, "values of an attribute")
 		one.end("attribute")
 	}
 }
@@ -149,8 +138,8 @@ func (r *reader) commonName() string {
 	var name, last []byte
 	found := false
 	for r.more() {
-		for set := r.enter(tagSet, "part of a name"); set.more(); {
-			pair := set.enter(tagSequence, "name and value")
+		for set := r.enter(asn1.SET, "part of a name"); set.more(); {
+			pair := set.enter(asn1.SEQUENCE, "name and value")
 			oid := pair.oid("name")
 			last = pair.text("value of a name")
 			pair.end("name and value")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -17,7 +18,7 @@ import (
 // runTool runs a tool in this process and returns what it prints and its status.
 func runTool(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	env := tool.System()
+	env := cli.System()
 	var out, errs bytes.Buffer
 	env.Args, env.Stdout, env.Stderr = args, &out, &errs
 	env.StderrClosed = nil

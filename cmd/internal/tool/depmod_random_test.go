@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -43,7 +44,7 @@ func TestDepmodRandom(t *testing.T) {
 				return cmd.ProcessState.ExitCode()
 			})
 			got := c.run(t, func(args []string, stdout, stderr *bytes.Buffer) int {
-				return tool.Depmod(&tool.Env{
+				return tool.Main(&cli.Env{
 					Args:      append([]string{"depmod", "--keep-going"}, args...),
 					LookupEnv: func(string) (string, bool) { return "", false },
 					FS:        unsorted{os.DirFS("/")},

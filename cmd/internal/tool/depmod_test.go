@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -28,7 +29,7 @@ func depmodIn(t *testing.T, text string) (root string, run func(args ...string) 
 	root = spec.Tree(t)
 	return root, func(args ...string) (int, string, string) {
 		var stdout, stderr bytes.Buffer
-		status := tool.Depmod(&tool.Env{
+		status := tool.Main(&cli.Env{
 			Args:      append([]string{"depmod"}, args...),
 			LookupEnv: func(string) (string, bool) { return "", false },
 			FS:        os.DirFS("/"),

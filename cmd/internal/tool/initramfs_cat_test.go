@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/initramfs"
 )
@@ -18,7 +19,7 @@ func TestCatStdin(t *testing.T) {
 		}
 		entries[0] = initramfs.Content("a", 0o644, []byte("last "))
 	}
-	status := tool.Initramfs(&tool.Env{
+	status := tool.Main(&cli.Env{
 		Args:  []string{"goinitramfs", "cat", "-", "b", "/a", "./b"},
 		Stdin: &image, Stdout: &stdout, Stderr: &stderr,
 	})

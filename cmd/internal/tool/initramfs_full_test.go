@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -46,7 +47,7 @@ func TestInitramfsFullInside(t *testing.T) {
 	}
 	build := func(module string) (int, string) {
 		var stderr bytes.Buffer
-		status := tool.Initramfs(&tool.Env{
+		status := tool.Main(&cli.Env{
 			Args:      []string{"goinitramfs", "build", "--kernel=6.1.0", "--program=none", "--no-init", "-o", dir + "/image", "--add=" + module},
 			LookupEnv: func(string) (string, bool) { return "", false },
 			FS:        os.DirFS(root), Stderr: &stderr,

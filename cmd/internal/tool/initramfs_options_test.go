@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 )
 
@@ -16,7 +17,7 @@ func TestInitramfsEmptyValues(t *testing.T) {
 		{"build", "--root="}, {"build", "-k", ""}, {"build", "--profile", ""}, {"build", "-o", ""}, {"build", "--add="}, {"check", "--root=", "image"},
 	} {
 		var stdout, stderr bytes.Buffer
-		status := tool.Initramfs(&tool.Env{
+		status := tool.Main(&cli.Env{
 			Args: append([]string{"goinitramfs"}, args...), LookupEnv: func(string) (string, bool) { return "", false },
 			FS: os.DirFS(t.TempDir()), Stdout: &stdout, Stderr: &stderr, Cwd: func() (string, error) { return "/", nil },
 		})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
@@ -58,7 +59,7 @@ func TestReason(t *testing.T) {
 func TestGuestReason(t *testing.T) {
 	vmtest.InGuest(t)
 	run := func(args ...string) (int, string) {
-		env := tool.System()
+		env := cli.System()
 		var out bytes.Buffer
 		env.Args, env.Stdout, env.Stderr = args, &out, &out
 		return tool.Main(env), out.String()

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
 )
@@ -31,7 +32,7 @@ func TestOutput(t *testing.T) {
 	build := func(name string) {
 		t.Helper()
 		var stderr bytes.Buffer
-		status := tool.Initramfs(&tool.Env{
+		status := tool.Main(&cli.Env{
 			Args:      []string{"goinitramfs", "build", "--kernel=" + release, "--program=none", "--no-init", "--compress=none", "-o", name, "--add=small"},
 			LookupEnv: func(string) (string, bool) { return "", false },
 			FS:        os.DirFS(root), Stderr: &stderr,

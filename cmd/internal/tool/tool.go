@@ -1,120 +1,46 @@
-// Package tool is the command line of modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod and goinitramfs: one
-// function each, from an [Env] to an exit status.
+// Package tool picks a command by the name it is called by. Its tests drive whole commands.
 //
-// The options, the sentences and the exit statuses are those of kmod 34.2, which scripts rely on; they live here and
-// nowhere else. What a tool does beyond kmod is in docs/differences.md.
+// The options, the sentences and the exit statuses of the commands are those of kmod 34.2, which scripts rely on; they
+// live in the packages beside this one and nowhere else. What a command does beyond kmod is in docs/differences.md.
 package tool
 
 import (
 	"io"
-	"io/fs"
 	"strings"
-	"time"
 
-	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
-	"github.com/gomodprobe/gomodprobe/internal/boot"
-	"github.com/gomodprobe/gomodprobe/internal/sysroot"
-	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/boot"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/depmod"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/initramfs"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/modinfo"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/modprobe"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/small"
 )
-
-// Env is everything a tool sees of the world. [System] is the running process; tests make their own.
-type Env struct {
-	// Args is the command line, argv[0] as it was typed included.
-	Args []string
-	// LookupEnv returns a variable of the environment and whether it is set.
-	LookupEnv func(string) (string, bool)
-	// Environ returns the whole environment, for commands that are started.
-	Environ func() []string
-	// Stdin, Stdout and Stderr are the standard streams.
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	// StderrClosed reports that the process was started without a standard error, so that messages go to syslog.
-	// It is asked at the first message only.
-	StderrClosed func() bool
-	// FS is the whole file system; its root is "/".
-	FS fs.FS
-	// WriteFile writes a file as typed, and makes the folders it is in.
-	WriteFile func(name string, data []byte) error
-	// Cwd returns the current directory, an absolute path.
-	Cwd func() (string, error)
-	// Kernel loads and removes modules and knows its release.
-	Kernel modprobe.Kernel
-	// Shell runs a command by /bin/sh with these variables, "NAME=value", added to the environment. The error is a
-	// *modprobe.CommandError.
-	Shell func(command string, variables []string) error
-	// Sub returns a file system whose root is the directory dir, an absolute path, and which symbolic links do not
-	// leave.
-	Sub func(dir string) (fs.FS, error)
-	// Syslog sends one datagram to the system's log.
-	Syslog func(datagram []byte) error
-	// Machine returns the machine that the process is the first program of.
-	Machine func() (boot.System, error)
-	// Now returns the time.
-	Now func() time.Time
-}
-
-// Getenv returns a variable of the environment, empty when it is not set.
-func (env *Env) Getenv(name string) string {
-	value, _ := env.LookupEnv(name)
-	return value
-}
 
 // Main runs the tool whose name is the base name of argv[0], a leading "go" dropped: gomodprobe is modprobe,
 // godepmod is depmod. The small build is called gomodprobe-boot where both are.
-func Main(env *Env) int {
-	switch name := program(env); strings.TrimPrefix(name, "go") {
+func Main(env *cli.Env) int {
+	switch name := cli.Program(env); strings.TrimPrefix(name, "go") {
 	case "modprobe", "modprobe-boot":
-		return Modprobe(env)
+		return modprobe.Main(env)
 	case "depmod":
-		return Depmod(env)
+		return depmod.Main(env)
 	case "modinfo":
-		return Modinfo(env)
+		return modinfo.Main(env)
 	case "insmod":
-		return Insmod(env)
+		return small.Insmod(env)
 	case "rmmod":
-		return Rmmod(env)
+		return small.Rmmod(env)
 	case "lsmod":
-		return Lsmod(env)
+		return small.Lsmod(env)
 	case "kmod":
-		return Kmod(env)
+		return small.Kmod(env)
 	case "initramfs":
-		return Initramfs(env)
+		return initramfs.Main(env)
 	case "init":
-		return Init(env)
+		return boot.Main(env)
 	default:
 		io.WriteString(env.Stderr, name+": no tool of this name; link me as modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod or goinitramfs\n")
 		return 1
 	}
-}
-
-// program returns the name in messages: the base name of argv[0].
-func program(env *Env) string {
-	if len(env.Args) == 0 {
-		return ""
-	}
-	return env.Args[0][strings.LastIndexByte(env.Args[0], '/')+1:]
-}
-
-// absolute returns name, as typed, as a path from "/": the current directory, a slash and the name, nothing cleaned,
-// which is how kmod shows paths.
-func absolute(env *Env, name string) (string, error) {
-	if strings.HasPrefix(name, "/") {
-		return name, nil
-	}
-	cwd, err := env.Cwd()
-	if err != nil {
-		return "", err
-	}
-	return cwd + "/" + name, nil
-}
-
-// fsName returns the name in fsys of an absolute path as it was typed.
-func fsName(fsys fs.FS, abs string) (string, error) { return sysroot.Name(fsys, abs) }
-
-// order returns how getopt treats operands.
-func (env *Env) order() getopt.Order {
-	if _, ok := env.LookupEnv("POSIXLY_CORRECT"); ok {
-		return getopt.Posix
-	}
-	return getopt.Permute
 }

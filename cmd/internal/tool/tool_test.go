@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/depmod"
 	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
@@ -91,7 +92,7 @@ module kernel/bad.ko
 			}
 		}
 		var stdout, stderr bytes.Buffer
-		status := tool.Main(&tool.Env{
+		status := tool.Main(&cli.Env{
 			Args:      strings.Fields(tt.line),
 			LookupEnv: func(string) (string, bool) { return "", false },
 			Stdout:    &stdout, Stderr: &stderr,

@@ -84,7 +84,7 @@ func layout(p *modprobe.Prober, s *initramfs.Selection) ([]initramfs.Entry, erro
 	if err != nil {
 		return nil, err
 	}
-	entries := initramfs.Devices()
+	entries := initramfs.DeviceNodes()
 	for _, m := range s.Modules {
 		if m.Builtin {
 			continue

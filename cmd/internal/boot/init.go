@@ -1,0 +1,259 @@
+// Package boot is /init of boot images as a command: it starts the system, or says why that cannot be.
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	command "github.com/gomodprobe/gomodprobe/cmd/internal/modprobe"
+	"github.com/gomodprobe/gomodprobe/initramfs/boot"
+	"github.com/gomodprobe/gomodprobe/internal/jsonw"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
+)
+
+// bootReport is where the system that is started finds what /init did.
+const bootReport = "/run/gomodprobe/boot.json"
+
+// Main is /init of a boot image: it loads drivers until the root file system is there, and starts the system on it. It
+// returns only where it is not the first program of a machine.
+func Main(env *cli.Env) int {
+	begin := env.Now()
+	machine, err := env.Machine()
+	if err != nil {
+		cli.NewLogger(env, cli.LevelWarning).Errorf("%v", err)
+		return 1
+	}
+	i := &initRun{env: env, machine: machine}
+	if err := boot.Setup(machine); err != nil {
+		i.fail(err)
+	}
+	line, err := fs.ReadFile(env.FS, "proc/cmdline")
+	if err != nil {
+		i.fail(err)
+	}
+	config, bad := boot.ParseCmdline(string(line))
+	for _, err := range bad {
+		i.say("%v", err)
+	}
+	p, err := modprobe.New(&modprobe.Options{FS: env.FS, Kernel: env.Kernel, Explain: check.Explain})
+	if err != nil {
+		i.fail(err)
+	}
+	i.Boot = boot.Boot{FS: env.FS, Sub: env.Sub, System: machine, Prober: p, Config: config, Begin: begin, Log: func(text string) { i.say("%s", text) }}
+	for {
+		err := i.Prepare(context.Background())
+		if err == nil {
+			err = i.start()
+		}
+		i.fail(err)
+	}
+}
+
+// initRun is one run of Init.
+type initRun struct {
+	boot.Boot
+	env     *cli.Env
+	machine boot.System
+	again   bool // a failure was shown, and it is being tried again
+}
+
+// say tells something that is no failure, unless the kernel's command line wants it quiet.
+func (i *initRun) say(format string, args ...any) {
+	if !i.Config.Quiet {
+		fmt.Fprintf(i.env.Stdout, "init: "+format+"\n", args...)
+	}
+}
+
+// start hands over to the system. It returns only if that fails.
+func (i *initRun) start() error {
+	r := &i.Report
+	what := "what a hook has mounted"
+	if r.Device != nil {
+		what = fmt.Sprintf("/dev/%s (%s)", r.Device.Node, r.Type)
+	}
+	text := fmt.Sprintf("starting %s on %s, %d ms after /init was", r.Init, what, i.env.Now().Sub(i.Begin).Milliseconds())
+	i.env.WriteFile("/dev/kmsg", []byte("<6>init: "+text+"\n")) // for those who read the log; nothing depends on it
+	if err := i.env.WriteFile(bootReport, i.json()); err != nil {
+		i.say("%v", err)
+	}
+	return i.machine.Switch(boot.Root, r.Init, i.env.Args[1:])
+}
+
+// json is the report. Times are milliseconds since /init was started.
+func (i *initRun) json() []byte {
+	r := &i.Report
+	var w jsonw.Writer
+	text := func(key, value string) {
+		if value != "" {
+			w.Key(key)
+			w.String(value)
+		}
+	}
+	ms := func(key string, d time.Duration) {
+		if d > 0 {
+			w.Key(key)
+			w.Int(d.Milliseconds())
+		}
+	}
+	w.BeginObject()
+	text("root", i.Config.Root)
+	if d := r.Device; d != nil {
+		text("device", "/dev/"+d.Node)
+		text("uuid", d.UUID)
+		text("label", d.Label)
+		text("partuuid", d.PartUUID)
+		text("partlabel", d.PartLabel)
+	}
+	text("type", r.Type)
+	text("init", r.Init)
+	ms("settled_ms", r.Settled)
+	ms("found_ms", r.Found)
+	ms("mounted_ms", r.Mounted)
+	ms("loaded_ms", r.Loaded)
+	ms("took_ms", i.env.Now().Sub(i.Begin))
+	if r.Cold != nil {
+		w.Key("coldplug")
+		command.ColdObject(&w, r.Cold)
+	}
+	w.EndObject()
+	w.Newline()
+	return w.Bytes()
+}
+
+// fail says what went wrong and does what the kernel's command line wants then: restart, or a shell, after whose end it
+// is tried again. Without a shell it goes on looking for the root, which may be plugged in; after any other failure
+// nothing more can happen.
+func (i *initRun) fail(err error) {
+	later := i.again && errors.Is(err, boot.ErrNoRoot)
+	i.again = true
+	if !later {
+		i.explain(err)
+	}
+	if i.Config.Panic != 0 {
+		wait := time.Duration(max(i.Config.Panic, 0)) * time.Second
+		fmt.Fprintf(i.env.Stdout, "init: restarting the machine in %v, as panic=%d says\n", wait, i.Config.Panic)
+		time.Sleep(wait)
+		fmt.Fprintf(i.env.Stdout, "init: cannot restart: %v\n", i.machine.Reboot())
+	}
+	if i.Prober != nil {
+		defer i.Drivers()()
+	}
+	if i.Config.Panic == 0 && !i.Config.NoShell {
+		if !later {
+			fmt.Fprintln(i.env.Stdout, "init: a shell, if this image has one; after its end it is tried again")
+		}
+		err := i.machine.Shell()
+		if err == nil {
+			i.again = false
+			return
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			fmt.Fprintf(i.env.Stdout, "init: no shell: %v\n", err)
+		}
+	}
+	if errors.Is(err, boot.ErrNoRoot) {
+		if !later {
+			fmt.Fprintln(i.env.Stdout, "init: still looking; a disk that is plugged in now will do")
+		}
+		return
+	}
+	fmt.Fprintln(i.env.Stdout, "init: nothing more can be done; Ctrl-Alt-Del restarts the machine")
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
+// explain is for the person in front of a machine that does not start.
+func (i *initRun) explain(err error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\ninit: the system cannot be started.\n\n    %v\n", err)
+	i.explainDevices(&b)
+	i.explainModules(&b)
+	b.WriteString("\nThe kernel's own messages may say more: start it without \"quiet\". ")
+	b.WriteString("The root is named by root=, its file system by rootfstype=, on the kernel's command line. ")
+	b.WriteString("A module that is not here is added by goinitramfs build --add NAME.\n\n")
+	i.env.Stdout.Write([]byte(b.String()))
+}
+
+// explainDevices lists the block devices.
+func (i *initRun) explainDevices(b *strings.Builder) {
+	names := boot.Names(i.env.FS)
+	if len(names) == 0 {
+		b.WriteString("\nThere are no block devices: no driver has found a disk.\n")
+		return
+	}
+	b.WriteString("\nBlock devices:\n")
+	for _, name := range names {
+		d, err := boot.Stat(i.env.FS, name)
+		if err != nil || d.Size == 0 {
+			continue
+		}
+		d.Read(i.env.FS)
+		fmt.Fprintf(b, "    /dev/%-12s %9d MiB", d.Node, d.Size>>20)
+		for _, f := range [...][2]string{{" ", d.Type}, {" UUID=", d.UUID}, {" LABEL=", d.Label}, {" PARTUUID=", d.PartUUID}, {" PARTLABEL=", d.PartLabel}} {
+			if f[1] != "" {
+				b.WriteString(f[0] + f[1])
+			}
+		}
+		if d.Err != nil {
+			fmt.Fprintf(b, " cannot be read: %v", d.Err)
+		}
+		b.WriteString("\n")
+	}
+}
+
+// explainModules tells which modules failed, and which devices on buses that disks hang on have none.
+func (i *initRun) explainModules(b *strings.Builder) {
+	cold := i.Report.Cold
+	if cold == nil {
+		return
+	}
+	list := func(title string, lines []string) {
+		const most = 30
+		if len(lines) == 0 {
+			return
+		}
+		fmt.Fprintf(b, "\n%s:\n", title)
+		for n, l := range lines {
+			if n == most {
+				fmt.Fprintf(b, "    and %d more\n", len(lines)-n)
+				break
+			}
+			fmt.Fprintf(b, "    %s\n", l)
+		}
+	}
+	var loaded, left, failed, unmatched []string
+	for _, m := range cold.Modules {
+		switch {
+		case m.Err == nil:
+			loaded = append(loaded, m.Name)
+		case errors.Is(m.Err, coldplug.ErrNotDone):
+			left = append(left, m.Name)
+		default:
+			failed = append(failed, m.Err.Error())
+		}
+	}
+	for _, a := range cold.Unmatched {
+		bus, _, _ := strings.Cut(a, ":")
+		switch bus {
+		case "pci", "usb", "virtio", "of", "mmc", "scsi", "vmbus", "xen", "ccw":
+			unmatched = append(unmatched, a)
+		}
+	}
+	if len(loaded) > 0 {
+		list("Loaded for devices", []string{strings.Join(loaded, " ")})
+	}
+	if len(left) > 0 {
+		list("Not loaded before this failure", []string{strings.Join(left, " ")})
+	}
+	list("Modules that failed", failed)
+	list("Devices that no module in this image is for", unmatched)
+	list("Devices that wait for another device", cold.Deferred)
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// Levels of messages, the priorities of syslog(3).
+const (
+	LevelFatal   = 2
+	LevelError   = 3
+	LevelWarning = 4
+	LevelNotice  = 5
+	LevelInfo    = 6
+	LevelDebug   = 7
+)
+
+// VersionText begins as kmod's --version does: scripts look for its first three words.
+const VersionText = "kmod version 34 (gomodprobe 0.1)\n+ZSTD +XZ +ZLIB -OPENSSL\n"
+
+// NotInBoot is the message for what a build with the tag kmod_boot lacks. Such a build is for boot images, where every
+// byte is read and unpacked before anything else happens: it leaves out what is done on a running system.
+const NotInBoot = "%s is not in this build, which was made small for boot images; use a full gomodprobe"
+
+// A Logger writes messages for people: "PROGRAM: LEVEL: text" on standard error or to syslog.
+type Logger struct {
+	Env    *Env   // where the tool runs
+	Prog   string // base name of argv[0]
+	Level  int    // messages of a higher priority number are not shown
+	Syslog bool   // messages go to syslog
+	asked  bool   // whether StderrClosed has been asked
+}
+
+// NewLogger returns a logger for the tool that env runs.
+func NewLogger(env *Env, level int) *Logger {
+	return &Logger{Env: env, Prog: Program(env), Level: level}
+}
+
+// Fatalf says why the tool ends.
+func (l *Logger) Fatalf(format string, args ...any) { l.Logf(LevelFatal, format, args...) }
+
+// Errorf says what failed.
+func (l *Logger) Errorf(format string, args ...any) { l.Logf(LevelError, format, args...) }
+
+// Warningf says what may be wrong.
+func (l *Logger) Warningf(format string, args ...any) { l.Logf(LevelWarning, format, args...) }
+
+// Noticef says what is worth knowing.
+func (l *Logger) Noticef(format string, args ...any) { l.Logf(LevelNotice, format, args...) }
+
+// Debugf says what helps to find a mistake.
+func (l *Logger) Debugf(format string, args ...any) { l.Logf(LevelDebug, format, args...) }
+
+// Logf shows a message, without a newline at its end, if its level is wanted.
+func (l *Logger) Logf(level int, format string, args ...any) {
+	if level <= l.Level {
+		l.print(level, format, args...)
+	}
+}
+
+// Hintf says what to do about the error shown before it. It is shown whenever that error is.
+func (l *Logger) Hintf(format string, args ...any) {
+	if l.Level >= LevelError {
+		l.print(LevelNotice, format, args...)
+	}
+}
+
+// print writes a message to standard error or to syslog.
+func (l *Logger) print(level int, format string, args ...any) {
+	text := levelWord(level) + ": " + fmt.Sprintf(format, args...) + "\n"
+	if !l.toSyslog() {
+		fmt.Fprint(l.Env.Stderr, l.Prog, ": ", text)
+		return
+	}
+	const daemon = 3 << 3
+	stamp := l.Env.Now().Format("Jan _2 15:04:05")
+	l.Env.Syslog(fmt.Appendf(nil, "<%d>%s %s: %s", daemon|level, stamp, l.Prog, text))
+}
+
+// toSyslog reports where messages go.
+func (l *Logger) toSyslog() bool {
+	if !l.Syslog && !l.asked {
+		l.asked = true
+		l.Syslog = l.Env.StderrClosed != nil && l.Env.StderrClosed()
+	}
+	return l.Syslog
+}
+
+// Usage shows a mistake on the command line; its prefix is argv[0] as it was typed, and it never goes to syslog.
+func (l *Logger) Usage(err error) int {
+	fmt.Fprintf(l.Env.Stderr, "%s: %v\n", l.Env.Args[0], err)
+	return 1
+}
+
+// NoTree says that there are no modules for a kernel, below root if that is not "".
+func NoTree(p *modprobe.Prober, root string) string {
+	if root != "" {
+		root = " below " + root
+	}
+	return "there is no module tree " + p.Dir() + root + ": install the kernel's modules, or, in a container, mount the host's /lib/modules"
+}
+
+// levelWord is the LEVEL in "PROGRAM: LEVEL: text".
+func levelWord(level int) string {
+	switch level {
+	case LevelFatal:
+		return "FATAL"
+	case LevelError:
+		return "ERROR"
+	case LevelWarning:
+		return "WARNING"
+	case LevelNotice:
+		return "NOTICE"
+	case LevelInfo:
+		return "INFO"
+	case LevelDebug:
+		return "DEBUG"
+	}
+	return fmt.Sprintf("LOG-%03d", level)
+}
+
+// Strerror returns glibc's text for an error of the system. Go's texts for an errno are glibc's with a small first
+// letter; wrappers such as *fs.PathError are taken off.
+func Strerror(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			break
+		}
+		err = inner
+	}
+	switch {
+	case err == fs.ErrNotExist:
+		return "No such file or directory"
+	case err == fs.ErrExist:
+		return "File exists"
+	case err == fs.ErrPermission:
+		return "Operation not permitted"
+	case err == fs.ErrInvalid:
+		return "Invalid argument"
+	case err == errors.ErrUnsupported:
+		return "Operation not supported"
+	}
+	text := err.Error()
+	if number, ok := strings.CutPrefix(text, "errno "); ok {
+		return "Unknown error " + number
+	}
+	if text != "" && 'a' <= text[0] && text[0] <= 'z' {
+		text = string(text[0]-'a'+'A') + text[1:]
+	}
+	return text
+}
+
+// ErrnoText is the text of the errno in err, or of what is innermost.
+func ErrnoText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return Strerror(errno)
+	}
+	return Strerror(err)
+}

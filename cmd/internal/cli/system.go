@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/initramfs/boot"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// System returns the running process.
+func System() *Env {
+	return &Env{
+		Args:         os.Args,
+		LookupEnv:    os.LookupEnv,
+		Environ:      os.Environ,
+		Stdin:        os.Stdin,
+		Stdout:       os.Stdout,
+		Stderr:       os.Stderr,
+		StderrClosed: stderrClosed,
+		FS:           sysroot.Host("/"),
+		WriteFile:    writeFile,
+		Cwd:          sync.OnceValues(os.Getwd), // no tool changes it
+		Kernel:       modprobe.Running(),
+		Shell:        shell,
+		Sub:          func(dir string) (fs.FS, error) { return sysroot.New(sysroot.Host(dir)), nil },
+		Syslog:       syslog,
+		Machine:      func() (boot.System, error) { return boot.Machine(os.Environ()) },
+		Now:          time.Now,
+	}
+}
+
+// writeFile writes a file, and makes the folders it is in.
+func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
+}

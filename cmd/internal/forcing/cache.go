@@ -1,0 +1,73 @@
+// Package forcing is what modprobe and insmod say before a module is forced into the kernel, and after the kernel has
+// refused one.
+package forcing
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
+)
+
+// diskCache keeps what was read out of boot images in folders, one file for each image.
+type diskCache struct {
+	env  *cli.Env
+	dirs []string // read in this order; the first that can be is written to
+}
+
+// CacheDir returns the cache: that of the system, which root fills, then this user's. XDG_CACHE_HOME stands for both.
+func CacheDir(env *cli.Env) check.Cache {
+	if env.WriteFile == nil {
+		return nil
+	}
+	bases := []string{env.Getenv("XDG_CACHE_HOME")}
+	if bases[0] == "" {
+		bases = []string{"/var/cache"}
+		if home := env.Getenv("HOME"); home != "/" && home != "" {
+			bases = append(bases, home+"/.cache")
+		}
+	}
+	d := diskCache{env: env}
+	for _, b := range bases {
+		if strings.HasPrefix(b, "/") {
+			d.dirs = append(d.dirs, b+"/gomodprobe/kernels")
+		}
+	}
+	if d.dirs == nil {
+		return nil
+	}
+	return d
+}
+
+// imageFile names the file of a boot image.
+func imageFile(dir, key string) string {
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	return fmt.Sprintf("%s/image-%016x", dir, h.Sum64())
+}
+
+// Get reads the first such file in the cache.
+func (d diskCache) Get(key string) []byte {
+	for _, dir := range d.dirs {
+		name, err := cli.FSName(d.env.FS, imageFile(dir, key))
+		if err != nil {
+			continue
+		}
+		if data, err := fs.ReadFile(d.env.FS, name); err == nil {
+			return data
+		}
+	}
+	return nil
+}
+
+// Put writes one. A cache that cannot be written is none.
+func (d diskCache) Put(key string, data []byte) {
+	for _, dir := range d.dirs {
+		if d.env.WriteFile(imageFile(dir, key), data) == nil {
+			return
+		}
+	}
+}

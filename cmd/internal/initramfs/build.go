@@ -1,0 +1,461 @@
+//go:build !kmod_boot
+
+package initramfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/initramfs"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// IDs of build's options that have no short name.
+const (
+	buildRoot = 256 + iota
+	buildHost
+	buildProfile
+	buildUniversal
+	buildAdd
+	buildOmit
+	buildNoHidden
+	buildNoWeak
+	buildAllowMissing
+	buildFirmware
+	buildConfig
+	buildTables
+	buildInit
+	buildNoInit
+	buildProgram
+	buildCompress
+	buildBase
+	buildFile
+	buildEarly
+)
+
+var buildOptions = []getopt.Option{
+	{Long: "output", Short: 'o', ID: 'o', Arg: getopt.Required},
+	{Long: "kernel", Short: 'k', ID: 'k', Arg: getopt.Required},
+	{Long: "verbose", Short: 'v', ID: 'v'},
+	{Long: "root", ID: buildRoot, Arg: getopt.Required},
+	{Long: "host", ID: buildHost},
+	{Long: "profile", ID: buildProfile, Arg: getopt.Required},
+	{Long: "universal", ID: buildUniversal},
+	{Long: "add", ID: buildAdd, Arg: getopt.Required},
+	{Long: "omit", ID: buildOmit, Arg: getopt.Required},
+	{Long: "no-hidden", ID: buildNoHidden},
+	{Long: "no-weak", ID: buildNoWeak},
+	{Long: "allow-missing", ID: buildAllowMissing},
+	{Long: "firmware", ID: buildFirmware},
+	{Long: "config", ID: buildConfig},
+	{Long: "tables", ID: buildTables, Arg: getopt.Required},
+	{Long: "init", ID: buildInit, Arg: getopt.Required},
+	{Long: "no-init", ID: buildNoInit},
+	{Long: "program", ID: buildProgram, Arg: getopt.Required},
+	{Long: "compress", ID: buildCompress, Arg: getopt.Required},
+	{Long: "base", ID: buildBase, Arg: getopt.Required},
+	{Long: "file", ID: buildFile, Arg: getopt.Required},
+	{Long: "early", ID: buildEarly, Arg: getopt.Required},
+}
+
+// builder is the command line of build.
+type builder struct {
+	output, release, root string
+	verbose               bool
+	host, universal       bool
+	profile               string
+	allowMissing          bool
+	init, program         string
+	noInit                bool
+	compression           initramfs.Compression
+	bases, files, earlies []string
+	o                     initramfs.Options
+}
+
+// set takes one option.
+func (b *builder) set(id int, value string) error {
+	switch id {
+	case 'o':
+		b.output = value
+	case 'k':
+		b.release = value
+	case 'v':
+		b.verbose = true
+	case buildRoot:
+		b.root = value
+	case buildHost:
+		b.host = true
+	case buildProfile:
+		b.profile = value
+	case buildUniversal:
+		b.universal = true
+	case buildAdd:
+		b.o.Add = append(b.o.Add, value)
+	case buildOmit:
+		b.o.Omit = append(b.o.Omit, value)
+	case buildNoHidden:
+		b.o.NoHidden = true
+	case buildNoWeak:
+		b.o.NoWeak = true
+	case buildAllowMissing:
+		b.allowMissing = true
+	case buildFirmware:
+		b.o.Firmware = true
+	case buildConfig:
+		b.o.Config = true
+	case buildInit:
+		b.init, b.noInit = value, false
+	case buildNoInit:
+		b.init, b.noInit = "", true
+	case buildProgram:
+		b.program = value
+	case buildBase:
+		b.bases = append(b.bases, value)
+	case buildFile:
+		b.files = append(b.files, value)
+	case buildEarly:
+		b.earlies = append(b.earlies, value)
+	case buildTables:
+		return b.setTables(value)
+	case buildCompress:
+		return b.setCompression(value)
+	}
+	return nil
+}
+
+func (b *builder) setTables(value string) error {
+	switch value {
+	case "boot":
+		b.o.Tables = initramfs.BootTables
+	case "all":
+		b.o.Tables = initramfs.AllTables
+	case "none":
+		b.o.Tables = initramfs.NoTables
+	default:
+		return fmt.Errorf("--tables=%s: there are boot, all and none", value)
+	}
+	return nil
+}
+
+func (b *builder) setCompression(value string) error {
+	switch value {
+	case "none":
+		b.compression = initramfs.Plain
+	case "zstd", "gzip", "xz":
+		b.compression = initramfs.Compression(value)
+	default:
+		return fmt.Errorf("--compress=%s: there are none, zstd, gzip and xz", value)
+	}
+	return nil
+}
+
+// parseBuilder reads the options of build and check.
+func parseBuilder(env *cli.Env, log *cli.Logger, args []string) (*builder, []string, bool) {
+	b := &builder{program: "self"}
+	operands, ok := initramfsArgs(env, log, buildOptions, args, b.set)
+	return b, operands, ok
+}
+
+// initramfsBuild runs goinitramfs build.
+func initramfsBuild(env *cli.Env, log *cli.Logger, args []string) int {
+	b, operands, ok := parseBuilder(env, log, args)
+	if !ok {
+		return 2
+	}
+	if len(operands) > 0 {
+		log.Errorf("build takes no operands, but there is %q; modules are named with --add", operands[0])
+		return 2
+	}
+	if err := b.build(env, log); err != nil {
+		log.Errorf("%v", err)
+		return 1
+	}
+	return 0
+}
+
+func (b *builder) build(env *cli.Env, log *cli.Logger) error {
+	fsys, err := b.fs(env)
+	if err != nil {
+		return err
+	}
+	sel, err := b.choose(env, log, fsys)
+	if err != nil {
+		return err
+	}
+	entries, err := sel.Entries()
+	if err != nil {
+		return err
+	}
+	if entries, err = b.programs(env, entries); err != nil {
+		return err
+	}
+	early, err := b.early(env)
+	if err != nil {
+		return err
+	}
+	o := &initramfs.WriteOptions{Compression: b.compression}
+	if o.ModTime, err = sourceDate(env); err != nil {
+		return err
+	}
+	if b.verbose {
+		summary(env.Stderr, sel)
+	}
+	if len(sel.Modules) == 0 {
+		log.Warningf("the image has no modules: --host, --profile, --universal and --add say which")
+	}
+	write := func(w io.Writer) error {
+		if len(early) > 0 {
+			if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
+				return err
+			}
+		}
+		if o.Base, err = b.base(env, w); err != nil {
+			return err
+		}
+		if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
+			log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will not find those that are not in the new part as well", sel.Release)
+		}
+		if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
+			entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
+		}
+		return initramfs.Write(w, entries, o)
+	}
+	if b.output == "" || b.output == "-" {
+		if cli.IsTerminal(env.Stdout) {
+			return errors.New("the standard output is a terminal; --output names a file")
+		}
+		return write(env.Stdout)
+	}
+	name, err := cli.Absolute(env, b.output)
+	if err != nil {
+		return err
+	}
+	return cli.ReplaceFile(name, true, write)
+}
+
+// fs returns the file system that modules are taken from.
+func (b *builder) fs(env *cli.Env) (fs.FS, error) {
+	if b.root == "" {
+		return env.FS, nil
+	}
+	root, err := cli.Absolute(env, b.root)
+	if err != nil {
+		return nil, err
+	}
+	fsys, err := env.Sub(root)
+	return sysroot.Still(fsys), err
+}
+
+// choose selects modules.
+func (b *builder) choose(env *cli.Env, log *cli.Logger, fsys fs.FS) (*initramfs.Selection, error) {
+	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: b.release, Kernel: env.Kernel})
+	if err != nil {
+		return nil, err
+	}
+	o := b.o
+	if b.universal {
+		o.Try = append(o.Try, initramfs.Universal()...)
+	}
+	if b.host {
+		profile, err := initramfs.ReadProfile(env.FS)
+		if err != nil {
+			return nil, err
+		}
+		profile.Select(&o)
+	}
+	if b.profile != "" {
+		data, err := readArg(env, b.profile)
+		if err != nil {
+			return nil, err
+		}
+		profile, err := initramfs.ParseProfile(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.profile, err)
+		}
+		profile.Select(&o)
+	}
+	config, err := initramfs.ReadKernelConfig(fsys, p.Release())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := config.Check(b.compression); err != nil {
+		return nil, err
+	}
+	if o.FirmwareSuffixes == nil {
+		o.FirmwareSuffixes = config.FirmwareSuffixes()
+	}
+	sel, err := initramfs.Select(context.Background(), p, fsys, &o)
+	if errors.Is(err, modprobe.ErrNoTables) {
+		if there, _ := modprobe.Releases(fsys, ""); len(there) > 0 {
+			err = fmt.Errorf("%w; --kernel takes %s", err, strings.Join(there, ", "))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	b.loadable(log, config, sel)
+	return sel, b.missing(log, sel)
+}
+
+// loadable warns of modules that are compressed, if neither the kernel nor a program of ours expands them.
+func (b *builder) loadable(log *cli.Logger, config *initramfs.KernelConfig, sel *initramfs.Selection) {
+	if b.program != "none" || config.Has("MODULE_DECOMPRESS") {
+		return
+	}
+	for _, m := range sel.Modules {
+		if !m.Builtin && path.Ext(m.Path) != ".ko" {
+			log.Warningf("modules are compressed, as %s, and the kernel does not expand them (CONFIG_MODULE_DECOMPRESS is not set): what loads them has to", printable(path.Base(m.Path)))
+			return
+		}
+	}
+}
+
+// missing reports what was not found. A module that was asked for by name has to be there.
+func (b *builder) missing(log *cli.Logger, sel *initramfs.Selection) error {
+	for _, o := range sel.NoEffect {
+		log.Warningf("--omit=%s has no effect: it means no module of the kernel %s", printable(o), sel.Release)
+	}
+	names := 0
+	for _, m := range sel.Missing {
+		if m.Reason.Kind == initramfs.Added && !b.allowMissing {
+			what := "has that name or alias"
+			if strings.ContainsAny(m.Name, "/*?[=") {
+				what = "matches"
+			}
+			log.Errorf("--add=%s: no module of the kernel %s %s", printable(m.Name), sel.Release, what)
+			names++
+		} else {
+			log.Warningf("%s", m)
+		}
+	}
+	for _, f := range sel.Firmware {
+		if len(f.Files) == 0 && b.verbose {
+			log.Warningf("firmware %s is not here; %s may ask for it", f.Name, f.Modules[0])
+		}
+	}
+	if names > 0 {
+		return fmt.Errorf("no image written because of %d missing; --allow-missing goes on", names)
+	}
+	return nil
+}
+
+// programs adds gomodprobe with its links, and /init.
+func (b *builder) programs(env *cli.Env, entries []initramfs.Entry) ([]initramfs.Entry, error) {
+	if from := b.program; from != "none" {
+		if from == "self" {
+			from = "/proc/self/exe"
+		}
+		abs, err := cli.Absolute(env, from)
+		if err != nil {
+			return nil, err
+		}
+		name, err := sysroot.Name(env.FS, abs)
+		if err != nil {
+			return nil, err
+		}
+		e, err := initramfs.Copy("sbin/gomodprobe", 0o755, env.FS, name)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+		for _, l := range []string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod", "kmod"} {
+			entries = append(entries, initramfs.Link("sbin/"+l, "gomodprobe"))
+		}
+	}
+	files := b.files
+	if b.init != "" {
+		files = append(files, b.init+":init")
+	}
+	for _, f := range files {
+		e, err := copyArg(env, f)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// copyArg returns the entry for FILE:PATH or FILE, which has the same path in the image.
+func copyArg(env *cli.Env, arg string) (initramfs.Entry, error) {
+	from, to, ok := strings.Cut(arg, ":")
+	abs, err := cli.Absolute(env, from)
+	if err != nil {
+		return initramfs.Entry{}, err
+	}
+	if !ok {
+		to = abs
+	}
+	name, err := sysroot.Name(env.FS, abs)
+	if err != nil {
+		return initramfs.Entry{}, err
+	}
+	info, err := fs.Stat(env.FS, name)
+	if err != nil {
+		return initramfs.Entry{}, fmt.Errorf("%s: %w", from, cli.Bare(err))
+	}
+	perm := fs.FileMode(0o644)
+	if info.Mode()&0o111 != 0 || to == "init" {
+		perm = 0o755
+	}
+	return initramfs.Copy(strings.TrimPrefix(path.Clean("/"+to), "/"), perm, env.FS, name)
+}
+
+// base copies the archives that come first and returns what is in them.
+func (b *builder) base(env *cli.Env, w io.Writer) (*initramfs.Base, error) {
+	base := new(initramfs.Base)
+	for _, name := range b.bases {
+		data, err := readArg(env, name)
+		if err != nil {
+			return nil, err
+		}
+		if err := base.Read(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if _, err := w.Write(data); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(make([]byte, -len(data)&511)); err != nil {
+			return nil, err
+		}
+	}
+	return base, nil
+}
+
+// sourceDate is the time for all entries.
+func sourceDate(env *cli.Env) (uint32, error) {
+	text := env.Getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("SOURCE_DATE_EPOCH=%s is not a number of seconds below 2^32", text)
+	}
+	return uint32(n), nil
+}
+
+// summary says what is in an image.
+func summary(w io.Writer, sel *initramfs.Selection) {
+	files, builtin, firmware := 0, 0, 0
+	for _, m := range sel.Modules {
+		if m.Builtin {
+			builtin++
+		} else {
+			files++
+		}
+	}
+	for _, f := range sel.Firmware {
+		firmware += len(f.Files)
+	}
+	fmt.Fprintf(w, "kernel %s: %d modules; part of the kernel: %d; files of firmware: %d\n", sel.Release, files, builtin, firmware)
+}

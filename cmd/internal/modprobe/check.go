@@ -1,0 +1,481 @@
+//go:build !kmod_boot
+
+package modprobe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
+	"github.com/gomodprobe/gomodprobe/internal/jsonw"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
+)
+
+// Exit statuses of modprobe --check.
+const (
+	checkLoads   = 0
+	checkFails   = 1
+	checkUnknown = 2
+)
+
+// checkRun is modprobe --check.
+type checkRun struct {
+	*modprobeRun
+	o   check.Options
+	all bool // every installed kernel
+}
+
+// checkModules judges modules against a kernel, or all installed ones.
+func (r *modprobeRun) checkModules(operands []string) int {
+	c := &checkRun{modprobeRun: r, o: r.check, all: r.allKernels}
+	c.o.Flags = r.load.Flags
+	c.o.Cache = forcing.CacheDir(r.Env)
+	for _, p := range []*string{&c.o.Image, &c.o.Symvers} {
+		if *p == "" {
+			continue
+		}
+		abs, err := cli.Absolute(r.Env, *p)
+		if err != nil {
+			r.Errorf("%s: %s", *p, cli.Strerror(err))
+			return checkFails
+		}
+		*p = path.Clean(abs)
+	}
+	names := make([]string, len(operands))
+	for i, o := range operands {
+		names[i] = o
+		if isPath(o) || strings.HasSuffix(o, ".ko") || strings.Contains(o, ".ko.") {
+			abs, err := cli.Absolute(r.Env, o)
+			if err != nil {
+				r.Errorf("%s: %s", o, cli.Strerror(err))
+				return checkFails
+			}
+			names[i] = path.Clean(abs)
+		}
+	}
+	if len(names) == 0 {
+		return c.prepare()
+	}
+	if c.all {
+		return c.kernels(names)
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // there is little garbage, if any
+	a := c.ask(c.p, names)
+	switch status := r.checkFailed(a.err); {
+	case len(a.verdicts) == 0 && a.err != nil:
+		return status
+	case r.json:
+		c.printJSON(a.verdicts)
+	default:
+		for i, v := range a.verdicts {
+			if i > 0 {
+				r.out.Line()
+			}
+			c.print(v)
+		}
+	}
+	if a.err != nil {
+		return checkFails
+	}
+	return worst(a.verdicts)
+}
+
+// checkFailed shows why a check could not be made, as a whole or of some modules. The result is the exit status if it is all there is
+// to say.
+func (r *modprobeRun) checkFailed(err error) int {
+	for _, e := range causes(err) {
+		r.Errorf("%s", r.checkError(e))
+	}
+	if errors.Is(err, modprobe.ErrNoTables) {
+		return checkUnknown
+	}
+	return checkFails
+}
+
+// causes returns the errors that were joined to one.
+func causes(err error) []error {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case interface{ Unwrap() []error }:
+		return e.Unwrap()
+	}
+	return []error{err}
+}
+
+// checkError says why, and what to do.
+func (r *modprobeRun) checkError(err error) string {
+	var e *modprobe.Error
+	var errno syscall.Errno
+	below := ""
+	if r.root != "" && errors.Is(err, fs.ErrNotExist) {
+		below = " below " + r.root + " (with --root every file is looked for there; -d moves the modules and /boot only)"
+	}
+	switch {
+	case !errors.As(err, &e) && errors.As(err, &errno):
+		return strings.Replace(err.Error(), errno.Error(), cli.Strerror(errno), 1) + below
+	case !errors.As(err, &e):
+		return err.Error()
+	case errors.Is(err, modprobe.ErrNoTables):
+		return "nothing is known of kernel " + e.Module + ": neither modules nor a boot image nor a Module.symvers (name them with -d, --image, --symvers, or another kernel with -S)"
+	case e.Path != "":
+		return e.Path + ": " + cli.Strerror(e.Err) + below
+	case errors.Is(err, modprobe.ErrNotFound):
+		return e.Module + ": no module or alias of that name (a file is named with its path: ./" + e.Module + ".ko)"
+	}
+	return e.Module + ": " + e.Err.Error()
+}
+
+// An answer is what one kernel says.
+type answer struct {
+	release  string
+	dir      string // its modules
+	source   string
+	exports  int
+	verdicts []*check.Verdict
+	err      error
+}
+
+// ask judges modules against the kernel of a Prober.
+func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
+	a.release, a.dir = p.Release(), p.Dir()
+	var checker *check.Checker
+	o := c.o
+	o.Names = names
+	if checker, a.err = check.New(p, &o); a.err != nil {
+		return a
+	}
+	if len(names) > 0 {
+		a.verdicts, a.err = checker.Check(names...)
+	} else {
+		a.release = checker.Release()
+		a.exports = checker.Exports()
+		a.source = checker.Source()
+	}
+	return a
+}
+
+// askAll asks every installed kernel, some at a time.
+func (c *checkRun) askAll(names []string) ([]answer, error) {
+	releases, err := modprobe.Releases(c.from.FS, c.from.Dir)
+	answers := make([]answer, len(releases))
+	var wait sync.WaitGroup
+	turn := make(chan struct{}, min(runtime.GOMAXPROCS(0), 4))
+	for i, release := range releases {
+		wait.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			o := c.from
+			o.Release = release
+			p, err := modprobe.New(&o)
+			if err != nil {
+				answers[i] = answer{release: release, err: err}
+				return
+			}
+			answers[i] = c.ask(p, names)
+		})
+	}
+	wait.Wait()
+	return answers, err
+}
+
+// prepare reads what the kernel exports, or all installed ones, without a module: it shows what is known, and later checks find
+// it in the cache.
+func (c *checkRun) prepare() int {
+	answers := []answer{}
+	if c.all {
+		var err error
+		if answers, err = c.askAll(nil); err != nil {
+			return c.checkFailed(err)
+		}
+	} else {
+		answers = append(answers, c.ask(c.p, nil))
+	}
+	status := checkLoads
+	var w jsonw.Writer
+	w.BeginArray()
+	for _, a := range answers {
+		text := fmt.Sprintf("%s: %d exports, read from %s", a.release, a.exports, a.source)
+		switch {
+		case a.err != nil:
+			status = c.checkFailed(a.err)
+			continue
+		case a.source == "":
+			text = a.release + ": its exports are not known"
+			status = checkUnknown
+		}
+		if c.json {
+			w.BeginObject()
+			w.Key("release")
+			w.String(a.release)
+			w.Key("exports")
+			w.Int(int64(a.exports))
+			w.Key("source")
+			w.String(a.source)
+			w.EndObject()
+		} else {
+			c.out.Line(text)
+		}
+	}
+	if w.EndArray(); c.json {
+		c.out.Line(string(w.Bytes()))
+	}
+	return status
+}
+
+// worst is the exit status for several verdicts.
+func worst(verdicts []*check.Verdict) int {
+	status := checkLoads
+	for _, v := range verdicts {
+		switch v.Outcome {
+		case check.Fails:
+			return checkFails
+		case check.Unknown:
+			status = checkUnknown
+		}
+	}
+	return status
+}
+
+// print writes one verdict so that it is read in ten seconds: the answer, why, what to do.
+func (c *checkRun) print(v *check.Verdict) {
+	out := c.out
+	head := v.Module + " on " + v.Release + ": " + string(v.Outcome)
+	switch {
+	case v.Outcome == check.Fails:
+		head += " (" + cli.Strerror(v.Errno) + ")"
+	case v.Outcome == check.LoadsTaints:
+		head += " (" + taintLetters(v) + ")"
+	}
+	out.Line(head)
+	c.findings(v)
+	if v.Outcome != check.Fails {
+		for _, t := range v.Taints {
+			out.Line("  taint ", t.Letter, ": ", t.Why)
+		}
+	}
+	for _, l := range limit(v.Log, 6) {
+		out.Line("  kernel log: ", l)
+	}
+	for _, u := range v.NotVerified {
+		out.Line("  not verified: ", u)
+	}
+	if len(v.Needs) > 0 && v.Outcome != check.Fails {
+		out.Line("  needs first: ", strings.Join(v.Needs, " "))
+	}
+	for _, n := range v.Notes {
+		out.Line("  note: ", n)
+	}
+	if v.Source != "" {
+		out.Line("  compared with ", v.Source)
+	}
+}
+
+// findings writes the reasons. Of many symbols with the same trouble the first three are shown.
+func (c *checkRun) findings(v *check.Verdict) {
+	shown := map[string]int{}
+	for _, f := range v.Findings {
+		if shown[f.Kind]++; shown[f.Kind] > 3 && f.Symbol != "" {
+			continue
+		}
+		c.out.Line("  ", f.Text)
+		if f.Advice != "" && shown[f.Kind+f.Advice] == 0 {
+			shown[f.Kind+f.Advice]++
+			c.out.Line("    -> ", f.Advice)
+		}
+	}
+	for _, f := range v.Findings {
+		if n := shown[f.Kind]; n > 3 && f.Symbol != "" {
+			c.out.Line(fmt.Sprintf("  and %d more symbols like these (%s)", n-3, f.Kind))
+			shown[f.Kind] = 0
+		}
+	}
+}
+
+func taintLetters(v *check.Verdict) string {
+	letters := ""
+	for _, t := range v.Taints {
+		letters += t.Letter
+	}
+	return letters
+}
+
+// limit cuts a list and says so in its last line.
+func limit(list []string, n int) []string {
+	if len(list) <= n {
+		return list
+	}
+	return append(slices.Clone(list[:n-1]), fmt.Sprintf("… and %d more lines", len(list)-n+1))
+}
+
+// kernels judges modules against every installed kernel: one row each, then the links that would make them available.
+func (c *checkRun) kernels(names []string) int {
+	answers, err := c.askAll(names)
+	if err != nil {
+		return c.checkFailed(err)
+	}
+	var all []*check.Verdict
+	var plan []string
+	status := rank(checkFails) // unless one kernel does better
+	var widths [2]int          // of releases and modules
+	for _, a := range answers {
+		widths[0] = max(widths[0], len(a.release))
+		for _, v := range a.verdicts {
+			widths[1] = max(widths[1], len(v.Module))
+		}
+	}
+	for _, a := range answers {
+		for _, e := range causes(a.err) {
+			if c.json {
+				c.Errorf("%s: %s", a.release, c.checkError(e))
+			} else {
+				c.out.Line(fmt.Sprintf("%-*s  %s", widths[0], a.release, c.checkError(e)))
+			}
+		}
+		all = append(all, a.verdicts...)
+		if a.err == nil {
+			status = min(status, rank(worst(a.verdicts)))
+		}
+		for _, v := range a.verdicts {
+			c.row(v, widths)
+		}
+		plan = append(plan, links(a, c.from.Dir)...)
+	}
+	if c.json {
+		c.printJSON(all)
+	} else if len(plan) > 0 {
+		c.out.Line()
+		where := ""
+		if c.root != "" {
+			where = " (within chroot " + c.root + ")"
+		}
+		c.out.Line("To make them available where they load", where, ":")
+		for _, l := range plan {
+			c.out.Line("  ", l)
+		}
+	}
+	return rank(status)
+}
+
+// links returns the commands that make modules from elsewhere available to a kernel that takes them. base is where its tree is.
+func links(a answer, base string) (commands []string) {
+	dir := shellWord(a.dir + "/weak-updates/")
+	for _, v := range a.verdicts {
+		if (v.Outcome == check.Loads || v.Outcome == check.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
+			commands = append(commands, "ln -s "+shellWord(v.Path)+" "+dir)
+		}
+	}
+	if commands != nil {
+		if base != "" {
+			base = "-b " + shellWord(base) + " "
+		}
+		commands = append(append([]string{"mkdir -p " + dir}, commands...), "depmod "+base+a.release)
+	}
+	return commands
+}
+
+// shellWord returns a word that a shell takes as it is.
+func shellWord(s string) string {
+	plain := func(c rune) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("/._-+:@%=,", c)
+	}
+	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// rank exchanges failing and unknown, so that the best status is the least, and back.
+func rank(status int) int { return [...]int{0, 2, 1}[status] }
+
+// row writes one line of the table.
+func (c *checkRun) row(v *check.Verdict, widths [2]int) {
+	if c.json {
+		return
+	}
+	why := ""
+	switch {
+	case v.Outcome == check.LoadsTaints:
+		why = taintLetters(v)
+	case v.Outcome == check.Unknown && len(v.NotVerified) > 0:
+		why = "not verified: " + v.NotVerified[0]
+	case len(v.Findings) > 0:
+		why, _, _ = strings.Cut(v.Findings[0].Text, " (")
+	}
+	c.out.Line(strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %-13s  %s", widths[0], v.Release, widths[1], v.Module, v.Outcome, why), " "))
+}
+
+// printJSON writes verdicts for programs.
+func (c *checkRun) printJSON(verdicts []*check.Verdict) {
+	var w jsonw.Writer
+	w.BeginArray()
+	for _, v := range verdicts {
+		verdictJSON(&w, v)
+	}
+	w.EndArray()
+	c.out.Line(string(w.Bytes()))
+}
+
+func verdictJSON(w *jsonw.Writer, v *check.Verdict) {
+	field := func(key, value string) {
+		if value != "" {
+			w.Key(key)
+			w.String(value)
+		}
+	}
+	list := func(key string, values []string) {
+		if len(values) > 0 {
+			w.Key(key)
+			w.Strings(values)
+		}
+	}
+	w.BeginObject()
+	field("module", v.Module)
+	field("path", v.Path)
+	field("release", v.Release)
+	field("outcome", string(v.Outcome))
+	if v.Errno != 0 {
+		w.Key("errno")
+		w.Int(int64(v.Errno))
+		field("error", cli.Strerror(v.Errno))
+	}
+	list("log", v.Log)
+	list("may_log", v.MayLog)
+	w.Key("taints")
+	w.BeginArray()
+	for _, t := range v.Taints {
+		w.BeginObject()
+		field("letter", t.Letter)
+		field("why", t.Why)
+		w.EndObject()
+	}
+	w.EndArray()
+	w.Key("findings")
+	w.BeginArray()
+	for _, f := range v.Findings {
+		w.BeginObject()
+		field("kind", f.Kind)
+		w.Key("fatal")
+		w.Bool(f.Fatal)
+		field("symbol", f.Symbol)
+		field("text", f.Text)
+		field("advice", f.Advice)
+		w.EndObject()
+	}
+	w.EndArray()
+	list("not_verified", v.NotVerified)
+	list("needs", v.Needs)
+	list("notes", v.Notes)
+	field("source", v.Source)
+	w.EndObject()
+}

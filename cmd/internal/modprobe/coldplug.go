@@ -1,0 +1,239 @@
+package modprobe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/initramfs/boot"
+	"github.com/gomodprobe/gomodprobe/internal/jsonw"
+	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
+)
+
+// coldArgs are the options of modprobe --coldplug.
+type coldArgs struct {
+	on    bool
+	used  bool // one of the options that go with it
+	o     coldplug.Options
+	chart string
+}
+
+// coldOption applies an option of --coldplug; it reports false after an error message.
+func (r *modprobeRun) coldOption(id int, value string) bool {
+	var err error
+	r.cold.used = true
+	switch c := &r.cold; id {
+	case optColdplug:
+		c.on = true
+	case optUntil:
+		c.o.Until = append(c.o.Until, value)
+	case optTimeout:
+		c.o.Timeout, err = duration(value)
+	case optSettle:
+		c.o.Settle, err = duration(value)
+	case optChart:
+		c.chart = value
+	case 'j':
+		if c.o.Workers, err = strconv.Atoi(value); err != nil || c.o.Workers < 1 {
+			r.Errorf("-j %s: it must be a number of modules, at least 1", value)
+			return false
+		}
+	}
+	if err != nil {
+		r.Errorf("%v", err)
+		return false
+	}
+	return true
+}
+
+// duration reads a time such as 250ms, 10s or 10, which are seconds.
+func duration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		d, err = time.ParseDuration(text + "s")
+	}
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not a time such as 250ms or 10s", text)
+	}
+	return d, nil
+}
+
+// coldplug runs modprobe --coldplug. The status is 1 if what was waited for did not appear.
+func (r *modprobeRun) coldplug(operands []string) int {
+	if len(operands) > 0 {
+		r.Errorf("--coldplug takes no operands, but there is %q", operands[0])
+		return 1
+	}
+	if !r.hasTree() {
+		r.Warningf("%s", cli.NoTree(r.p, r.root))
+	}
+	r.cold.o.DryRun = r.dryRun
+	missing, err := r.find()
+	if err != nil {
+		r.Errorf("%v", err)
+		return 1
+	}
+	report, err := coldplug.Run(context.Background(), r.p, &r.cold.o)
+	if err != nil {
+		r.Errorf("%v", err)
+		return 1
+	}
+	report.Waiting = append(report.Waiting, missing()...)
+	switch {
+	case r.json:
+		coldJSON(r.out, report)
+	case r.dryRun:
+		for _, m := range report.Modules {
+			if m.Err == nil {
+				fmt.Fprintf(r.out, "insmod %s %s\n", m.Path, m.Params)
+			}
+		}
+	}
+	if r.cold.chart != "" {
+		if err := r.saveChart(report); err != nil {
+			r.Errorf("%v", err)
+			return 1
+		}
+	}
+	return r.coldStatus(report)
+}
+
+// find looks beside cold-plug for those of --until that are named by what they hold or by a partition, such as UUID=1234;
+// cold-plug itself knows names of devices. missing stops that, and returns those that have not appeared.
+func (r *modprobeRun) find() (missing func() []string, err error) {
+	var texts, names []string
+	var specs []boot.Spec
+	for _, u := range r.cold.o.Until {
+		if strings.HasPrefix(u, "module:") || !strings.Contains(u, "=") && !strings.HasPrefix(u, "/dev/disk/by-") {
+			names = append(names, u)
+			continue
+		}
+		spec, err := boot.ParseSpec(u)
+		if err != nil {
+			return nil, fmt.Errorf("--until=%s: %w", u, err)
+		}
+		texts, specs = append(texts, u), append(specs, spec)
+	}
+	r.cold.o.Until = names
+	if len(specs) == 0 || r.dryRun {
+		return func() []string { return nil }, nil
+	}
+	enough, found := make(chan struct{}), make([]atomic.Bool, len(specs))
+	r.cold.o.Enough = enough
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for i, spec := range specs {
+		all.Go(func() {
+			b := boot.Boot{FS: r.Env.FS}
+			_, err := b.Find(ctx, spec)
+			found[i].Store(err == nil)
+		})
+	}
+	go func() {
+		all.Wait()
+		close(enough)
+	}()
+	return func() (list []string) {
+		cancel()
+		for i := range found {
+			if !found[i].Load() {
+				list = append(list, texts[i])
+			}
+		}
+		return list
+	}, nil
+}
+
+// coldStatus says what went wrong. A driver that finds that a device is not its own is nothing of the kind, so failures
+// show only with -v or if something is missing in the end.
+func (r *modprobeRun) coldStatus(report *coldplug.Report) int {
+	missing := len(report.Waiting) > 0 && !r.dryRun
+	if !missing && !report.TimedOut && r.verbose <= cli.LevelWarning {
+		return 0
+	}
+	for _, m := range report.Modules {
+		if m.Err != nil && (missing || report.TimedOut || !errors.Is(m.Err, coldplug.ErrNotDone)) {
+			r.Warningf("%v", m.Err)
+		}
+	}
+	for _, d := range report.Deferred {
+		r.Warningf("the driver of %s waits for another device", d)
+	}
+	if !missing && !report.TimedOut {
+		return 0
+	}
+	for _, a := range report.Unmatched {
+		r.Warningf("no module for %s", a)
+	}
+	for _, w := range report.Waiting {
+		r.Errorf("%s did not appear within %v", w, report.Took.Round(time.Millisecond))
+	}
+	if !missing {
+		r.Errorf("not done within %v", report.Took.Round(time.Millisecond))
+	}
+	return 1
+}
+
+// coldJSON prints the report.
+func coldJSON(out io.Writer, report *coldplug.Report) {
+	var w jsonw.Writer
+	ColdObject(&w, report)
+	w.Newline()
+	out.Write(w.Bytes())
+}
+
+// ColdObject writes the report. Times are milliseconds since the beginning.
+func ColdObject(w *jsonw.Writer, report *coldplug.Report) {
+	list := func(key string, values []string) {
+		w.Key(key)
+		w.BeginArray()
+		for _, v := range values {
+			w.String(v)
+		}
+		w.EndArray()
+	}
+	ms := func(key string, d time.Duration) {
+		w.Key(key)
+		w.Int(d.Milliseconds())
+	}
+	w.BeginObject()
+	w.Key("devices")
+	w.Int(int64(report.Devices))
+	ms("took_ms", report.Took)
+	w.Key("timed_out")
+	w.Bool(report.TimedOut)
+	list("waiting", report.Waiting)
+	list("unmatched", report.Unmatched)
+	list("deferred", report.Deferred)
+	w.Key("modules")
+	w.BeginArray()
+	for _, m := range report.Modules {
+		w.BeginObject()
+		for _, f := range [...][2]string{
+			{"name", m.Name}, {"path", m.Path}, {"params", m.Params}, {"device", m.Device}, {"alias", m.Alias}, {"by", m.By},
+		} {
+			if f[1] != "" {
+				w.Key(f[0])
+				w.String(f[1])
+			}
+		}
+		ms("asked_ms", m.Asked)
+		ms("ready_ms", m.Ready)
+		ms("start_ms", m.Start)
+		ms("end_ms", m.End)
+		if m.Err != nil {
+			w.Key("error")
+			w.String(m.Err.Error())
+		}
+		w.EndObject()
+	}
+	w.EndArray()
+	w.EndObject()
+}

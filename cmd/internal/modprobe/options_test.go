@@ -1,0 +1,12 @@
+package modprobe
+
+import (
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli/clitest"
+)
+
+// TestHelp: --help names every option.
+func TestHelp(t *testing.T) {
+	clitest.Help(t, Main, "modprobe", modprobeOptions())
+}

@@ -1,0 +1,120 @@
+package small
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+const insmodUsage = `Usage:
+	insmod [options] FILE [PARAMETER=VALUE...]
+
+Options:
+	-f, --force              insert a module made for another kernel (dangerous)
+	    --force-modversion   ignore the versions of symbols
+	    --force-vermagic     ignore the version of the kernel
+	-s, --syslog             send messages to the system's log
+	-v, --verbose            show more messages
+	-V, --version            print the version
+	-h, --help               print this text
+`
+
+// IDs of insmod's options that have no short name.
+const (
+	insmodForceModversion = 256 + iota
+	insmodForceVermagic
+)
+
+func insmodOptions() []getopt.Option {
+	return append(simpleOptions(true),
+		getopt.Option{Long: "force-modversion", ID: insmodForceModversion, Exact: true},
+		getopt.Option{Long: "force-vermagic", ID: insmodForceVermagic, Exact: true})
+}
+
+// Insmod inserts one file.
+func Insmod(env *cli.Env) int {
+	l := cli.NewLogger(env, cli.LevelError)
+	flags := 0
+	operands, status, done := parseSimple(l, insmodOptions(), env.Order(), insmodUsage, func(id int) {
+		switch id {
+		case 'f':
+			flags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
+		case insmodForceModversion:
+			flags |= modprobe.IgnoreModversions
+		case insmodForceVermagic:
+			flags |= modprobe.IgnoreVermagic
+		}
+	})
+	switch {
+	case done:
+		return status
+	case len(operands) == 0:
+		l.Errorf("missing filename.")
+		return 1
+	case operands[0] == "-":
+		l.Errorf("this tool does not support loading from stdin!")
+		return 1
+	}
+	return insmod(l, operands[0], cli.QuoteParams(operands[1:]), flags)
+}
+
+func insmod(l *cli.Logger, operand, params string, flags int) int {
+	abs, err := cli.Absolute(l.Env, operand)
+	var name string
+	if err == nil && (operand == "" || strings.HasSuffix(operand, "/")) {
+		err = fs.ErrNotExist // a folder is no module
+	}
+	if err == nil {
+		name, err = cli.FSName(l.Env.FS, abs)
+	}
+	if err == nil {
+		_, err = fs.Stat(l.Env.FS, name)
+	}
+	if err != nil {
+		l.Errorf("could not load module %s: %s", operand, cli.Strerror(err))
+		return 1
+	}
+	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true})
+	if err == nil && flags != 0 {
+		f := forcing.New(l, p, false)
+		if !f.Allow(abs, flags, true) {
+			return 1
+		}
+	}
+	if err == nil {
+		err = p.InsmodFile(name, params, flags)
+	}
+	if err != nil {
+		l.Errorf("could not insert module %s: %s", operand, insmodText(err))
+		var e *modprobe.Error
+		if errors.As(err, &e) && e.Reason != "" {
+			l.Hintf("%s", e.Reason)
+		}
+		if p != nil {
+			forcing.Because(l, p, abs, flags, err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// insmodText is insmod's words for an error, which for some differ from modprobe's.
+func insmodText(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		return "Invalid module format"
+	case errors.Is(err, fs.ErrNotExist):
+		return "Unknown symbol in module"
+	case errors.Is(err, syscall.ESRCH):
+		return "Module has wrong symbol version"
+	case errors.Is(err, syscall.EINVAL):
+		return "Invalid parameters"
+	}
+	return cli.ErrnoText(err)
+}

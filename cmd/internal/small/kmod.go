@@ -1,0 +1,244 @@
+package small
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+)
+
+const kmodUsage = `kmod - list, load and unload kernel modules
+Usage:
+	kmod [options] COMMAND [options of the command]
+
+Options:
+	-V, --version   print the version
+	-h, --help      print this text
+
+Commands:
+	help            print this text
+	list            list the modules that are loaded, as lsmod
+	static-nodes    print the device nodes that load modules when they are opened
+
+The other tools go by their names: modprobe, depmod, modinfo, insmod, rmmod, lsmod.
+`
+
+var kmodOptions = []getopt.Option{{Long: "help", Short: 'h', ID: 'h'}, {Long: "version", Short: 'V', ID: 'V'}}
+
+// Kmod picks one of three commands; the tools are no commands of it.
+func Kmod(env *cli.Env) int {
+	l := cli.NewLogger(env, cli.LevelWarning)
+	p := getopt.New(kmodOptions, getopt.Posix, env.Args[1:])
+	for {
+		o, _, err := p.Next()
+		switch {
+		case err != nil:
+			return l.Usage(err)
+		case o == nil:
+			return kmodCommand(l, p.Operands())
+		case o.ID == 'V':
+			io.WriteString(env.Stdout, cli.VersionText)
+			return 0
+		default:
+			io.WriteString(env.Stdout, kmodUsage)
+			return 0
+		}
+	}
+}
+
+// kmodCommand runs a command. For getopt the command is argv[0].
+func kmodCommand(l *cli.Logger, operands []string) int {
+	if len(operands) == 0 {
+		io.WriteString(l.Env.Stderr, "missing command\n")
+		io.WriteString(l.Env.Stdout, kmodUsage)
+		return 1
+	}
+	sub := *l.Env
+	sub.Args = operands
+	switch operands[0] {
+	case "help":
+		io.WriteString(l.Env.Stdout, kmodUsage)
+		return 0
+	case "list":
+		return lsmod(&sub, l.Prog, getopt.Posix)
+	case "static-nodes":
+		return staticNodes(&sub)
+	}
+	fmt.Fprintf(l.Env.Stderr, "invalid command '%s'\n", operands[0])
+	io.WriteString(l.Env.Stdout, kmodUsage)
+	return 1
+}
+
+const staticNodesUsage = `Usage:
+	kmod static-nodes [options]
+
+Options:
+	-f, --format=FORMAT   human (default), tmpfiles or devname
+	-o, --output=FILE     write to FILE instead of standard output
+	-h, --help            print this text
+
+Formats:
+	human      for people
+	tmpfiles   for systemd-tmpfiles, see tmpfiles.d(5)
+	devname    as in modules.devname
+`
+
+// staticNodes prints what the running kernel's modules.devname has, in other words. Its messages have no prefix.
+func staticNodes(env *cli.Env) int {
+	l := cli.NewLogger(env, cli.LevelWarning)
+	format, output := writeHuman, (*string)(nil)
+	options := []getopt.Option{
+		{Long: "output", Short: 'o', Arg: getopt.Required, ID: 'o'},
+		{Long: "format", Short: 'f', Arg: getopt.Required, ID: 'f'},
+		{Long: "help", Short: 'h', ID: 'h'},
+	}
+	p := getopt.New(options, getopt.Posix, env.Args[1:]) // kmod leaves getopt as its own options need it
+	for {
+		o, value, err := p.Next()
+		if err != nil {
+			return l.Usage(err)
+		}
+		if o == nil {
+			break
+		}
+		switch o.ID {
+		case 'o':
+			output = &value
+		case 'f':
+			var ok bool
+			if format, ok = nodeFormat(value); !ok {
+				fmt.Fprintf(env.Stderr, "Unknown format: '%s'.\n", value)
+				io.WriteString(env.Stdout, staticNodesUsage)
+				return 1
+			}
+		case 'h':
+			io.WriteString(env.Stdout, staticNodesUsage)
+			return 0
+		}
+	}
+	release, err := env.Kernel.Release()
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "Error: uname failed: %s\n", cli.Strerror(err))
+		return 1
+	}
+	name := "lib/modules/" + release + "/modules.devname"
+	data, err := fs.ReadFile(env.FS, name)
+	if err != nil {
+		if cli.Strerror(err) == "No such file or directory" {
+			fmt.Fprintf(env.Stderr, "Warning: /%s not found - ignoring\n", name)
+			return 0
+		}
+		fmt.Fprintf(env.Stderr, "Error: could not open /%s - %s\n", name, cli.Strerror(err))
+		return 1
+	}
+	var text bytes.Buffer
+	status := writeNodes(l, &text, data, format)
+	return status | writeFile(l, output, text.Bytes())
+}
+
+// node is one line of modules.devname.
+type node struct {
+	module, name string
+	class        byte // 'c' or 'b'
+	major, minor uint64
+}
+
+// writeNodes prints every good line of modules.devname.
+func writeNodes(l *cli.Logger, w io.Writer, data []byte, format func(io.Writer, node)) (status int) {
+	for line := range bytes.Lines(data) {
+		text := strings.TrimSuffix(string(line), "\n")
+		if text == "" || text[0] == '#' {
+			continue
+		}
+		n, ok := parseNode(text)
+		if !ok {
+			fmt.Fprintf(l.Env.Stderr, "Error: invalid devname entry: %s\n", text)
+			status = 1
+			continue
+		}
+		format(w, n)
+	}
+	return status
+}
+
+// parseNode reads "MODULE NODE cMAJOR:MINOR". What follows the numbers is passed over.
+func parseNode(text string) (n node, ok bool) {
+	fields := strings.Fields(text)
+	if len(fields) < 3 || fields[2][0] != 'c' && fields[2][0] != 'b' {
+		return n, false
+	}
+	n.module, n.name, n.class = fields[0], fields[1], fields[2][0]
+	major, minor, _ := strings.Cut(fields[2][1:], ":")
+	var okMajor, okMinor bool
+	n.major, okMajor = digits(major, true)
+	n.minor, okMinor = digits(minor, false)
+	return n, okMajor && okMinor
+}
+
+// digits reads the number at the beginning of a text; whole wants nothing to follow.
+func digits(text string, whole bool) (uint64, bool) {
+	end := 0
+	for end < len(text) && '0' <= text[end] && text[end] <= '9' {
+		end++
+	}
+	if whole && end < len(text) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text[:end], 10, 32)
+	return n, err == nil
+}
+
+// nodeFormat returns the writer of a format.
+func nodeFormat(name string) (func(io.Writer, node), bool) {
+	switch name {
+	case "human":
+		return writeHuman, true
+	case "tmpfiles":
+		return writeTmpfiles, true
+	case "devname":
+		return writeDevname, true
+	}
+	return nil, false
+}
+
+func writeHuman(w io.Writer, n node) {
+	class := "character"
+	if n.class == 'b' {
+		class = "block"
+	}
+	fmt.Fprintf(w, "Module: %s\n\tDevice node: /dev/%s\n\t\tType: %s device\n\t\tMajor: %d\n\t\tMinor: %d\n",
+		n.module, n.name, class, n.major, n.minor)
+}
+
+func writeTmpfiles(w io.Writer, n node) {
+	if dir := path.Dir(n.name); strings.Contains(n.name, "/") {
+		fmt.Fprintf(w, "d /dev/%s 0755 - - -\n", dir)
+	}
+	fmt.Fprintf(w, "%c! /dev/%s 0600 - - - %d:%d\n", n.class, n.name, n.major, n.minor)
+}
+
+func writeDevname(w io.Writer, n node) {
+	fmt.Fprintf(w, "%s %s %c%d:%d\n", n.module, n.name, n.class, n.major, n.minor)
+}
+
+// writeFile writes to a file, made with its folders, or to standard output if there is no name.
+func writeFile(l *cli.Logger, name *string, data []byte) int {
+	var err error
+	if name == nil {
+		name = new(string)
+		_, err = l.Env.Stdout.Write(data)
+	} else {
+		err = l.Env.WriteFile(*name, data)
+	}
+	if err != nil {
+		fmt.Fprintf(l.Env.Stderr, "Error: could not create %s - %s\n", *name, cli.Strerror(err))
+		return 1
+	}
+	return 0
+}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package tool
-
-import "syscall"
-
-// eKeyRejected is what a Linux kernel answers that wants signed modules.
-const eKeyRejected = syscall.Errno(129)

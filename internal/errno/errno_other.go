@@ -1,0 +1,30 @@
+//go:build !linux
+
+package errno
+
+import "syscall"
+
+// linuxOnly is an error that is only compared with. It is no number: numbers mean other errors on other systems.
+type linuxOnly string
+
+// Error returns the text that Linux has for the error.
+func (e linuxOnly) Error() string { return string(e) }
+
+// The errors of a Linux kernel that are compared with: none of this system equals one.
+const (
+	EAGAIN      linuxOnly = "resource temporarily unavailable"
+	EBADMSG     linuxOnly = "bad message"
+	EFBIG       linuxOnly = "file too large"
+	EKEYEXPIRED linuxOnly = "key has expired"
+	ENODEV      linuxOnly = "no such device"
+	ENOEXEC     linuxOnly = "exec format error"
+	ENOMEM      linuxOnly = "cannot allocate memory"
+	ENOSYS      linuxOnly = "function not implemented"
+	ETXTBSY     linuxOnly = "text file busy"
+)
+
+// The errors that a verdict on a module may hold, as a number, whatever system it is made on.
+const (
+	EKEYREJECTED = syscall.Errno(129)
+	ENOKEY       = syscall.Errno(126)
+)

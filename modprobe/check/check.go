@@ -1,0 +1,497 @@
+// Package check says what a kernel would answer to a module, and why it refused one.
+package check
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// Options say what a [Checker] compares with. The zero value looks for everything itself.
+type Options struct {
+	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If
+	// modprobe.Options.Release is empty, the image says which kernel is meant.
+	Image string
+	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
+	Symvers string
+	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a load that is to be forced.
+	Flags int
+	// Quick leaves out what takes seconds where there is no boot image: reading all modules of the tree.
+	Quick bool
+	// Cached leaves boot images alone that the Cache does not have.
+	Cached bool
+	// Cache keeps what was read out of boot images, which takes time. Default: none.
+	Cache Cache
+	// Names are what Check will be asked for. They are read, and what they need, while the kernel is.
+	Names []string
+}
+
+// Cache keeps data by a key. Both methods may do nothing.
+type Cache interface {
+	// Get returns what was put for the key last, or nil.
+	Get(key string) []byte
+	// Put keeps data in the place of what was there.
+	Put(key string, data []byte)
+}
+
+// Outcome is the answer of a kernel to a module, in one word.
+type Outcome string
+
+// The outcomes.
+const (
+	// Loads is that the kernel accepts the module.
+	Loads Outcome = "LOADS"
+	// LoadsTaints is that it accepts the module and marks itself for it.
+	LoadsTaints Outcome = "LOADS, TAINTS"
+	// Unknown is that nothing speaks against the module, but not everything could be verified.
+	Unknown Outcome = "UNKNOWN"
+	// Fails is that it refuses the module.
+	Fails Outcome = "FAILS"
+	// BuiltIn is that the kernel has the module in itself: there is nothing to load.
+	BuiltIn Outcome = "BUILT IN"
+)
+
+// Finding is one thing that a check found.
+type Finding struct {
+	// Kind is what it is about: file, signature, vermagic, layout, version, no version, missing, licence, namespace,
+	// duplicate, state or force.
+	Kind string
+	// Fatal reports that the load fails for it.
+	Fatal bool
+	// Symbol is the symbol it is about; empty for none.
+	Symbol string
+	// Text says what was found.
+	Text string
+	// Advice says what to do about it; empty for nothing more than for an earlier finding.
+	Advice string
+}
+
+// Taint is a mark that a load leaves in the kernel.
+type Taint struct {
+	// Letter is the kernel's letter for it, for instance "E".
+	Letter string
+	// Why says what sets it.
+	Why string
+}
+
+// Verdict says what a kernel will answer to a module, up to the module's own init function.
+type Verdict struct {
+	// Module is the module's name.
+	Module string
+	// Path is its file.
+	Path string
+	// Release is the kernel's.
+	Release string
+	// Source says where the kernel's exports were read from.
+	Source string
+	// Outcome is the answer.
+	Outcome Outcome
+	// Errno is the error of a load that fails.
+	Errno syscall.Errno
+	// Log holds the lines that the kernel's loader prints, in their order.
+	Log []string
+	// MayLog holds lines that it prints or not, depending on the machine.
+	MayLog []string
+	// Taints are the marks that are left, even by most loads that fail.
+	Taints []Taint
+	// Findings are the reasons, the most important first.
+	Findings []Finding
+	// NotVerified lists what could not be verified.
+	NotVerified []string
+	// Needs names the modules that have to be loaded first.
+	Needs []string
+	// Ignored says what Options.Flags make the kernel pass over.
+	Ignored []string
+	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
+	Hopeless bool
+	// Notes say what else is known: loaded already, blacklisted, forbidden.
+	Notes []string
+}
+
+// Checker compares modules with one kernel. It is for one goroutine at a time.
+type Checker struct {
+	p      *modprobe.Prober
+	opts   modprobe.Options // of p
+	fsys   fs.FS            // the same
+	o      Options
+	k      kernelabi.Kernel
+	source string
+	notes  []string
+	denied bool // a file could not be read for want of rights
+	unread unread
+	live   bool // the kernel is the running one
+
+	learning sync.WaitGroup    // done when sample is set, and k has what modules of the kernel tell
+	sample   *kernelabi.Module // one of the kernel's modules; nil if there is none
+
+	ahead  map[string]*kernelabi.Module           // modules of Options.Names and what they need, by path
+	byName map[string]*kernelabi.Module           // modules of the tree that were read, by name; nil if there is no such
+	tables map[*kernelabi.Module]*kernelabi.Table // what modules export
+	judged *kernelabi.Module                      // the module whose turn it is: it does not provide for itself
+	set    []*kernelabi.Module                    // modules checked together: they come before those of the tree
+}
+
+// unread names the sources that take seconds and are read only when a verdict depends on them.
+type unread struct {
+	image   bool // the boot image, which has the keys that the kernel's memory lacks
+	modules bool // the modules of the tree, all but one
+}
+
+// Module says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of
+// several the worst. It takes seconds at most, and looks at ctx before it begins. See [New] for more.
+func Module(ctx context.Context, p *modprobe.Prober, name string) (*Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c, err := New(p, nil)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.Check(name)
+	if err != nil {
+		return nil, err
+	}
+	best := []Outcome{BuiltIn, Loads, LoadsTaints, Unknown, Fails}
+	return slices.MaxFunc(all, func(a, b *Verdict) int {
+		return slices.Index(best, a.Outcome) - slices.Index(best, b.Outcome)
+	}), nil
+}
+
+// Release returns the release of the kernel that modules are compared with.
+func (c *Checker) Release() string { return c.p.Release() }
+
+// Exports returns the number of known symbols that the kernel itself exports.
+func (c *Checker) Exports() int {
+	c.readModules()
+	if c.k.Core == nil {
+		return 0
+	}
+	return len(c.k.Core.Symbols())
+}
+
+// Source says where the kernel's exports were read from; it is empty if they are not known.
+func (c *Checker) Source() string { return c.source }
+
+// Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together
+// with what they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is built in
+// come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins what is
+// wrong with each.
+func (c *Checker) Check(names ...string) ([]*Verdict, error) {
+	c.set = nil
+	var builtin []*Verdict
+	var failed []error
+	for _, name := range names {
+		files, err := c.files(name)
+		if e := (*modprobe.Error)(nil); errors.As(err, &e) && e.Err == modprobe.ErrBuiltin {
+			builtin = append(builtin, &Verdict{Module: e.Module, Release: c.k.Release, Outcome: BuiltIn})
+			continue
+		}
+		if err != nil {
+			failed = append(failed, err)
+		}
+		for _, file := range files {
+			m, err := c.read(file)
+			if err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			if !slices.ContainsFunc(c.set, func(o *kernelabi.Module) bool { return o.Path == m.Path }) {
+				c.set = append(c.set, m)
+			}
+		}
+	}
+	c.verify()
+	asked := slices.Clone(c.set)
+	verdicts := c.judgeAll(asked)
+	if slices.ContainsFunc(verdicts, unsettled) && c.readModules() {
+		c.set = slices.Clone(asked)
+		verdicts = c.judgeAll(asked)
+	}
+	return append(builtin, verdicts...), errors.Join(failed...)
+}
+
+// verify verifies the signatures of the modules that are known to be judged.
+func (c *Checker) verify() {
+	signed := func(m *kernelabi.Module) bool { return m.Signature.Present }
+	if c.o.Flags == 0 && slices.ContainsFunc(c.set, signed) {
+		c.readKeys()
+	}
+	list := slices.Clone(c.set)
+	for _, m := range c.ahead {
+		if m != nil && !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	c.k.Verify(list)
+}
+
+// unsettled reports whether a verdict may become another one when more of the kernel's exports are known.
+func unsettled(v *Verdict) bool {
+	file := func(f Finding) bool { return f.Fatal && f.Symbol == "" }
+	return v.Outcome != Fails || v.Errno != syscall.ENOEXEC && !slices.ContainsFunc(v.Findings, file)
+}
+
+// judgeAll judges a set until no verdict changes.
+func (c *Checker) judgeAll(asked []*kernelabi.Module) []*Verdict {
+	verdicts := make([]*Verdict, len(asked))
+	for changed := true; changed; {
+		changed = false
+		for i, m := range asked {
+			v := c.judge(m)
+			if v.Outcome == Fails && (verdicts[i] == nil || verdicts[i].Outcome != Fails) {
+				// Its exports are gone: what counted on them is judged again.
+				c.set = slices.DeleteFunc(c.set, func(o *kernelabi.Module) bool { return o == m })
+				changed = len(asked) > 1
+			}
+			verdicts[i] = v
+		}
+	}
+	return verdicts
+}
+
+// files returns the module files that a name stands for, in the order of loading, without what they depend on.
+func (c *Checker) files(name string) ([]string, error) {
+	if strings.HasPrefix(name, "/") {
+		return []string{name}, nil
+	}
+	modules, err := c.p.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, m := range modules {
+		if m.Builtin {
+			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrBuiltin}
+		}
+		if m.Path == "" {
+			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrNotFound}
+		}
+		files = append(files, m.Path)
+	}
+	return files, nil
+}
+
+// readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be
+// found or read is left out: whoever asks for it learns why.
+func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
+	found := map[string]*kernelabi.Module{}
+	var files []string
+	add := func(file string) {
+		if _, twice := found[file]; !twice {
+			found[file] = nil
+			files = append(files, file)
+		}
+	}
+	for _, name := range names {
+		asked, _ := c.files(name)
+		for _, file := range asked {
+			add(file)
+			m, _ := c.p.Module(alias.FromPath(file))
+			for _, need := range m.Depends {
+				if file := c.file(need); file != "" {
+					add(file)
+				}
+			}
+		}
+	}
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	next := 0
+	for range min(len(files), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			for next < len(files) {
+				file := files[next]
+				next++
+				mu.Unlock()
+				m, _ := c.readFile(file)
+				mu.Lock()
+				found[file] = m
+			}
+		})
+	}
+	workers.Wait()
+	return found
+}
+
+// read reads a module file, if that has not been done ahead.
+func (c *Checker) read(file string) (*kernelabi.Module, error) {
+	if m := c.ahead[file]; m != nil {
+		return m, nil
+	}
+	return c.readFile(file)
+}
+
+// readFile reads a module file.
+func (c *Checker) readFile(file string) (*kernelabi.Module, error) {
+	name, err := sysroot.Name(c.fsys, file)
+	if err != nil {
+		return nil, err
+	}
+	image, _, err := compress.ReadFile(c.fsys, name, nil, 0)
+	if err != nil {
+		return nil, &modprobe.Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
+	}
+	return kernelabi.ReadModule(file, image), nil
+}
+
+// judge asks the rules about one module, and about the modules of the tree that it needs.
+func (c *Checker) judge(m *kernelabi.Module) *Verdict {
+	c.judged = m
+	found := c.k.Check(m, c.o.Flags)
+	v := c.verdict(m, found)
+	seen := map[string]bool{m.Name: true}
+	for queue := slices.Clone(found.Needs); len(queue) > 0; queue = queue[1:] {
+		name := queue[0]
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if slices.ContainsFunc(c.set, func(o *kernelabi.Module) bool { return o.Name == name }) {
+			continue // judged by itself
+		}
+		need := c.module(name)
+		if need == nil {
+			continue
+		}
+		sub := c.k.Check(need, 0)
+		queue = append(queue, sub.Needs...)
+		if sub.Outcome != kernelabi.Fails {
+			continue
+		}
+		why := ""
+		if len(sub.Reasons) > 0 {
+			why = ": " + sub.Reasons[0].Text
+		}
+		v.Outcome, v.Errno = Fails, sub.Errno
+		v.Log = append(slices.Clone(sub.Log), v.Log...)
+		missing := Finding{Kind: "missing", Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
+		v.Findings = append([]Finding{missing}, v.Findings...)
+	}
+	return v
+}
+
+// verdict turns what the rules say into a Verdict.
+func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdict {
+	name := m.Name
+	if name == "" {
+		name = alias.FromPath(m.Path)
+	}
+	v := &Verdict{
+		Module: name, Path: m.Path, Release: c.k.Release, Source: c.source,
+		Outcome: Outcome(found.Outcome.String()), Errno: found.Errno, Log: found.Log, MayLog: found.Maybe,
+		NotVerified: found.Unknown, Needs: found.Needs, Notes: slices.Clone(c.notes),
+	}
+	for _, t := range found.Taints {
+		v.Taints = append(v.Taints, Taint{string(t.Letter), t.Why})
+	}
+	for _, r := range found.Reasons {
+		v.Findings = append(v.Findings, Finding{string(r.Kind), r.Fatal, r.Symbol, r.Text, r.Advice})
+	}
+	v.Ignored = c.k.Ignored(m, c.o.Flags)
+	v.Hopeless = v.Outcome == Fails && hopeless(found)
+	config := c.p.Config()
+	if config.Blacklisted(name) {
+		v.Notes = append(v.Notes, "blacklisted in modprobe.d: not loaded by an alias")
+	}
+	if rule := config.Forbidden(name); rule != nil {
+		v.Notes = append(v.Notes, "forbidden in modprobe.d: modprobe does not load it")
+	}
+	if c.loaded(name) {
+		v.Notes = append(v.Notes, "a module of this name is loaded already")
+	}
+	return v
+}
+
+// loaded reports whether a module of that name is in the kernel, which must be the running one.
+func (c *Checker) loaded(name string) bool {
+	if !c.live {
+		return false
+	}
+	state := c.p.State(name)
+	return state.Builtin || state.Live
+}
+
+// hopeless reports whether a load fails for something else than what flags make the kernel ignore.
+func hopeless(found *kernelabi.Verdict) bool {
+	for _, r := range found.Reasons {
+		switch r.Kind {
+		case kernelabi.KindVermagic, kernelabi.KindVersion, kernelabi.KindNoVersion, kernelabi.KindState:
+		case kernelabi.KindLayout:
+			if r.Fatal && r.Symbol == "" {
+				return true
+			}
+		default:
+			if r.Fatal {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// module returns a module of the tree by its name, or nil.
+func (c *Checker) module(name string) *kernelabi.Module {
+	if m, ok := c.byName[name]; ok {
+		return m
+	}
+	var m *kernelabi.Module
+	if file := c.file(name); file != "" {
+		m, _ = c.read(file)
+	}
+	c.byName[name] = m
+	return m
+}
+
+// file returns the file of a module of the tree, "" if there is no such module.
+func (c *Checker) file(name string) string {
+	m, ok := c.p.Module(name)
+	if !ok || m.Name != name {
+		return "" // or an alias of what is built in
+	}
+	return m.Path
+}
+
+// provide finds a symbol among the modules checked together and those of the tree.
+func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
+	for _, m := range c.set {
+		if m == c.judged {
+			continue
+		}
+		if e, ok := c.export(m, symbol); ok {
+			return e, true
+		}
+	}
+	owner, ok := c.p.Exporter(symbol)
+	if !ok {
+		return kernelabi.Symbol{}, false
+	}
+	m := c.module(owner)
+	if m == nil {
+		return kernelabi.Symbol{}, false
+	}
+	return c.export(m, symbol)
+}
+
+// export finds a symbol among what a module exports.
+func (c *Checker) export(m *kernelabi.Module, symbol string) (kernelabi.Symbol, bool) {
+	table := c.tables[m]
+	if table == nil {
+		table = kernelabi.NewTable(m.Path, slices.Clone(m.Exports))
+		c.tables[m] = table
+	}
+	s, answer := table.Lookup(symbol)
+	return s, answer == kernelabi.Found
+}

@@ -1,0 +1,217 @@
+package check
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// Explain says what an errno means for the loading of a module, where the kernel's own words do not. It is made for
+// Options.Explain of package modprobe.
+func Explain(p *modprobe.Prober, path string, err error, words []string) string {
+	o := p.Options()
+	return (&explainer{p: p, fsys: o.FS, kernel: o.Kernel}).hint(path, err, words)
+}
+
+// explainer looks for the reason why a load failed.
+type explainer struct {
+	p      *modprobe.Prober
+	fsys   fs.FS
+	kernel modprobe.Kernel
+}
+
+// hint says what an errno means for the loading of a module, where the kernel's own words do not.
+func (e *explainer) hint(path string, err error, words []string) string {
+	said := func(text string) bool {
+		for _, w := range words {
+			if strings.Contains(w, text) {
+				return true
+			}
+		}
+		return false
+	}
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !is(syscall.ENOENT), isPath(err):
+		return ""
+	case is(errno.EKEYREJECTED), is(errno.ENOKEY), is(errno.EKEYEXPIRED), is(errno.EBADMSG):
+		return "the module's signature is missing or not from a key this kernel trusts" + e.secureBoot()
+	case is(syscall.EPERM):
+		return e.noPermission(said)
+	case is(errno.ENOEXEC) && said("version magic"):
+		return "it was built for another kernel" + magicWords(words)
+	case is(errno.ENOEXEC) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
+		return "it was built against other versions of what it uses; modprobe --show-modversions lists them"
+	case is(syscall.ENOENT) && said("Unknown symbol"):
+		return "a module it needs is missing, or does not export that; run depmod if modules have changed"
+	case is(errno.ENOEXEC) && len(words) == 0:
+		if release := e.builtFor(path); release != "" && release != e.running() {
+			return "it was built for kernel " + release + ", and this is " + e.running()
+		}
+		return "the kernel takes it for no module of its own (other version, machine or settings)"
+	case is(errno.ENODEV) && len(words) == 0:
+		return "the module found no device of its own"
+	case is(errno.ETXTBSY):
+		return "the file is open for writing"
+	case is(errno.ENOSYS):
+		return "this kernel loads no modules"
+	}
+	return ""
+}
+
+// magicWords says in which fields the two strings of the kernel's "version magic 'A' should be 'B'" differ.
+func magicWords(words []string) string {
+	for _, line := range words {
+		_, rest, ok := strings.Cut(line, "version magic '")
+		module, rest, ok2 := strings.Cut(rest, "' should be '")
+		if !ok || !ok2 {
+			continue
+		}
+		var text []string
+		for _, d := range kernelabi.DiffVermagic(module, strings.TrimSuffix(rest, "'")) {
+			text = append(text, d.Field+" is "+orNone(d.Module)+", should be "+orNone(d.Kernel))
+		}
+		if text != nil {
+			return ": " + strings.Join(text, ", ")
+		}
+	}
+	return ""
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "missing"
+	}
+	return text
+}
+
+// builtFor returns the release in the version magic of a module file, "" if that cannot be read.
+func (e *explainer) builtFor(path string) string {
+	name, err := sysroot.Name(e.fsys, path)
+	if err != nil {
+		return ""
+	}
+	image, _, err := compress.ReadFile(e.fsys, name, nil, 0)
+	if err != nil {
+		return ""
+	}
+	f, err := koelf.Parse(image)
+	if err != nil {
+		return ""
+	}
+	info, _ := f.Modinfo()
+	for _, text := range info {
+		if magic, ok := strings.CutPrefix(text, "vermagic="); ok {
+			return kernelabi.MagicRelease(magic)
+		}
+	}
+	return ""
+}
+
+// running returns the release of the kernel that modules are loaded into.
+func (e *explainer) running() string {
+	release, err := e.kernel.Release()
+	if err != nil {
+		return e.p.Release()
+	}
+	return release
+}
+
+// isPath reports whether an error is about the file and not from the kernel.
+func isPath(err error) bool {
+	var pe *fs.PathError
+	return errors.As(err, &pe)
+}
+
+// noPermission says why the kernel may have answered EPERM.
+func (e *explainer) noPermission(said func(string) bool) string {
+	if said("blacklisted") {
+		return "module_blacklist= on the kernel's command line names it"
+	}
+	if data, _ := fs.ReadFile(e.fsys, "proc/sys/kernel/modules_disabled"); strings.TrimSpace(string(data)) == "1" {
+		return "modules have been switched off until the next boot (kernel.modules_disabled)"
+	}
+	if said("Lockdown") || said("unsigned module") {
+		return "the kernel is locked down and takes signed modules only" + e.secureBoot()
+	}
+	if e.nested() {
+		return "this root is one of a user namespace only (a rootless container): modules are loaded by root of the host"
+	}
+	if !e.capable() {
+		return "no CAP_SYS_MODULE: root of the host is needed, in a container also --cap-add SYS_MODULE"
+	}
+	if lockdown := e.lockdown(); lockdown != "" && lockdown != "none" {
+		return "the kernel is locked down (" + lockdown + ") and takes signed modules only" + e.secureBoot()
+	}
+	if e.status("Seccomp") == "2" {
+		return "a seccomp filter keeps the system call from the kernel: " +
+			"the container's profile or the service's SystemCallFilter= must allow @module"
+	}
+	return ""
+}
+
+// nested reports whether the process is in a user namespace that is not the host's: one that does not know all ids.
+func (e *explainer) nested() bool {
+	data, err := fs.ReadFile(e.fsys, "proc/self/uid_map")
+	fields := strings.Fields(string(data))
+	return err == nil && len(fields) >= 3 && fields[2] != "4294967295"
+}
+
+// status returns a field of the process's own status, "" if that cannot be told.
+func (e *explainer) status(name string) string {
+	data, err := fs.ReadFile(e.fsys, "proc/self/status")
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(data), "\n"+name+":")
+	text, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(text)
+}
+
+// capable reports whether the process has CAP_SYS_MODULE; true if that cannot be told.
+func (e *explainer) capable() bool {
+	const sysModule = 16
+	mask, ok := parseHex(e.status("CapEff"))
+	return !ok || mask>>sysModule&1 == 1
+}
+
+// parseHex reads a hexadecimal number without prefix.
+func parseHex(s string) (n uint64, ok bool) {
+	for _, c := range []byte(s) {
+		switch {
+		case '0' <= c && c <= '9':
+			n = n<<4 | uint64(c-'0')
+		case 'a' <= c && c <= 'f':
+			n = n<<4 | uint64(c-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return n, s != ""
+}
+
+// lockdown returns the mode of the lockdown security module: "none", "integrity" or "confidentiality".
+func (e *explainer) lockdown() string {
+	data, _ := fs.ReadFile(e.fsys, "sys/kernel/security/lockdown")
+	_, rest, _ := strings.Cut(string(data), "[")
+	mode, _, _ := strings.Cut(rest, "]")
+	return mode
+}
+
+// secureBoot says so if it is on.
+func (e *explainer) secureBoot() string {
+	const name = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+	data, _ := fs.ReadFile(e.fsys, name)
+	if len(data) == 5 && data[4] == 1 {
+		return "; Secure Boot is on: sign the module with a key enrolled by mokutil"
+	}
+	return ""
+}

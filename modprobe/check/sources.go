@@ -1,0 +1,497 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// New gathers what is known of p's kernel: what it exports, from the best source there is (its boot image, its memory
+// if it is the running one, a Module.symvers, the versions its modules were built with); the layout of struct module
+// and the vermagic, from one of its modules; and, if it is the running kernel, what it enforces. o may be nil.
+func New(p *modprobe.Prober, o *Options) (*Checker, error) {
+	if o == nil {
+		o = new(Options)
+	}
+	p, image, err := forImage(p, o)
+	if err != nil {
+		return nil, err
+	}
+	opts := p.Options()
+	c := &Checker{
+		p: p, opts: opts, fsys: opts.FS, o: *o,
+		byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{},
+	}
+	c.k.Release = p.Release()
+	c.k.Modules = c.provide
+	if !p.HasSymbols() {
+		c.k.Open = true // depmod has not been here
+	}
+	if err := c.readAll(image); err != nil {
+		return nil, err
+	}
+	if c.k.Vermagic == "" && c.k.Core == nil {
+		err := fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", modprobe.ErrNoTables, p.Release())
+		return nil, &modprobe.Error{Op: "check", Module: p.Release(), Err: err}
+	}
+	if c.running() && opts.Dir == "" {
+		c.state()
+	}
+	if c.k.Features.Strict == kernelabi.Maybe {
+		c.k.Features.Strict = c.strict()
+	}
+	return c, nil
+}
+
+// readAll reads what the kernel exports, from its image if that has been read. The modules that tell of the kernel, and
+// those of Options.Names, are read at the same time.
+func (c *Checker) readAll(image *kernelabi.Image) error {
+	c.learning.Go(func() { c.sample = c.learn() })
+	var ahead sync.WaitGroup
+	ahead.Go(func() { c.ahead = c.readAhead(c.o.Names) })
+	var err error
+	if image != nil {
+		err = c.use(c.o.Image, image)
+	} else {
+		err = c.exports()
+	}
+	c.learning.Wait()
+	ahead.Wait()
+	return err
+}
+
+// learned waits for what modules of the kernel tell, and returns one of them, or nil. Whoever uses c.k while the kernel
+// is read calls it first.
+func (c *Checker) learned() *kernelabi.Module {
+	c.learning.Wait()
+	return c.sample
+}
+
+// readModules reads what the modules of the tree were built with. It reports whether there was something left to read.
+func (c *Checker) readModules() bool {
+	if !c.unread.modules {
+		return false
+	}
+	c.unread.modules = false
+	return c.union(false)
+}
+
+// readKeys reads the keys in the boot image, if they have not been read.
+func (c *Checker) readKeys() {
+	if c.unread.image {
+		c.unread.image = false
+		c.images(false)
+	}
+}
+
+// forImage returns the Prober for the kernel that o.Image holds, and the image if it had to be read to know.
+func forImage(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernelabi.Image, error) {
+	opts := p.Options()
+	if o.Image == "" || o.Symvers != "" || opts.Release != "" {
+		return p, nil, nil
+	}
+	image, err := bootImage(opts.FS, o.Image, o.Cache, o.Cached)
+	if err == nil && image.Release != "" && image.Release != p.Release() {
+		opts.Release = image.Release
+		p, err = modprobe.New(&opts)
+	}
+	return p, image, err
+}
+
+// strict tells whether a kernel without an image that says so refuses imports without a version: all did up to 4.8, and
+// Debian's do.
+func (c *Checker) strict() kernelabi.Tri {
+	if major, minor := kernelabi.ParseRelease(c.p.Release()); major > 0 && (major < 4 || major == 4 && minor < 9) {
+		return kernelabi.Yes
+	}
+	data, err := fs.ReadFile(c.fsys, "etc/os-release")
+	if err != nil {
+		return kernelabi.Maybe
+	}
+	for line := range strings.Lines(string(data)) {
+		if strings.TrimSpace(line) == "ID=debian" {
+			return kernelabi.Yes
+		}
+	}
+	return kernelabi.No
+}
+
+// learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns
+// one of the modules, or nil.
+func (c *Checker) learn() (sample *kernelabi.Module) {
+	tries := 0
+	for m := range c.tree(1) {
+		if magic, _ := m.Field("vermagic"); kernelabi.MagicRelease(magic) != c.p.Release() {
+			continue
+		}
+		c.k.LearnFrom(m)
+		if sample == nil && m.Err() == nil {
+			sample = m
+		}
+		if tries++; tries == 16 || c.k.This.Init >= 0 && c.k.This.Exit >= 0 && c.k.This.Size > 0 {
+			break
+		}
+	}
+	c.config()
+	return sample
+}
+
+// tree reads the modules of the tree that belong to the kernel itself, at most atOnce at a time, and yields them in
+// their order.
+func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
+	return func(yield func(*kernelabi.Module) bool) {
+		ahead := make(chan chan *kernelabi.Module, atOnce-1)
+		stop := make(chan struct{})
+		defer func() {
+			close(stop)
+			for range ahead { // until nobody looks at the tables any more, which the Prober's owner may close
+			}
+		}()
+		go func() {
+			defer close(ahead)
+			for file := range c.p.Files() {
+				if !strings.HasPrefix(file, c.path("kernel/")) {
+					continue
+				}
+				one := make(chan *kernelabi.Module, 1)
+				select {
+				case ahead <- one:
+				case <-stop:
+					return
+				}
+				go func() {
+					m, _ := c.readFile(file)
+					one <- m
+				}()
+			}
+		}()
+		for one := range ahead {
+			if m := <-one; m != nil && !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// exports finds out what the kernel exports.
+func (c *Checker) exports() error {
+	if c.o.Symvers != "" {
+		return c.symvers(c.o.Symvers)
+	}
+	if c.o.Image != "" {
+		return c.image(c.o.Image, c.o.Cached)
+	}
+	if c.running() && c.opts.Dir == "" {
+		// What is kept of the image is read fastest; the kernel's memory next, which lacks only the keys.
+		if c.images(true) {
+			return nil
+		}
+		if c.kcore() == nil {
+			c.unread.image = !c.o.Cached
+			return nil
+		}
+	}
+	if c.images(c.o.Cached) {
+		return nil
+	}
+	base, release := c.opts.Dir, c.p.Release()
+	for _, name := range []string{
+		c.path("build/Module.symvers"), base + "/usr/src/linux-headers-" + release + "/Module.symvers",
+		base + "/boot/symvers-" + release + ".gz", base + "/boot/symvers-" + release + ".xz",
+		c.path("symvers.gz"), c.path("symvers.xz"),
+	} {
+		err := c.symvers(name)
+		if err == nil {
+			return nil
+		}
+		c.unused(err)
+	}
+	if sample := c.learned(); sample != nil && !c.union(true) {
+		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does not.
+		c.source = "the versions that a module of " + c.p.Dir() + " was built with"
+		c.k.Core = kernelabi.Union(c.source, release, slices.Values([]*kernelabi.Module{sample}))
+		c.unread.modules = !c.o.Quick
+	}
+	return nil
+}
+
+// path returns the absolute path of a file in the module directory.
+func (c *Checker) path(name string) string { return c.p.Dir() + "/" + name }
+
+// unused records why an existing file was not used. A missing permission is reported once.
+func (c *Checker) unused(err error) {
+	denied := errors.Is(err, fs.ErrPermission)
+	if errors.Is(err, fs.ErrNotExist) || denied && c.denied {
+		return
+	}
+	c.denied = c.denied || denied
+	c.notes = append(c.notes, "not used: "+err.Error())
+}
+
+// running reports whether the Prober's kernel is the running one.
+func (c *Checker) running() bool {
+	running, err := c.opts.Kernel.Release()
+	return err == nil && running == c.p.Release()
+}
+
+// images reads the first boot image of the kernel that there is, or only what is kept of it. Alpine names images by the
+// flavour, which ends the release; NixOS links the one that was started.
+func (c *Checker) images(cached bool) bool {
+	boot, release := c.opts.Dir+"/boot/", c.p.Release()
+	for _, name := range []string{
+		boot + "vmlinuz-" + release, boot + "vmlinux-" + release, boot + "Image-" + release, boot + "kernel-" + release,
+		c.path("vmlinuz"), c.path("vmlinux"), c.path("build/vmlinux"),
+		boot + "vmlinuz-" + release[strings.LastIndexByte(release, '-')+1:],
+		c.opts.Dir + "/run/booted-system/kernel", boot + "vmlinuz",
+	} {
+		err := c.image(name, cached)
+		if err == nil {
+			return true
+		}
+		if !cached && !errors.Is(err, errOtherRelease) {
+			c.unused(err)
+		}
+	}
+	return false
+}
+
+// union gathers what the kernel's modules were built with, or, which may fail, takes what is kept of it.
+func (c *Checker) union(cached bool) bool {
+	cache := c.o.Cache
+	source := "the versions that " + c.p.Dir() + "'s modules were built with"
+	label := ""
+	if name, err := sysroot.Name(c.fsys, c.path("modules.dep")); err == nil {
+		if info, err := fs.Stat(c.fsys, name); err == nil {
+			label = fmt.Sprintf("%s %d %d", c.p.Dir(), info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	if label == "" {
+		cache = nil // nothing tells when the modules change
+	}
+	if cached {
+		if cache == nil {
+			return false
+		}
+		im, err := kernelabi.DecodeImage(label, cache.Get(label))
+		if err != nil {
+			return false
+		}
+		c.k.Core = im.Exports
+		c.k.Core.Complete, c.k.Core.Licences = false, false
+	} else {
+		c.k.Core = kernelabi.Union(source, c.p.Release(), c.tree(min(runtime.GOMAXPROCS(0), 8)))
+		if cache != nil {
+			cache.Put(label, (&kernelabi.Image{Exports: c.k.Core}).Encode(label))
+		}
+	}
+	c.source = source
+	return true
+}
+
+var (
+	errOtherRelease = errors.New("the image of another kernel")
+	errNotCached    = errors.New("not in the cache")
+)
+
+// image takes over what a boot image tells, or what is kept of it.
+func (c *Checker) image(name string, cached bool) error {
+	im, err := bootImage(c.fsys, name, c.o.Cache, cached)
+	if err != nil {
+		return err
+	}
+	return c.use(name, im)
+}
+
+// bootImage reads a boot image, or what is kept of it.
+func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernelabi.Image, error) {
+	file, err := sysroot.Name(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := fs.Stat(fsys, file)
+	if err != nil {
+		return nil, named(name, err)
+	}
+	label := fmt.Sprintf("%s %d %d", name, info.Size(), info.ModTime().UnixNano())
+	var im *kernelabi.Image
+	if cache != nil {
+		if data := cache.Get(label); data != nil {
+			im, _ = kernelabi.DecodeImage(label, data)
+		}
+	}
+	if im == nil && cached {
+		return nil, errNotCached
+	}
+	if im == nil {
+		if im, err = readImage(fsys, file, name); err != nil {
+			return nil, named(name, err)
+		}
+		if cache != nil {
+			cache.Put(label, im.Encode(label))
+		}
+	}
+	return im, nil
+}
+
+// named is an error about a file, with the file's name as the user knows it.
+func named(name string, err error) error {
+	var pe *fs.PathError
+	if !errors.As(err, &pe) {
+		return err
+	}
+	if err = fmt.Errorf("%s: %w", name, pe.Err); errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w (root may read it)", err)
+	}
+	return err
+}
+
+// readImage reads a boot image.
+func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
+	f, err := fsys.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := compress.ReadRaw(f, 0) // not mapped: others may cut the file short
+	if err != nil {
+		return nil, err
+	}
+	return kernelabi.FromImage(name, data, 0)
+}
+
+// use takes over what an image tells, unless it is another kernel's.
+func (c *Checker) use(name string, im *kernelabi.Image) error {
+	if im.Release != c.p.Release() {
+		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())
+	}
+	if sample := c.learned(); sample != nil {
+		if err := im.Exports.Confirm(sample); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	was := c.k.Features
+	c.k.Use(im)
+	c.k.Features.Fill(was)
+	if c.source = name; im.Way != name {
+		c.source += " (" + im.Way + ")"
+	}
+	return nil
+}
+
+// symversLimit is the largest Module.symvers that is read: 20 times what kernels have.
+const symversLimit = 64 << 20
+
+// symvers reads a Module.symvers.
+func (c *Checker) symvers(name string) error {
+	file, err := sysroot.Name(c.fsys, name)
+	if err != nil {
+		return err
+	}
+	data, _, err := compress.ReadFile(c.fsys, file, nil, symversLimit)
+	if err != nil {
+		return named(name, err)
+	}
+	table, problems, err := kernelabi.ParseSymvers(name, data)
+	if err != nil {
+		return err
+	}
+	if sample := c.learned(); sample != nil {
+		if err := table.Confirm(sample); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for _, p := range problems {
+		c.notes = append(c.notes, fmt.Sprintf("%s:%d: %s", name, p.Line, p.Text))
+	}
+	c.k.Core, c.source = table.Of(kernelabi.Core), name
+	return nil
+}
+
+// kcore reads the running kernel's memory.
+func (c *Checker) kcore() error {
+	kallsyms, err := c.fsys.Open("proc/kallsyms")
+	if err != nil {
+		return err
+	}
+	defer kallsyms.Close()
+	f, err := c.fsys.Open("proc/kcore")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, ok := f.(io.ReaderAt)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	im, err := kernelabi.FromKcore(kallsyms, r)
+	if err != nil {
+		return err
+	}
+	if im.Release == "" {
+		im.Release = c.p.Release() // its constants could not be read
+	}
+	return c.use("/proc/kcore", im)
+}
+
+// configLimit is the largest build configuration that is read: 20 times what kernels have.
+const configLimit = 8 << 20
+
+// config reads the kernel's build configuration, for what no image tells.
+func (c *Checker) config() {
+	names := []string{c.opts.Dir + "/boot/config-" + c.p.Release(), c.path("config")}
+	if c.opts.Dir == "" && c.running() {
+		names = append(names, "/proc/config.gz")
+	}
+	for _, name := range names {
+		file, err := sysroot.Name(c.fsys, name)
+		if err != nil {
+			continue
+		}
+		if data, _, err := compress.ReadFile(c.fsys, file, nil, configLimit); err == nil {
+			c.k.Features.ReadConfig(string(data))
+			return
+		}
+	}
+}
+
+// state reads what the running kernel enforces.
+func (c *Checker) state() {
+	read := func(name string) string {
+		data, _ := fs.ReadFile(c.fsys, name)
+		return strings.TrimSpace(string(data))
+	}
+	c.k.Disabled = read("proc/sys/kernel/modules_disabled") == "1"
+	if read("sys/module/module/parameters/sig_enforce") == "Y" {
+		c.k.Enforce = true
+	}
+	if mode := read("sys/kernel/security/lockdown"); mode != "" && !strings.Contains(mode, "[none]") {
+		c.k.Lockdown = true
+	}
+	for _, word := range strings.Fields(read("proc/cmdline")) {
+		if list, ok := strings.CutPrefix(word, "module_blacklist="); ok {
+			c.k.Blacklist = append(c.k.Blacklist, strings.Split(list, ",")...)
+		}
+	}
+	c.k.Tainted = kernelabi.TaintLetters(read("proc/sys/kernel/tainted"))
+	c.live = true
+	list, err := c.p.Loaded()
+	if err != nil {
+		return
+	}
+	for _, l := range list {
+		if c.file(l.Name) == "" {
+			c.k.Open = true // loaded from elsewhere: it may export anything
+		}
+	}
+}
