@@ -8,6 +8,8 @@ type BTF struct {
 	Order binary.ByteOrder
 	// Base is what split BTF goes on from, or nil.
 	Base *BTF
+	// Types and Strings are how many a base has that is not made here: types, and bytes of strings.
+	Types, Strings uint32
 
 	types   []byte
 	strings []byte
@@ -36,9 +38,12 @@ func (b *BTF) append(out []byte, words ...uint32) []byte {
 
 // ends returns the first id and the first string that are free.
 func (b *BTF) ends() (id, text uint32) {
-	if b.Base != nil {
+	switch {
+	case b.Types > 0:
+		return 1 + b.Types, b.Strings
+	case b.Base != nil:
 		id, text = b.Base.ends()
-	} else {
+	default:
 		id = 1
 		if len(b.strings) == 0 {
 			b.strings = []byte{0}

@@ -105,7 +105,7 @@ func Parse(data []byte, base *File) (*File, error) {
 		if base.base != nil {
 			return nil, badf(0, "the base is split itself")
 		}
-		f.first, f.textFrom = base.End(), base.textEnd()
+		f.first, f.textFrom = base.End(), base.Strings()
 	}
 	types, typesLen, err := f.header()
 	if err != nil {
@@ -168,8 +168,8 @@ func (f *File) header() (types, typesLen int, err error) {
 	return int(head + f.u32(8)), int(f.u32(12)), nil
 }
 
-// textEnd is the first offset behind the strings.
-func (f *File) textEnd() uint32 { return f.textFrom + uint32(len(f.text)) }
+// Strings is the first offset of a string that the file has not: where those of split BTF begin.
+func (f *File) Strings() uint32 { return f.textFrom + uint32(len(f.text)) }
 
 // End is the first id that the file has not.
 func (f *File) End() ID { return f.first + ID(len(f.starts)) }
@@ -267,7 +267,7 @@ func (f *File) index(from, to int) error {
 	if l.id >= uint32(f.End()) {
 		return badf(l.idAt, "type %d of %d", l.id, f.End())
 	}
-	if end := f.textEnd(); l.name >= end {
+	if end := f.Strings(); l.name >= end {
 		return badf(l.nameAt, "string at %#x, behind the last", l.name)
 	}
 	f.pointer = f.pointerSize()

@@ -15,52 +15,31 @@ const (
 	Invalid                  // it does not: EINVAL, and the module is not loaded unless CONFIG_MODULE_ALLOW_BTF_MISMATCH is set
 )
 
-// Validate tells whether a kernel takes the section .BTF of a module, and why not. It checks what the kernel does when it loads the
-// module: the module's own types, with the kernel's where they refer to those. If the module was built for another kernel, its ids mean
-// other types there, which mostly shows: a structure has no room for what it embeds, or a name is none.
+// Validate tells whether a kernel takes the section .BTF of a module, and why not. Kernels look at each of the module's types alone when
+// they load it: its form, its names, and what can be said of the places of members without following what they refer to. They do not see
+// whether ids lead anywhere. If the module was built for another kernel, its names mean other strings there, which mostly are no names.
 //
-// The distilled base is the module's section .BTF.base, nil if it has none.
+// The distilled base is the module's section .BTF.base, nil if it has none. The rules are those of 7.2, found by trying.
 func Validate(module, distilled []byte, kernel *File) (Validity, error) {
 	base := kernel
 	if distilled != nil {
-		var err error
-		if base, err = Parse(distilled, nil); err != nil {
-			return parsed(err)
+		f, err := Parse(distilled, nil)
+		if err != nil {
+			return NotKnown, err
 		}
+		base = f
 	}
-	f, err := Parse(module, base)
-	if err != nil {
-		return parsed(err)
-	}
-	v := validator{f: f}
-	if v.sections(); v.err == nil {
-		for t := range f.Types() {
-			if v.typ(t); v.err != nil {
-				break
-			}
-		}
-	}
-	if v.err == nil {
-		v.loops()
-	}
+	v := validator{f: &File{base: base, big: base.big, data: module, first: base.End(), textFrom: base.Strings()}}
+	v.file()
 	switch {
 	case v.err != nil:
 		return Invalid, v.err
 	case v.unsure != nil:
 		return NotKnown, v.unsure
 	case distilled != nil:
-		return relocates(base, kernel)
+		return v.relocates(base, kernel)
 	}
 	return Valid, nil
-}
-
-// parsed is the answer to BTF that cannot be read here.
-func parsed(err error) (Validity, error) {
-	var bad *FormatError
-	if errors.As(err, &bad) && bad.Newer {
-		return NotKnown, err
-	}
-	return Invalid, err
 }
 
 // A validator looks for the first defect of a module's types.
@@ -72,21 +51,73 @@ type validator struct {
 
 func (v *validator) badf(t Type, format string, args ...any) {
 	if v.err == nil {
-		v.err = badf(t.at, "type %d, %v %q: %s", t.ID, t.Kind, t.Name(), fmt.Sprintf(format, args...))
+		v.err = badf(t.at, "type %d, %v: %s", t.ID, t.Kind, fmt.Sprintf(format, args...))
 	}
 }
 
-// sections checks that types and strings follow the header and each other, with nothing between and behind.
-func (v *validator) sections() {
+// file checks the header and the types one after the other.
+func (v *validator) file() {
 	f := v.f
-	if head := f.u32(4); head != headerSize {
-		v.unsure = badf(4, "header of %d bytes", head)
+	big := f.big
+	if len(f.data) >= headerSize && f.u32(4) != headerSize {
+		v.unsure = badf(4, "header of %d bytes", f.u32(4)) // 7.2 says E2BIG if there is something in it that it does not know
 		return
 	}
-	types, n, text, m := f.u32(8), f.u32(12), f.u32(16), f.u32(20)
-	if types != 0 || text != n || int(headerSize+text+m) != len(f.data) {
-		v.err = badf(8, "sections do not follow each other")
+	at, n, err := f.header()
+	var bad *FormatError
+	switch {
+	case errors.As(err, &bad) && bad.Newer:
+		v.unsure = err
+		return
+	case err != nil:
+		v.err = err
+		return
+	case f.big != big:
+		v.err = badf(0, "another byte order than the kernel's")
+		return
 	}
+	if f.u32(8) != 0 || f.u32(16) != f.u32(12) || headerSize+n+len(f.text) != len(f.data) {
+		v.err = badf(8, "sections do not follow each other")
+		return
+	}
+	for end := at + n; at < end && v.err == nil; {
+		at += v.next(at, end)
+	}
+}
+
+// next checks the type at an offset and returns its length.
+func (v *validator) next(at, end int) int {
+	f := v.f
+	if end-at < recordSize {
+		v.err = badf(at, "the last type is cut off")
+		return 0
+	}
+	info := f.u32(at + 4)
+	k := Kind(info >> 24 & 0x1f)
+	switch {
+	case k == Void:
+		v.err = badf(at+4, "unknown kind 0")
+		return 0
+	case k >= kinds, info&0x60ff0000 != 0: // newer kernels may know it
+		v.unsure = badf(at+4, "unknown kind %d, or unknown bits in %#x", k, info)
+		return end - at
+	}
+	size := recordSize + fixedSize(k) + int(info&0xffff)*elementSize(k)
+	if size > end-at {
+		v.err = badf(at, "%v is cut off", k)
+		return 0
+	}
+	f.starts = append(f.starts, uint32(at))
+	v.typ(f.at(f.End() - 1))
+	return size
+}
+
+// name returns the string at an offset; not ok if there is none.
+func (v *validator) name(off uint32) (name string, ok bool) {
+	if off >= v.f.Strings() {
+		return "", false
+	}
+	return v.f.string(off), true
 }
 
 // identifier tells whether a name is one in C.
@@ -100,31 +131,42 @@ func identifier(s string) bool {
 	return s != ""
 }
 
-// typ checks one type for itself and what it refers to.
+// typ checks one type.
 func (v *validator) typ(t Type) {
-	name := t.Name()
+	name, ok := v.name(v.f.u32(t.at))
+	if !ok {
+		v.badf(t, "its name is behind the last string")
+		return
+	}
+	anonymous := v.f.u32(t.at) == 0
 	switch t.Kind {
 	case Struct, Union, Enum, Enum64:
-		if name != "" && !identifier(name) {
-			v.badf(t, "the name is none")
+		if !anonymous && !identifier(name) {
+			v.badf(t, "%q is no name", name)
 		}
 	case Fwd, Typedef, Func:
 		if !identifier(name) {
-			v.badf(t, "the name is none")
+			v.badf(t, "%q is no name", name)
 		}
 	case Pointer, Array, Const, Volatile, Restrict, FuncProto:
-		if name != "" {
+		if !anonymous {
 			v.badf(t, "it has a name")
 		}
-	case TypeTag, DeclTag:
+	case TypeTag, DeclTag, Var, Datasec:
 		if name == "" {
 			v.badf(t, "it has no name")
 		}
 	}
+	v.form(t)
+	v.content(t)
+}
+
+// form checks the flag and the number of elements.
+func (v *validator) form(t Type) {
 	switch t.Kind {
 	case Struct, Union, Enum, Enum64, Fwd:
 	case TypeTag, DeclTag:
-		if t.Flag {
+		if t.Flag && v.unsure == nil {
 			v.unsure = badf(t.at, "an attribute, which older kernels do not know")
 		}
 	default:
@@ -133,268 +175,117 @@ func (v *validator) typ(t Type) {
 		}
 	}
 	switch t.Kind {
-	case Struct, Union, Enum, Enum64, FuncProto, Datasec, Func:
+	case Struct, Union, Enum, Enum64, FuncProto, Datasec:
+	case Func:
+		if t.Len > 1 {
+			v.badf(t, "linkage %d", t.Len)
+		}
 	default:
 		if t.Len != 0 {
 			v.badf(t, "it has %d elements", t.Len)
 		}
 	}
-	v.content(t)
 }
+
+// maxID is the largest id that kernels take, whether there is such a type or not.
+const maxID = 1<<20 - 1
 
 // content checks what a type consists of.
 func (v *validator) content(t Type) {
 	switch t.Kind {
 	case Int:
 		encoding, off, bits := t.Encoding()
-		if uint32(off)+uint32(bits) > t.Size*8 || bits > 128 || encoding&(encoding-1) != 0 {
+		all := uint32(off) + uint32(bits)
+		if all > 128 || (all+7)/8 > t.Size || v.f.u32(t.at+recordSize)&0xf000ff00 != 0 {
 			v.badf(t, "its bits do not fit")
+		}
+		if encoding&(encoding-1) != 0 {
+			v.unsure = badf(t.at, "type %d, int: unknown encoding %d", t.ID, encoding) // 7.2 says ENOTSUPP
 		}
 	case Float:
 		if s := t.Size; s != 2 && s != 4 && s != 8 && s != 12 && s != 16 {
 			v.badf(t, "%d bytes", s)
 		}
-	case Enum, Enum64:
-		v.enum(t)
-	case Array:
-		elem, n, index := t.Array()
-		if size, ok := v.f.Size(elem); !ok || n != 0 && size*uint64(n) > 1<<32-1 {
-			v.badf(t, "its elements have no size")
+	case Pointer, Typedef, Const, Volatile, Restrict, TypeTag:
+		if t.Ref > maxID {
+			v.badf(t, "it is of type %d", t.Ref)
 		}
-		if v.f.Resolve(index).Kind != Int {
-			v.badf(t, "its index is no number")
+	case Fwd:
+		if v.f.u32(t.at+8) != 0 {
+			v.badf(t, "it has a size")
+		}
+	case Array:
+		elem, _, index := t.Array()
+		if v.f.u32(t.at+8) != 0 || !contained(elem) || !contained(index) {
+			v.badf(t, "its elements are of type %d, counted in %d", elem, index)
+		}
+	case Var:
+		if !contained(t.Ref) || t.Linkage() > 1 {
+			v.badf(t, "it is of type %d, linkage %d", t.Ref, t.Linkage())
+		}
+	case DeclTag:
+		if t.Component() < -1 {
+			v.badf(t, "it is about part %d", t.Component())
 		}
 	case Struct, Union:
 		v.members(t)
-	case FuncProto:
-		v.params(t)
-	case Func:
-		v.function(t)
-	case Var:
-		if _, ok := v.f.Size(t.Ref); !ok || t.Linkage() > 1 {
-			v.badf(t, "it has no size, or is defined elsewhere")
-		}
+	case Enum, Enum64:
+		v.enum(t)
 	case Datasec:
 		v.places(t)
-	case DeclTag:
-		v.tag(t)
 	}
 }
+
+// contained tells whether an id can be that of a part: void cannot.
+func contained(id ID) bool { return id != 0 && id <= maxID }
 
 func (v *validator) enum(t Type) {
 	if s := t.Size; s == 0 || s > 8 || s&(s-1) != 0 {
 		v.badf(t, "%d bytes", s)
 	}
 	for i := range t.Len {
-		if !identifier(t.Enumerator(i).Name) {
+		if name, _ := v.name(v.f.u32(t.list(i))); !identifier(name) {
 			v.badf(t, "the name of value %d is none", i)
 		}
 	}
 }
 
-// members checks that members lie in their structure, in order.
+// members checks that members begin in their structure, in order.
 func (v *validator) members(t Type) {
 	var last uint32
 	for i := range t.Len {
-		m := t.Member(i)
-		to := v.f.Resolve(m.Type)
-		size, ok := v.f.Size(m.Type)
-		bits := size * 8
+		at := t.list(i)
+		off := v.f.u32(at + 8)
+		if t.Flag {
+			off &= 0xffffff
+		}
+		name, ok := v.name(v.f.u32(at))
 		switch {
-		case m.Name != "" && !identifier(m.Name):
+		case !ok || v.f.u32(at) != 0 && !identifier(name):
 			v.badf(t, "the name of member %d is none", i)
-		case !ok:
-			v.badf(t, "member %d has no size", i)
-		case t.Kind == Union && m.Offset != 0, m.Offset < last:
-			v.badf(t, "member %d is at %#x, before the last", i, m.Offset)
-		case m.Bits != 0 && to.Kind != Int && to.Kind != Enum && to.Kind != Enum64:
-			v.badf(t, "member %d, %v, is a bit field", i, to.Kind)
-		case m.Bits != 0 && uint64(m.Bits) > bits:
-			v.badf(t, "member %d has more bits than its type", i)
-		case m.Bits == 0 && m.Offset%8 != 0 && (to.Kind != Int || t.Flag):
-			v.badf(t, "member %d, %v, is not at a byte", i, to.Kind)
-		case to.Kind == Float && uint64(m.Offset/8)%min(size, uint64(v.f.PointerSize())) != 0:
-			v.badf(t, "member %d is not aligned", i)
+		case !contained(ID(v.f.u32(at + 4))):
+			v.badf(t, "member %d is of type %d", i, v.f.u32(at+4))
+		case t.Kind == Union && off != 0, off < last:
+			v.badf(t, "member %d is at %#x, before the last", i, off)
+		case (uint64(off)+7)/8 > uint64(t.Size):
+			v.badf(t, "member %d is behind the %d bytes", i, t.Size)
 		}
-		if m.Bits != 0 {
-			bits = uint64(m.Bits)
-		} else if to.Kind == Int {
-			_, off, n := to.Encoding()
-			bits = uint64(off) + uint64(n)
-		}
-		if uint64(m.Offset)+bits > uint64(t.Size)*8 {
-			v.badf(t, "member %d does not fit in %d bytes", i, t.Size)
-		}
-		last = m.Offset
-	}
-}
-
-// params checks a prototype: what it takes and returns has a size, or is void.
-func (v *validator) params(t Type) {
-	if _, ok := v.f.Size(t.Ref); !ok && t.Ref != 0 {
-		v.badf(t, "what it returns has no size")
-	}
-	for i := range t.Len {
-		p := t.Param(i)
-		if p.Type == 0 && p.Name == "" && i == t.Len-1 {
-			return
-		}
-		if _, ok := v.f.Size(p.Type); !ok {
-			v.badf(t, "parameter %d has no size", i)
-		}
-		if p.Name != "" && !identifier(p.Name) {
-			v.badf(t, "the name of parameter %d is none", i)
-		}
-	}
-}
-
-func (v *validator) function(t Type) {
-	proto := v.f.Type(t.Ref)
-	if proto.Kind != FuncProto || t.Len > 2 {
-		v.badf(t, "it is of no prototype")
-		return
-	}
-	for i := range proto.Len {
-		if p := proto.Param(i); p.Type != 0 && p.Name == "" {
-			v.badf(t, "parameter %d has no name", i)
-		}
+		last = off
 	}
 }
 
 // places checks that the variables of a section lie in it, in order.
 func (v *validator) places(t Type) {
-	var end uint64
+	var end, sum uint64
 	for i := range t.Len {
 		p := t.Place(i)
-		if k := v.f.Type(p.Type).Kind; k == Func {
-			continue
-		} else if k != Var {
-			v.badf(t, "%v in place of variable %d", k, i)
-		}
-		if uint64(p.Offset) < end || uint64(p.Offset)+uint64(p.Size) > uint64(t.Size) || p.Size == 0 {
+		if !contained(p.Type) || uint64(p.Offset) < end || p.Size == 0 || uint64(p.Offset)+uint64(p.Size) > uint64(t.Size) {
 			v.badf(t, "variable %d is not in it", i)
 		}
-		if size, _ := v.f.Size(p.Type); size > uint64(p.Size) {
-			v.badf(t, "variable %d has %d bytes in place of %d", i, size, p.Size)
-		}
 		end = uint64(p.Offset) + uint64(p.Size)
+		sum += uint64(p.Size)
 	}
-	if t.Size == 0 || t.Name() == "" {
-		v.badf(t, "it has no name, or no size")
+	if t.Size == 0 || sum > uint64(t.Size) {
+		v.badf(t, "it has no size, or a smaller one than its variables")
 	}
-}
-
-// tag checks that there is what a tag is about.
-func (v *validator) tag(t Type) {
-	about, n := v.f.Type(t.Ref), 0
-	switch about.Kind {
-	case Struct, Union:
-		n = about.Len
-	case Func:
-		n = v.f.Type(about.Ref).Len
-	case Var, Typedef:
-	default:
-		v.badf(t, "it is about %v", about.Kind)
-	}
-	if c := t.Component(); c < -1 || int64(c) >= int64(n) && c != -1 {
-		v.badf(t, "it is about part %d of %d", c, n)
-	}
-}
-
-// loops looks for types that contain themselves.
-func (v *validator) loops() {
-	f := v.f
-	const open, closed = 1, 2
-	state := make([]uint8, len(f.starts))
-	type frame struct {
-		t    Type
-		next int // its next part
-	}
-	var stack []frame
-	for first := range f.Types() {
-		if state[first.ID-f.first] == 0 {
-			stack = append(stack, frame{t: first})
-			state[first.ID-f.first] = open
-		}
-		for len(stack) > 0 {
-			top := &stack[len(stack)-1]
-			id, ok := part(top.t, top.next)
-			top.next++
-			switch {
-			case !ok:
-				state[top.t.ID-f.first] = closed
-				stack = stack[:len(stack)-1]
-			case id < f.first || state[id-f.first] == closed:
-			case state[id-f.first] == open:
-				v.badf(top.t, "it contains itself")
-				return
-			default:
-				state[id-f.first] = open
-				stack = append(stack, frame{t: f.at(id)})
-			}
-		}
-	}
-}
-
-// part returns what a type contains, by index.
-func part(t Type, i int) (ID, bool) {
-	switch t.Kind {
-	case Struct, Union:
-		if i < t.Len {
-			return t.Member(i).Type, true
-		}
-	case Array:
-		if i == 0 {
-			elem, _, _ := t.Array()
-			return elem, true
-		}
-	case Typedef, Const, Volatile, Restrict, TypeTag, Var:
-		if i == 0 {
-			return t.Ref, true
-		}
-	}
-	return 0, false
-}
-
-// relocates tells whether the kernel has each type that a distilled base names.
-func relocates(distilled, kernel *File) (Validity, error) {
-	wanted := map[string]bool{}
-	for t := range distilled.Types() {
-		wanted[t.Name()] = true
-	}
-	found := map[string]int{}
-	for t := range kernel.Types() {
-		if name := t.Name(); wanted[name] {
-			found[distilledKey(t, name)]++
-			if t.Kind == Struct || t.Kind == Union {
-				found[declared(t.Kind == Union, name)]++
-			}
-		}
-	}
-	for t := range distilled.Types() {
-		switch t.Kind {
-		case Int, Float, Struct, Union, Enum, Enum64, Fwd:
-			if name := t.Name(); found[distilledKey(t, name)] != 1 {
-				return NotKnown, badf(t.at, "%d types of the kernel are %s of %d bytes", found[distilledKey(t, name)], t.Specifier(), t.Size)
-			}
-		default:
-			return NotKnown, badf(t.at, "%v in the distilled base", t.Kind)
-		}
-	}
-	return Valid, nil
-}
-
-// distilledKey is what types of two files must have in common.
-func distilledKey(t Type, name string) string {
-	if t.Kind == Fwd {
-		return declared(t.Flag, name)
-	}
-	return fmt.Sprint(t.Kind, " ", t.Size, " ", name)
-}
-
-func declared(union bool, name string) string {
-	if union {
-		return "declared union " + name
-	}
-	return "declared struct " + name
 }
