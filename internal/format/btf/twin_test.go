@@ -333,3 +333,34 @@ func TestTwin(t *testing.T) {
 		})
 	}
 }
+
+// TestFindDebian finds the types in an image that is raw, and reads them.
+func TestFindDebian(t *testing.T) {
+	kmodtest.Long(t)
+	dir, _ := kmodtest.Corpus(t, "6.1:arm64")
+	image, err := os.ReadFile(filepath.Join(dir, "boot", "vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, way, err := kernelabi.Unwrap(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := btf.Parse(btf.Find(kernel), nil)
+	if err != nil {
+		t.Fatalf("%s: %v", way, err)
+	}
+	if found := f.Lookup("task_struct"); len(found) == 0 || f.End() < 50000 {
+		t.Errorf("%d types, %v", f.End(), found)
+	}
+	n := 0
+	modules(t, "6.1:arm64", 97, func(name string, image []byte) {
+		n++
+		if v, err := btf.Validate(section(t, image, ".BTF"), nil, f); v != btf.Valid {
+			t.Errorf("%s: %v", name, err)
+		}
+	})
+	if n < 20 {
+		t.Errorf("%d modules", n)
+	}
+}
