@@ -43,7 +43,7 @@ func (c *Comparison) detail(n int32) diff {
 	switch {
 	case a.Kind == btf.Struct || a.Kind == btf.Union:
 		d := w.diff(a, b)
-		slices.SortStableFunc(d.members, func(x, y MemberChange) int { return int(max(x.from, x.to) - max(y.from, y.to)) })
+		d.members = byPlace(d.members)
 		return d
 	case kindOf(a) == btf.Enum:
 		return w.diffValues(a, b)
@@ -56,6 +56,23 @@ func (c *Comparison) detail(n int32) diff {
 			{Name: name, Was: "typedef " + w.fa.Declare(a.Ref, name), Is: "typedef " + w.fb.Declare(b.Ref, name)}}}
 	}
 	return diff{members: []MemberChange{{Name: name, Was: w.fa.Declare(a.Ref, name), Is: w.fb.Declare(b.Ref, name)}}}
+}
+
+// byPlace sorts members by where they are, those that are gone by where they were.
+func byPlace(members []MemberChange) []MemberChange {
+	order := make([]int32, len(members))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortStableFunc(order, func(i, j int32) int {
+		x, y := &members[i], &members[j]
+		return int(max(x.from, x.to) - max(y.from, y.to))
+	})
+	sorted := make([]MemberChange, 0, len(members))
+	for _, i := range order {
+		sorted = append(sorted, members[i])
+	}
+	return sorted
 }
 
 // Lines says in words what differs, a line for each member: "size was 48, is 56", "bool need_parent_lock at 0x30 is new". Members

@@ -77,21 +77,31 @@ func (c *Comparison) Module(m Module) *Changes {
 		ch.Types = append(ch.Types, t)
 	}
 	c.unreached(ch, used)
-	slices.SortStableFunc(ch.Types, func(a, b TypeChange) int { return rankUsed(a) - rankUsed(b) })
+	ch.Types = usedFirst(ch.Types)
 	c.explained(ch, starts, roots, unknown)
 	ch.Class, ch.Why = c.class(ch, m)
 	return ch
 }
 
-// rankUsed puts first what moved and is named, then what is named.
-func rankUsed(t TypeChange) int {
-	switch {
-	case t.Used == "":
-		return 2
-	case t.Change.Moves():
-		return 0
+// usedFirst puts first what moved and is named, then what is named.
+func usedFirst(list []TypeChange) []TypeChange {
+	sorted := make([]TypeChange, 0, len(list))
+	for rank := range 3 {
+		for _, t := range list {
+			of := 2
+			switch {
+			case t.Used == "":
+			case t.Change.Moves():
+				of = 0
+			default:
+				of = 1
+			}
+			if of == rank {
+				sorted = append(sorted, t)
+			}
+		}
 	}
-	return 1
+	return sorted
 }
 
 // imports sorts a module's imports: those to begin with, that differ or have no version to tell, and those that differ without a type.

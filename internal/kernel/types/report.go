@@ -122,15 +122,23 @@ func (r *Report) symbol(c *Comparison, s *symbol, changed []bool) {
 func (c *Comparison) reportTypes(r *Report, found *search, starts []int32) {
 	roots := c.roots(found)
 	counts := c.counts(starts, roots)
-	for i, n := range roots {
-		t := c.typeChange(n)
-		if t.Symbols = counts[i]; found.parent[n] < 0 {
-			r.Prototypes = append(r.Prototypes, t)
-			continue
-		}
-		t.Via = c.way(found, n)
-		r.Types = append(r.Types, t)
+	order := make([]int32, len(roots))
+	for i := range order {
+		order[i] = int32(i)
 	}
-	slices.SortStableFunc(r.Types, func(a, b TypeChange) int { return b.Symbols - a.Symbols })
-	slices.SortStableFunc(r.Prototypes, func(a, b TypeChange) int { return strings.Compare(a.Type, b.Type) })
+	slices.SortStableFunc(order, func(i, j int32) int { return counts[j] - counts[i] })
+	for _, i := range order {
+		t := c.typeChange(roots[i])
+		if t.Symbols = counts[i]; found.parent[roots[i]] >= 0 {
+			t.Via = c.way(found, roots[i])
+			r.Types = append(r.Types, t)
+		}
+	}
+	for i, n := range roots { // those that the search starts from are in the order of names
+		if found.parent[n] < 0 {
+			t := c.typeChange(n)
+			t.Symbols = counts[i]
+			r.Prototypes = append(r.Prototypes, t)
+		}
+	}
 }
