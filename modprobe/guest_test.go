@@ -199,8 +199,8 @@ func TestGuestSignedAfter(t *testing.T) {
 			unload(t, "dummy")
 			continue
 		}
-		if err == nil || !strings.Contains(err.Error(), file) {
-			t.Errorf("%s: %v; want an error with the file's name", file, err)
+		if err == nil || !strings.Contains(err.Error(), "offset") {
+			t.Errorf("%s: %v; want an error that says where the file is damaged", file, err)
 		}
 		t.Logf("%s on a kernel that expands %q: %v", file, ext, err)
 		if _, err := os.Stat("/sys/module/dummy"); err == nil {

@@ -301,6 +301,13 @@ func (f *forger) signerFields() {
 	} {
 		f.with("digest "+name, func(_ *sigForm, s *signerForm) { s.digest = d })
 	}
+	f.algorithms()
+	f.attributes(key([]byte{1}))
+	f.values()
+}
+
+// algorithms changes the algorithm of the signature.
+func (f *forger) algorithms() {
 	algorithms := map[string][]byte{
 		"nobody's": algorithm(oidNobodys), "id-ecPublicKey": algorithm("\x2a\x86\x48\xce\x3d\x02\x01"), "ecdsa-with-sha1": algorithm("\x2a\x86\x48\xce\x3d\x04\x01"),
 		"dsa": algorithm("\x2a\x86\x48\xce\x38\x04\x03"), "ed25519": algorithm("\x2b\x65\x70"), "sm2": algorithm("\x2a\x81\x1c\xcf\x55\x01\x83\x75"),
@@ -308,7 +315,7 @@ func (f *forger) signerFields() {
 		"as built, with null": slices.Clone(f.form.signers[0].algorithm), "sha256WithRSA, two nulls": algorithm(oidPKCS1+"\x0b", null, null),
 	}
 	var alg cryptobyte.String
-	whole = cryptobyte.String(f.form.signers[0].algorithm)
+	whole := cryptobyte.String(f.form.signers[0].algorithm)
 	var oid []byte
 	if whole.ReadASN1(&alg, asn1.SEQUENCE) && alg.ReadASN1Bytes(&oid, asn1.OBJECT_IDENTIFIER) {
 		algorithms["as built, with null"], algorithms["as built, without"] = algorithm(string(oid), null), algorithm(string(oid))
@@ -323,6 +330,10 @@ func (f *forger) signerFields() {
 	for name, a := range algorithms {
 		f.with("algorithm "+name, func(_ *sigForm, s *signerForm) { s.algorithm = a })
 	}
+}
+
+// attributes adds attributes, signed ones and others.
+func (f *forger) attributes(stranger []byte) {
 	attribute := func(oid string, values ...[]byte) []byte {
 		return tlv(asn1.SEQUENCE, tlv(asn1.OBJECT_IDENTIFIER, []byte(oid)), tlv(asn1.SET, values...))
 	}
@@ -339,11 +350,15 @@ func (f *forger) signerFields() {
 	} {
 		f.with("signed attributes "+name, func(_ *sigForm, s *signerForm) { s.signed = tlv(context(0), a) })
 		f.with("signed attributes "+name+", Authenticode", func(m *sigForm, s *signerForm) { m.kind, s.signed = []byte(oidIndirect), tlv(context(0), a) })
-		f.with("signed attributes "+name+", stranger", func(_ *sigForm, s *signerForm) { s.id, s.signed = key([]byte{1}), tlv(context(0), a) })
+		f.with("signed attributes "+name+", stranger", func(_ *sigForm, s *signerForm) { s.id, s.signed = stranger, tlv(context(0), a) })
 		f.with("signed attributes "+name+", more than a signer", func(_ *sigForm, s *signerForm) { s.end, s.signed = null, tlv(context(0), a) })
 		f.with("signed attributes "+name+", algorithm unknown", func(_ *sigForm, s *signerForm) { s.algorithm, s.signed = algorithm(oidNobodys), tlv(context(0), a) })
 		f.with("attributes not signed "+name, func(_ *sigForm, s *signerForm) { s.unsigned = tlv(context(1), a) })
 	}
+}
+
+// values changes the signature itself.
+func (f *forger) values() {
 	sig := f.form.signers[0].signature
 	for name, v := range map[string][]byte{
 		"empty": {}, "cut": sig[:len(sig)-1], "longer": append(bytes.Clone(sig), 0), "with a zero before": append([]byte{0}, sig...), "zeros": make([]byte, len(sig)),

@@ -1,11 +1,20 @@
 package kernelabi
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
@@ -52,4 +61,33 @@ func TestSignatures(t *testing.T) {
 	check("changed id type", changed(len(image)-28-10), im.Keys, SigUnsupported)
 	check("changed length", changed(len(image)-28-4), im.Keys, SigBadTrailer)
 	check("changed padding", changed(len(image)-28-5), im.Keys, SigBadTrailer)
+}
+
+// FuzzNewKey: of what crypto/x509 takes for a certificate, the same is understood.
+func FuzzNewKey(f *testing.F) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	c := x509.Certificate{SerialNumber: big.NewInt(77), Subject: pkix.Name{CommonName: "me"}, SubjectKeyId: []byte("identity")}
+	der, err := x509.CreateCertificate(rand.Reader, &c, &c, private.Public(), private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	fuzzseed.Add(f, der)
+	f.Fuzz(func(t *testing.T, der []byte) {
+		k := NewKey(der)
+		want, err := x509.ParseCertificate(der)
+		if err != nil || want.Version != 3 {
+			return
+		}
+		var issuer asn1.RawValue
+		if _, err := asn1.Unmarshal(want.RawIssuer, &issuer); err != nil {
+			t.Fatal(err)
+		}
+		if k.issuer == nil || !bytes.Equal(k.issuer, issuer.Bytes) || new(big.Int).SetBytes(k.serial).Cmp(new(big.Int).Abs(want.SerialNumber)) != 0 && want.SerialNumber.Sign() >= 0 ||
+			!bytes.Equal(k.identifier, want.SubjectKeyId) {
+			t.Errorf("%+v; want serial number %v, issuer %x, key %x", k, want.SerialNumber, issuer.Bytes, want.SubjectKeyId)
+		}
+	})
 }

@@ -47,6 +47,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	}
 	if c.running() && opts.Dir == "" {
 		c.state()
+		c.firmware()
 	}
 	if c.k.Features.Strict == kernelabi.Maybe {
 		c.k.Features.Strict = c.strict()

@@ -51,9 +51,9 @@ const (
 
 // A KernelError says why and where the kernel stops reading a message.
 type KernelError struct {
-	Refusal Refusal
-	SyntaxError
-	Line string // what the kernel prints, if that is known
+	Refusal     Refusal // the kernel's error
+	SyntaxError         // what the kernel does not take, and where
+	Line        string  // what it prints, if that is known
 }
 
 // A Dialect is what differs between kernels.
