@@ -9,15 +9,15 @@
 GO       ?= go
 PREFIX   ?= /usr/local
 # By count: fuzzing by time (5s) now and then fails as the time is over, "context deadline exceeded" (go.dev/issue/75804).
-# Not in CI: there each fuzz test tries the fixed sample of internal/fuzzseed.
+# Not in CI: there each fuzz test tries the fixed sample of internal/test/fuzzseed.
 FUZZTIME ?= 20000x
 BENCH    ?= .
 BIN      ?= bin
 TOOLS    := modprobe depmod modinfo insmod rmmod lsmod kmod goinitramfs
-# The binaries may not grow beyond so many bytes: all tools, and those that a boot image needs.
+# A guard against accidents, far above what the binaries have: all tools, and those that a boot image needs.
 MAXSIZE  := 6600000
 MAXBOOT  := 4200000
-LDFLAGS  := -s -w -funcalign=16
+LDFLAGS  := -s -w
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: help build demo test test-long test-field need fetch lint fuzz bench install release deb clean
@@ -41,7 +41,7 @@ build:
 	@echo "beside $(BIN)/gomodprobe: $(TOOLS)"
 
 need:
-	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 cpio=cpio \
+	@sh internal/test/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 xz=xz-utils zstd=zstd lz4=lz4 bzip2=bzip2 cpio=cpio \
 		bsdtar=libarchive-tools dpkg-deb=dpkg flock=util-linux mandoc=mandoc zsh=zsh fish=fish \
 		shellcheck=shellcheck mke2fs=e2fsprogs mkfs.xfs=xfsprogs mkfs.btrfs=btrfs-progs mkfs.f2fs=f2fs-tools \
 		mkfs.vfat=dosfstools mkfs.erofs=erofs-utils mksquashfs=squashfs-tools sfdisk=fdisk blkid=util-linux
@@ -53,17 +53,17 @@ fetch: need
 	@$(GO) run $(STATICCHECK) -version
 
 demo:
-	@sh internal/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 mke2fs=e2fsprogs || echo "going on without"
+	@sh internal/test/kmodtest/need.sh qemu-system-x86_64=qemu-system-x86 mke2fs=e2fsprogs || echo "going on without"
 	@$(GO) run ./initramfs/demo
 
 # -count=1, because go test would take a test that skipped without network from its cache when the network is back.
 test: need
 	@echo "running all tests (kernels and kmod are fetched into the cache folder once)"
-	@$(GO) run ./internal/runtests -count=1 -timeout 40m ./...
+	@$(GO) run ./internal/test/runtests -count=1 -timeout 40m ./...
 
 test-long: need
 	@echo "running all tests, the long ones as well"
-	@GOMODPROBE_LONG=1 $(GO) run ./internal/runtests -count=1 -timeout 6h ./...
+	@GOMODPROBE_LONG=1 $(GO) run ./internal/test/runtests -count=1 -timeout 6h ./...
 
 lint:
 	@echo "gofmt"
@@ -113,11 +113,11 @@ deb:
 	$(GO) run ./internal/release -o dist -arch host deb
 
 test-field: need
-	@sh internal/kmodtest/need.sh debootstrap=debootstrap chroot=coreutils unshare=util-linux setpriv=util-linux mke2fs=e2fsprogs \
+	@sh internal/test/kmodtest/need.sh debootstrap=debootstrap chroot=coreutils unshare=util-linux setpriv=util-linux mke2fs=e2fsprogs \
 		qemu-system-aarch64=qemu-system-arm qemu-system-arm=qemu-system-arm qemu-system-s390x=qemu-system-misc qemu-system-ppc64=qemu-system-ppc \
 		make=make gcc-12=gcc-12
 	@echo "proving things with the programs that people use (kept in the cache folder: a Debian 12 root)"
-	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/field
+	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/test/field
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./internal/kernelabi -run TestKbuild
 
 clean:

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 func TestNormalize(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"testing/iotest"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 const aliasFile = `# Aliases extracted from modules themselves.

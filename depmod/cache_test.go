@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // cacheTree is a tree on the disk, with a cache.

@@ -3,7 +3,7 @@ package depmod
 import (
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 )
 
 // config is what depmod.d(5) says.

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // corpus lists the kernels whose tables are compared with kmod's; those after the first two only by make test-long.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // memory makes a tree in memory from a description, with files to go with it.

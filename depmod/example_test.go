@@ -8,7 +8,7 @@ import (
 	"testing/fstest"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // Tables can be made of any file system, here one in memory, and looked at without writing anything.

@@ -2,18 +2,18 @@ package depmod
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"hash/maphash"
 	"io"
 	"io/fs"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // facts is what a module file says that matters here.
@@ -121,12 +121,18 @@ func (t *text) keep(b []byte) string {
 
 // readModules reads modules, several at a time.
 func (b *builder) readModules(list []*module) {
-	todo := b.largestFirst(b.fromCache(list))
+	todo, large := b.largestFirst(b.fromCache(list))
 	var wg sync.WaitGroup
 	var next atomic.Int64
-	for range min(b.Workers, len(todo)) {
+	next.Store(int64(large))
+	for worker := range min(b.Workers, len(todo)) {
 		wg.Go(func() {
 			r := newReader(b)
+			if worker == 0 {
+				for i := 0; i < large && b.ctx.Err() == nil; i++ {
+					r.read(todo[i])
+				}
+			}
 			for b.ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(todo) {
@@ -151,29 +157,37 @@ func (b *builder) reportUnreadable() {
 	}
 }
 
+// largeFile is the size in bytes from which one worker reads compressed modules, one after the other: two of them in memory
+// at a time would make the peak. In the trees of distributions these are a handful, the drivers of graphics cards.
+const largeFile = 1 << 20
+
 // largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for what
-// comes after. Of others only small parts are read.
-func (b *builder) largestFirst(list []*module) []*module {
+// comes after. The first few are large. Of modules that are not compressed only small parts are read.
+func (b *builder) largestFirst(list []*module) (sorted []*module, large int) {
 	compressed := slices.ContainsFunc(list, func(m *module) bool { _, ok := cutCompression(m.path); return ok })
 	if !compressed {
-		return list
+		return list, 0
 	}
 	b.parallel(len(list), func(i int) { list[i].key, _ = b.files.key(list[i].file) })
 	list = slices.Clone(list)
-	sort.SliceStable(list, func(i, j int) bool { return list[i].key.size > list[j].key.size })
-	return list
+	slices.SortStableFunc(list, func(x, y *module) int { return cmp.Compare(y.key.size, x.key.size) })
+	large = slices.IndexFunc(list, func(m *module) bool { return m.key.size < largeFile })
+	if large < 0 {
+		large = len(list)
+	}
+	return list, large
 }
 
-// reader reads modules one after the other, and is the koelf.Linker of the one it reads.
+// reader reads modules one after the other, and is the elf.Linker of the one it reads.
 type reader struct {
 	files
 	raw   rawFile // the file that is being read
 	limit int64
 	names names
-	text  text        // of what is not a name of a symbol
-	crcs  bool        // whether anybody wants the checksums of needs
-	image []byte      // the last module, expanded, for reuse
-	arena koelf.Arena // parts of the last module, if it was not compressed
+	text  text      // of what is not a name of a symbol
+	crcs  bool      // whether anybody wants the checksums of needs
+	image []byte    // the last module, expanded, for reuse
+	arena elf.Arena // parts of the last module, if it was not compressed
 
 	facts facts  // of the module that is being read, in memory that is used again for the next
 	seen  []last // for each name, what the last module that needs it was
@@ -222,11 +236,11 @@ func (r *reader) open(m *module) error {
 	m.stamp(info)
 	_, compressed := cutCompression(m.path)
 	if file, ok := f.(io.ReaderAt); ok && !compressed {
-		elf, err := r.arena.Open(file, info.Size())
+		module, err := r.arena.Open(file, info.Size())
 		if err == nil {
-			return r.take(elf)
+			return r.take(module)
 		}
-		if !errors.Is(err, koelf.ErrNotELF) || !isCompressed(file) {
+		if !errors.Is(err, elf.ErrNotELF) || !isCompressed(file) {
 			return err
 		}
 	}
@@ -237,11 +251,11 @@ func (r *reader) open(m *module) error {
 	if r.image = image; cap(image) > maxKept {
 		r.image = nil
 	}
-	elf, err := koelf.Parse(image)
+	module, err := elf.Parse(image)
 	if err != nil {
 		return err
 	}
-	return r.take(elf)
+	return r.take(module)
 }
 
 // maxKept is the size in bytes up to which a buffer is kept for the next module. The few larger modules come first, and
@@ -256,20 +270,20 @@ func isCompressed(f io.ReaderAt) bool {
 }
 
 // take takes the facts from a module. Nothing in them shares memory with the module, whose buffer is used again.
-func (r *reader) take(elf *koelf.File) error {
-	if err := elf.Link(r); err != nil {
+func (r *reader) take(module *elf.File) error {
+	if err := module.Link(r); err != nil {
 		// What the module exports and needs is only half known, and counts for nothing.
 		r.facts.exports, r.facts.needs = r.facts.exports[:0], r.facts.needs[:0]
-		r.takeInfo(elf)
+		r.takeInfo(module)
 		return err
 	}
-	return r.takeInfo(elf)
+	return r.takeInfo(module)
 }
 
 // takeInfo takes the aliases and so on.
-func (r *reader) takeInfo(elf *koelf.File) error {
+func (r *reader) takeInfo(module *elf.File) error {
 	f := &r.facts
-	err := elf.EachModinfo(func(s []byte) {
+	err := module.EachModinfo(func(s []byte) {
 		key, value, _ := bytes.Cut(s, []byte{'='})
 		switch string(key) {
 		case "alias":
@@ -280,18 +294,18 @@ func (r *reader) takeInfo(elf *koelf.File) error {
 			f.weakdeps = append(f.weakdeps, r.text.keep(value))
 		}
 	})
-	if errors.Is(err, koelf.ErrNoSection) {
+	if errors.Is(err, elf.ErrNoSection) {
 		return nil
 	}
 	return err
 }
 
-// Export implements koelf.Linker.
+// Export implements elf.Linker.
 func (r *reader) Export(name []byte, crc uint64) {
 	r.facts.exports = append(r.facts.exports, export{crc, r.names.number(name)})
 }
 
-// Undefined implements koelf.Linker.
+// Undefined implements elf.Linker.
 func (r *reader) Undefined(name []byte, weak bool) {
 	n := need{name: r.names.number(name)}
 	if weak {
@@ -300,7 +314,7 @@ func (r *reader) Undefined(name []byte, weak bool) {
 	r.need(n)
 }
 
-// Version implements koelf.Linker. A name that only the versions have is needed like the others.
+// Version implements elf.Linker. A name that only the versions have is needed like the others.
 func (r *reader) Version(name []byte, crc uint64) {
 	at, ok := r.needed(name)
 	if !ok {

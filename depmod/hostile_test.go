@@ -15,8 +15,8 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // hostile makes a tree with one good module, for a test to add something to.

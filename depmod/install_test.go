@@ -18,8 +18,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/index"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // madeTables returns the tables of a tree of n modules.

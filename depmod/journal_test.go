@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 // FuzzJournal reads damaged journals: the names in what is accepted lie in the folder, and written again it reads the same.

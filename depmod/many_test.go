@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/index"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // TestManyModules makes the tables of more modules than kmod can count.

@@ -5,7 +5,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 )
 
 // Kind says what a Problem is about.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 // TestReleases: what glibc's regcomp answers, and in the last rows what docs/differences.md says we do instead.

@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/index"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 )
 
 // maker makes one table: a text, or the entries of a binary one.
@@ -308,8 +308,6 @@ func (b *builder) builtinAliases(t *binTable) {
 }
 
 // appendWords appends a line of three words.
-//
-//go:noinline
 func appendWords(out []byte, x, y, z string) []byte {
 	out = append(append(out, x...), ' ')
 	out = append(append(out, y...), ' ')

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/format/cpio"
 )
 
 // Compression of the compressed member of an image.

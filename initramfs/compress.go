@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 )
 
 // compressor returns a writer that compresses to w. Its output does not depend on the number of processors, and

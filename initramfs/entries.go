@@ -11,9 +11,9 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/confd"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/confd"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // ReasonsFile is the name, in the module folder of an image, of the file that keeps why each module is there.
@@ -140,7 +140,7 @@ func (s *Selection) moduleFirmware(name string, buf []byte) ([]string, []byte, e
 	}
 	name = strings.TrimPrefix(name, "/")
 	info, err := s.moduleInfo(name, &buf)
-	if errors.Is(err, koelf.ErrNoSection) {
+	if errors.Is(err, elf.ErrNoSection) {
 		return nil, buf, nil
 	} else if err != nil {
 		return nil, buf, &fs.PathError{Op: "read", Path: name, Err: err}
@@ -168,7 +168,7 @@ func (s *Selection) moduleInfo(name string, buf *[]byte) ([]string, error) {
 			return nil, err
 		}
 		if _, err := r.ReadAt(head[:], 0); err == nil && compress.Detect(head[:]) == compress.None {
-			elf, err := koelf.Open(r, info.Size())
+			elf, err := elf.Open(r, info.Size())
 			if err != nil {
 				return nil, err
 			}
@@ -180,7 +180,7 @@ func (s *Selection) moduleInfo(name string, buf *[]byte) ([]string, error) {
 		return nil, err
 	}
 	*buf = image
-	elf, err := koelf.Parse(image)
+	elf, err := elf.Parse(image)
 	if err != nil {
 		return nil, err
 	}

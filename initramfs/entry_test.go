@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
-	"github.com/gomodprobe/gomodprobe/internal/cpio"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // list reads the names of the entries of an uncompressed image, with the targets of links.

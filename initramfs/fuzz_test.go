@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 // FuzzImage reads and unpacks what may not be an image: names stay inside, errors tell the member, what was read twice is

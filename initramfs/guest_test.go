@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 // guestConfig is /etc/modprobe.d/test.conf of the guests.

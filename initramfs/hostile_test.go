@@ -14,8 +14,8 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
-	"github.com/gomodprobe/gomodprobe/internal/cpio"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // newc is an entry as nobody but an attacker would write it.

@@ -11,8 +11,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/cpio"
 )
 
 // Member is one of the archives that an image is a row of.

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 // baseMembers are the members in front of the guests' images, each with a file of its own and one that all of them have. The first is where

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/index"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 )
 
 // TableSet says which tables of the module folder go into an image.

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/index"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // closure returns the modules of these names and what they depend on.

@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 )
 
 // builtinFile has the fields of all modules that are part of the kernel:

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 var (
@@ -53,14 +53,14 @@ func wrap(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var elf *koelf.FormatError
+	var format *elf.FormatError
 	var comp *compress.Error
 	switch {
-	case errors.As(err, &elf):
-		return &FormatError{path, elf.Off, elf.What, err}
+	case errors.As(err, &format):
+		return &FormatError{path, format.Off, format.What, err}
 	case errors.As(err, &comp) && !errors.Is(err, ErrTooLarge) && !errors.Is(err, errors.ErrUnsupported):
 		return &FormatError{path, comp.Off, fmt.Sprintf("%s: %v", comp.Format, comp.Err), err}
-	case errors.Is(err, koelf.ErrNoSection):
+	case errors.Is(err, elf.ErrNoSection):
 		err = ErrNoInfo
 	}
 	var pe *fs.PathError

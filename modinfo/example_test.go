@@ -5,7 +5,7 @@ import (
 	"log"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
 

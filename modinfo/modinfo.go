@@ -43,8 +43,8 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // MaxSize is the largest size in bytes, after expansion, of a module file that
@@ -62,11 +62,11 @@ type Module struct {
 	// /sys/module/compression: "gzip", "xz", "zstd"; "none" if it is not.
 	Compression string
 
-	name string           // of a builtin
-	info []string         // the strings of .modinfo
-	sig  *koelf.Signature // with slices of its own
-	fsys fs.FS            // where Path is found
-	elf  *koelf.File      // of a module in memory
+	name string         // of a builtin
+	info []string       // the strings of .modinfo
+	sig  *elf.Signature // with slices of its own
+	fsys fs.FS          // where Path is found
+	elf  *elf.File      // of a module in memory
 }
 
 // Open reads the fields and the signature of the module file with that name.
@@ -87,7 +87,7 @@ func Parse(image []byte) (*Module, error) {
 	m := &Module{Compression: compress.Detect(image).String()}
 	image, err := compress.Expand(nil, image, MaxSize)
 	if err == nil {
-		m.elf, err = koelf.Parse(image)
+		m.elf, err = elf.Parse(image)
 	}
 	if err == nil {
 		err = m.read(m.elf)
@@ -99,7 +99,7 @@ func Parse(image []byte) (*Module, error) {
 }
 
 // read takes from the file what every Module has.
-func (m *Module) read(f *koelf.File) error {
+func (m *Module) read(f *elf.File) error {
 	info, err := f.Modinfo()
 	if err != nil {
 		return err
@@ -119,11 +119,11 @@ func (m *Module) read(f *koelf.File) error {
 // ones.
 var (
 	images = sync.Pool{New: func() any { return new([]byte) }}
-	arenas = sync.Pool{New: func() any { return new(koelf.Arena) }}
+	arenas = sync.Pool{New: func() any { return new(elf.Arena) }}
 )
 
 // withELF calls do with the module's file; do must not keep parts of it.
-func (m *Module) withELF(do func(*koelf.File) error) error {
+func (m *Module) withELF(do func(*elf.File) error) error {
 	if m.elf != nil {
 		return wrap(m.Path, do(m.elf))
 	}
@@ -136,7 +136,7 @@ func (m *Module) withELF(do func(*koelf.File) error) error {
 	}
 	defer file.Close()
 	if r, ok := file.(io.ReaderAt); ok {
-		arena := arenas.Get().(*koelf.Arena)
+		arena := arenas.Get().(*elf.Arena)
 		defer arenas.Put(arena)
 		switch f, err := openPlain(file, r, arena); {
 		case err != nil:
@@ -154,7 +154,7 @@ func (m *Module) withELF(do func(*koelf.File) error) error {
 	}
 	*buf = image
 	m.setCompression(format)
-	f, err := koelf.Parse(image)
+	f, err := elf.Parse(image)
 	if err != nil {
 		return wrap(m.Path, err)
 	}
@@ -170,7 +170,7 @@ func (m *Module) setCompression(format compress.Format) {
 
 // openPlain prepares to read a few parts of a file that is not compressed, into
 // memory from the arena. It returns nil for any other file.
-func openPlain(file fs.File, r io.ReaderAt, arena *koelf.Arena) (*koelf.File, error) {
+func openPlain(file fs.File, r io.ReaderAt, arena *elf.Arena) (*elf.File, error) {
 	fi, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func (m *Module) BuildID() ([]byte, error) {
 		return nil, nil
 	}
 	var id []byte
-	err := m.withELF(func(f *koelf.File) error {
+	err := m.withELF(func(f *elf.File) error {
 		id = bytes.Clone(f.BuildID())
 		return nil
 	})

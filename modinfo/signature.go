@@ -3,8 +3,8 @@ package modinfo
 import (
 	"errors"
 
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
-	"github.com/gomodprobe/gomodprobe/internal/pkcs7"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/format/pkcs7"
 )
 
 // A Signature is what a signed module tells about its signature. Nobody has
@@ -28,8 +28,8 @@ func (m *Module) Signature() *Signature {
 	if s == nil {
 		return nil
 	}
-	if s.IDType != koelf.SigPKCS7 {
-		id := [...]string{koelf.SigPGP: "PGP", koelf.SigX509: "X509"}[s.IDType]
+	if s.IDType != elf.SigPKCS7 {
+		id := [...]string{elf.SigPGP: "PGP", elf.SigX509: "X509"}[s.IDType]
 		hash := [...]string{"md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3"}[s.Hash]
 		return &Signature{ID: id, Signer: string(s.Signer), Key: s.KeyID, Hash: hash, Value: s.Data}
 	}

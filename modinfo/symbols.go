@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // An Export is a symbol that a module offers to others.
@@ -38,7 +38,7 @@ func (m *Module) Exports() ([]Export, error) {
 		return nil, nil
 	}
 	var list []Export
-	err := m.withELF(func(f *koelf.File) error {
+	err := m.withELF(func(f *elf.File) error {
 		table, err := f.ExportTable()
 		if err != nil {
 			return err
@@ -58,7 +58,7 @@ func (m *Module) Imports() ([]Import, error) {
 		return nil, nil
 	}
 	var list []Import
-	err := m.withELF(func(f *koelf.File) error {
+	err := m.withELF(func(f *elf.File) error {
 		table, err := f.Imports()
 		if err != nil {
 			return err
@@ -83,12 +83,12 @@ func (m *Module) Versions() ([]Version, error) {
 		return nil, nil
 	}
 	var list []Version
-	err := m.withELF(func(f *koelf.File) error {
+	err := m.withELF(func(f *elf.File) error {
 		table, err := f.ExtVersions()
-		if errors.Is(err, koelf.ErrNoSection) {
+		if errors.Is(err, elf.ErrNoSection) {
 			table, err = f.Versions()
 		}
-		if err != nil && !errors.Is(err, koelf.ErrNoSection) {
+		if err != nil && !errors.Is(err, elf.ErrNoSection) {
 			return err
 		}
 		for _, v := range table {

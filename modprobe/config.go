@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
 )
 

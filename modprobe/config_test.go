@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )

@@ -16,10 +16,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -56,7 +56,7 @@ func TestForce(t *testing.T) {
 // l loads. change says that it is a module of the guest's own kernel.
 func forceFiles(t *testing.T, own []byte, change bool) map[string][]byte {
 	t.Helper()
-	plain, signature := koelf.SplitSignature(own)
+	plain, signature := elf.SplitSignature(own)
 	if signature == nil {
 		t.Fatal("the module is not signed")
 	}

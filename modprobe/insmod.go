@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/errno"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // Insmod loads the module in f, without looking at names, needs or configuration. Flags are IgnoreModversions and
@@ -110,7 +110,7 @@ func retry(err error, compressed bool) bool {
 // initModule loads an image by init_module(2), which has no flags: what it is to ignore is taken out of a copy.
 func initModule(k Kernel, image []byte, params string, flags int) error {
 	if flags != 0 {
-		f, err := koelf.Parse(image)
+		f, err := elf.Parse(image)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errno.ENOEXEC, err)
 		}

@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
-	"github.com/gomodprobe/gomodprobe/internal/index"
 )
 
 // AppendNames appends to dst the names of the modules that a name or an alias stands for, in the order in which they

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/gomodprobe/gomodprobe/internal/confd"
+	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 

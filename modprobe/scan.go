@@ -9,9 +9,9 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/index"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 )
 
 // lazyTree is a module directory that is read once.
@@ -119,7 +119,7 @@ func (t *tree) modinfo(name string) []string {
 		return info
 	}
 	var info []string
-	t.read(name, func(f *koelf.File) (err error) {
+	t.read(name, func(f *elf.File) (err error) {
 		info, err = f.Modinfo()
 		return err
 	})
@@ -132,11 +132,11 @@ func (t *tree) modinfo(name string) []string {
 }
 
 // read reads a module and passes it to look. It reports what goes wrong.
-func (t *tree) read(name string, look func(*koelf.File) error) {
+func (t *tree) read(name string, look func(*elf.File) error) {
 	image, _, err := compress.ReadFile(t.p.fsys, t.p.name(t.files[name]), nil, 0)
-	var f *koelf.File
+	var f *elf.File
 	if err == nil {
-		f, err = koelf.Parse(image)
+		f, err = elf.Parse(image)
 	}
 	if err == nil {
 		err = look(f)
@@ -170,7 +170,7 @@ func (t *tree) aliases(p *Prober) list {
 // symbols returns the symbols that the modules export, as modules.symbols has them.
 func (t *tree) symbols() (l list) {
 	for _, name := range t.names() {
-		t.read(name, func(f *koelf.File) error {
+		t.read(name, func(f *elf.File) error {
 			exports, err := f.Exports()
 			for _, e := range exports {
 				l = append(l, entry{"symbol:" + e.Name, name})

@@ -11,8 +11,8 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
-	"github.com/gomodprobe/gomodprobe/internal/index"
 )
 
 // table is one of the tables of a module directory, from its .bin file or from something slower.

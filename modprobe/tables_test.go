@@ -8,8 +8,8 @@ import (
 	"testing/fstest"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
-	"github.com/gomodprobe/gomodprobe/internal/index"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/initramfs/boot"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // sysBlock adds a block device to a made /sys and /dev.

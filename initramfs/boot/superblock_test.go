@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomodprobe/gomodprobe/initramfs/boot"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // makers make file systems; blkid says what they are.

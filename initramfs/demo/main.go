@@ -24,7 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 func main() {
@@ -111,7 +111,7 @@ func chooseKernel(tmp string) (*kernel, error) {
 	}
 	say("taking Debian's kernel %s (fetched once, then kept)", want)
 	var stderr bytes.Buffer
-	cmd := exec.Command("sh", "internal/kmodtest/fetch.sh", "kernel", want)
+	cmd := exec.Command("sh", "internal/test/kmodtest/fetch.sh", "kernel", want)
 	cmd.Stderr = io.MultiWriter(os.Stderr, &stderr)
 	out, err := cmd.Output()
 	if err == nil {

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 // The wanted answers are those of glibc's fnmatch(pattern, s, 0) in the C locale.

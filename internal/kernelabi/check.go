@@ -32,9 +32,10 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.moduleNamespaces, l.symbols, l.duplicates}
+	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.perCPU, l.exportVersions, l.moduleNamespaces,
+		l.symbols, l.duplicates, l.sysfs}
 	if l.headerFirst() {
-		steps = []func() bool{l.state, l.header, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.exportVersions, l.moduleNamespaces, l.symbols, l.duplicates}
+		steps = slices.Insert(steps, 1, l.header)
 	}
 	for _, step := range steps {
 		if !step() {
@@ -61,8 +62,6 @@ type unsure struct {
 }
 
 // unsureOf says that something is not known of a symbol.
-//
-//go:noinline
 func (l *loader) unsureOf(what, symbol string) {
 	i := slices.IndexFunc(l.unsure, func(u *unsure) bool { return u.what == what })
 	if i < 0 {
@@ -108,38 +107,27 @@ func (l *loader) signature() bool {
 		l.sig = SigValid
 		return true
 	}
-	forced := l.flags&(IgnoreModversions|IgnoreVermagic) != 0
-	if !forced {
-		l.sig = k.signature(l.m)
+	var found sigFinding
+	if l.flags&(IgnoreModversions|IgnoreVermagic) == 0 {
+		found = k.signature(l.m)
+		l.sig = found.state
 	}
-	if l.sig == SigUnknownKey && k.Keys == nil {
-		l.sig = SigUnverified
+	if found.line != "" {
+		v.Log = append(v.Log, found.line)
 	}
-	if line := l.m.Signature.line; line != "" && !forced {
-		v.Log = append(v.Log, line)
+	if found.maybe != "" {
+		v.Maybe = append(v.Maybe, found.maybe)
 	}
-	what := "unsigned module"
+	var what string
 	switch l.sig {
-	case SigValid:
-		return true
-	case SigUnverified:
-		if l.enforced() || k.Lockdown {
-			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
-		}
-		return true
-	case SigBroken:
-		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
-			"the signature does not fit the module: the file was changed after it was signed")
-		v.fail(errno.EKEYREJECTED)
-		return false
-	case SigBadTrailer:
-		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
-		v.fail(syscall.EBADMSG)
-		return false
+	case SigNone:
+		what = "unsigned module"
 	case SigUnsupported:
 		what = "module with unsupported crypto"
 	case SigUnknownKey:
 		what = "module with unavailable key"
+	default:
+		return l.judged(found)
 	}
 	switch {
 	case l.enforced():
@@ -156,6 +144,56 @@ func (l *loader) signature() bool {
 		return false
 	}
 	return true
+}
+
+// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the load fails.
+func (l *loader) judged(found sigFinding) bool {
+	v := l.v
+	fails := func(e syscall.Errno, advice, text string) bool {
+		v.reason(true, KindSignature, "", advice, "%s", text)
+		v.fail(e)
+		return false
+	}
+	const (
+		again  = "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)"
+		anew   = "take the damaged signature off and sign it again"
+		broken = "the signature does not fit the module: the file was changed after it was signed"
+	)
+	damaged := "the signature at the end of the file, or its description, is damaged: " + found.why
+	switch found.state {
+	case SigValid:
+		return true
+	case SigBroken:
+		if found.why != "" {
+			return fails(errno.EKEYREJECTED, again, "the kernel does not take the signature: "+found.why)
+		}
+		return fails(errno.EKEYREJECTED, again, broken)
+	case SigMisfit:
+		if l.enforced() {
+			v.Maybe = append(v.Maybe, "Loading of module with unavailable key is rejected")
+			return fails(errno.EKEYREJECTED, again, broken)
+		}
+	case SigBadTrailer:
+		return fails(syscall.EBADMSG, anew, damaged)
+	case SigWrong:
+		return fails(syscall.EINVAL, anew, damaged)
+	case SigTooLong:
+		return fails(syscall.EMSGSIZE, anew, damaged)
+	case SigEnrolled:
+		if !l.enforced() && !l.k.Lockdown {
+			return true
+		}
+	}
+	v.unknown("whether the kernel takes the signature%s: %s", l.signer(), found.why)
+	return true
+}
+
+// signer names who signed the module, if that can be read.
+func (l *loader) signer() string {
+	if s := l.m.Signature.Signer; s != nil && s.Issuer != "" {
+		return fmt.Sprintf(" by %q", s.Issuer)
+	}
+	return ""
 }
 
 // enforced tells whether unsigned modules are refused.
@@ -288,7 +326,7 @@ func (l *loader) versionReason(want Symbol, crc uint64) {
 		}
 	}
 	if crc == 0 {
-		where += "; zeros come from a line of Module.symvers that was made by hand"
+		where += "; zeros come from a line of Module.symvers that was made by hand, or from a build without symbol versions"
 	}
 	l.v.reason(true, KindVersion, want.Name, advice, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc, want.CRC, where)
 }

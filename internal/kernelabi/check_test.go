@@ -4,31 +4,23 @@ package kernelabi_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"debug/elf"
-	"encoding/hex"
-	"math/big"
 	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 const magic = "6.1.0 SMP mod_unload modversions "
 
 // newer are words of sentences that 6.1 lacks.
-var newer = []string{"name table type", "string table type", "section must", "must occupy", "must match", "module namespace", "extended"}
+var newer = []string{"name table type", "string table type", "section must", "must occupy", "must match", "module namespace", "extended",
+	"no flags", "obsolete section"}
 
 // own is a kernel of Debian's kind with a few exports.
 func own() *kernelabi.Kernel {
@@ -150,69 +142,131 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestVerify signs with the library and verifies with our arithmetic, by keys found in certificates.
-func TestVerify(t *testing.T) {
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
+// beside puts modules into a kernel that are loaded before.
+func beside(k *kernelabi.Kernel, list ...kmodtest.Module) {
+	var all []kernelabi.Symbol
+	for _, m := range list {
+		m.Vermagic = magic
+		all = append(all, kernelabi.ReadModule(m.Name, m.Bytes()).Exports...)
 	}
-	ecKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	table := kernelabi.NewTable("beside", all)
+	k.Modules = func(symbol string) (kernelabi.Symbol, bool) {
+		s, answer := table.Lookup(symbol)
+		return s, answer == kernelabi.Found
 	}
-	kernel, _ := shapes[0].raw()
-	certificate := func(serial int64, public, private any) {
-		c := x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "me"}}
-		der, err := x509.CreateCertificate(rand.Reader, &c, &c, public, private)
-		if err != nil {
-			t.Fatal(err)
+}
+
+// TestInherited: a module that uses a proprietary one counts as proprietary from there on, in the order of its symbol table.
+func TestInherited(t *testing.T) {
+	api := kmodtest.Import{Name: "bar_api", CRC: 5}
+	viaBar := kmodtest.Import{Name: "mid_api", CRC: 6}
+	gpl, plain := kmodtest.Import{Name: "gpl", CRC: 2}, kmodtest.Import{Name: "plain", CRC: 1}
+	bar := kmodtest.Module{Name: "bar", License: "Proprietary", Exports: []kmodtest.Export{{Name: "bar_api", CRC: 5}}}
+	mid := kmodtest.Module{Name: "mid", Imports: []kmodtest.Import{layout, api}, Exports: []kmodtest.Export{{Name: "mid_api", CRC: 6}}}
+	const inherits = "m: module uses symbols bar_api from proprietary module bar, inheriting taint."
+	for _, tt := range []struct {
+		name    string
+		imports []kmodtest.Import
+		license string
+		outcome kernelabi.Outcome
+		log     []string
+	}{
+		{"no GPL-only symbol", []kmodtest.Import{plain, api}, "", kernelabi.Taints, []string{inherits}},
+		{"GPL-only symbol before", []kmodtest.Import{gpl, api}, "", kernelabi.Fails,
+			[]string{"m: module using GPL-only symbols uses symbols bar_api from proprietary module bar.", "m: Unknown symbol bar_api (err -2)"}},
+		{"GPL-only symbol behind", []kmodtest.Import{api, gpl}, "", kernelabi.Fails, []string{inherits, "m: Unknown symbol gpl (err -2)"}},
+		{"through a module between", []kmodtest.Import{viaBar, plain}, "", kernelabi.Taints,
+			[]string{"m: module uses symbols mid_api from proprietary module mid, inheriting taint."}},
+		{"itself proprietary", []kmodtest.Import{api}, "Proprietary", kernelabi.Taints, []string{"m: module license 'Proprietary' taints kernel."}},
+	} {
+		k := own()
+		beside(k, bar, mid)
+		m := kmodtest.Module{Name: "m", Vermagic: magic, License: tt.license, Info: []string{"intree=Y"}, Imports: append([]kmodtest.Import{layout}, tt.imports...)}
+		v := k.Check(kernelabi.ReadModule("m", m.Bytes()), 0)
+		said := slices.DeleteFunc(v.Log, func(l string) bool { return strings.Contains(l, "verification") })
+		if v.Outcome != tt.outcome || !slices.Equal(said, tt.log) || v.Outcome == kernelabi.Fails && v.Errno != syscall.ENOENT {
+			t.Errorf("%s: %v, %v, %q", tt.name, v.Outcome, v.Errno, said)
 		}
-		kernel = append(kernel, der...)
+		if !slices.ContainsFunc(v.Taints, func(x kernelabi.Taint) bool { return x.Letter == 'P' }) && tt.outcome == kernelabi.Taints {
+			t.Errorf("%s: not marked: %v", tt.name, v.Taints)
+		}
 	}
-	certificate(0x1234567, &rsaKey.PublicKey, rsaKey)
-	certificate(0x7654321, &ecKey.PublicKey, ecKey)
-	im, err := kernelabi.FromImage("raw", kernel, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// Kernels up to 5.8 do not mind, and 5.10 does not name the symbol.
 	k := own()
-	k.Keys, k.Enforce = im.Keys, true
-	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}
-	plain := m.Bytes()
-	sum := sha256.Sum256(plain)
-	rsaSig, err := rsa.SignPKCS1v15(rand.Reader, rsaKey, 5, sum[:]) // crypto.SHA256
+	k.Words = kernelabi.WordsOf(kernelabi.TodaysWords(append(newer, "inheriting", "GPL-only")...))
+	beside(k, bar)
+	both := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, gpl, api}}
+	if v := k.Check(kernelabi.ReadModule("m", both.Bytes()), 0); v.Outcome != kernelabi.Taints {
+		t.Errorf("an old kernel: %v %q", v.Outcome, v.Log)
+	}
+	k.Words = kernelabi.WordsOf(strings.Replace(kernelabi.TodaysWords(newer...), "uses symbols %s from", "uses symbols from", 2))
+	if v := k.Check(kernelabi.ReadModule("m", both.Bytes()), 0); !slices.Contains(v.Log, "m: module using GPL-only symbols uses symbols from proprietary module bar.") {
+		t.Errorf("5.10: %q", v.Log)
+	}
+}
+
+// TestExportFlags: 7.x does not load a module that exports as modules before did, and does not look at exports for GPL modules in a table of
+// their own.
+func TestExportFlags(t *testing.T) {
+	k := own()
+	k.Words = kernelabi.WordsOf(kernelabi.TodaysWords())
+	plain, gpl := kmodtest.Export{Name: "old", CRC: 1}, kmodtest.Export{Name: "old_gpl", CRC: 1, GPL: true}
+	for _, tt := range []struct {
+		exports []kmodtest.Export
+		flags   bool
+		want    kernelabi.Outcome
+	}{{[]kmodtest.Export{plain}, false, kernelabi.Fails}, {[]kmodtest.Export{plain, gpl}, false, kernelabi.Fails},
+		{[]kmodtest.Export{gpl}, false, kernelabi.Taints}, {[]kmodtest.Export{plain, gpl}, true, kernelabi.Taints}} {
+		m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}, Exports: tt.exports, FlagsTable: tt.flags}
+		v := k.Check(kernelabi.ReadModule("m", m.Bytes()), kernelabi.IgnoreVermagic)
+		if v.Outcome != tt.want || v.Outcome == kernelabi.Fails && (v.Errno != syscall.ENOEXEC || !slices.Contains(v.Log, "m: no flags for exported symbols")) {
+			t.Errorf("%+v: %v %v %q", tt, v.Outcome, v.Errno, v.Log)
+		}
+	}
+	beside(k, kmodtest.Module{Name: "bar", Exports: []kmodtest.Export{gpl}})
+	uses := kmodtest.Module{Name: "m", Vermagic: magic, Imports: []kmodtest.Import{layout, {Name: "old_gpl", CRC: 1}}}
+	if v := k.Check(kernelabi.ReadModule("m", uses.Bytes()), 0); v.Errno != syscall.ENOENT {
+		t.Errorf("uses an export that is not looked at: %v %v", v.Outcome, v.Errno)
+	}
+}
+
+// TestNameInSysfs: a module whose folder in /sys/module is there already, or that has no name for one.
+func TestNameInSysfs(t *testing.T) {
+	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}.Bytes()
+	for taken, want := range map[kernelabi.Tri]kernelabi.Outcome{kernelabi.Yes: kernelabi.Fails, kernelabi.No: kernelabi.Taints, kernelabi.Maybe: kernelabi.NotKnown} {
+		k := own()
+		k.Taken = func(string) kernelabi.Tri { return taken }
+		v := k.Check(kernelabi.ReadModule("m", m), 0)
+		if v.Outcome != want || v.Outcome == kernelabi.Fails && (v.Errno != syscall.EINVAL || !slices.Contains(v.Log, "m: module is already loaded")) {
+			t.Errorf("%v: %v %v %q", taken, v.Outcome, v.Errno, v.Log)
+		}
+	}
+	f, err := elf.NewFile(bytes.NewReader(m))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 8 {
-		ecSig, err := ecdsa.SignASN1(rand.Reader, ecKey, sum[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range []struct {
-			serial string
-			sig    []byte
-		}{{"01234567", rsaSig}, {"07654321", ecSig}} {
-			m.Signature = &kmodtest.Signature{Kind: kmodtest.PKCS7, Signer: "me", Sig: s.sig}
-			m.Signature.KeyID, _ = hex.DecodeString(s.serial)
-			image := m.Bytes()
-			if v := k.Check(kernelabi.ReadModule("m.ko", image), 0); v.Outcome != kernelabi.Loads {
-				t.Errorf("%s: %v %+v", s.serial, v.Outcome, v.Reasons)
-			}
-			image[9] ^= 1
-			if v := k.Check(kernelabi.ReadModule("m.ko", image), 0); v.Errno != syscall.EKEYREJECTED || len(v.Log) != 0 {
-				t.Errorf("%s, changed: %v %v", s.serial, v.Errno, v.Log)
-			}
-			m.Signature.Sig = bytes.Clone(s.sig)
-			m.Signature.Sig[len(s.sig)-1] ^= 1
-			if v := k.Check(kernelabi.ReadModule("m.ko", m.Bytes()), 0); v.Errno != syscall.EKEYREJECTED {
-				t.Errorf("%s, signature changed: %v", s.serial, v.Errno)
-			}
+	m[f.Section(".gnu.linkonce.this_module").Offset+24] = 0
+	if v := own().Check(kernelabi.ReadModule("m", m), 0); v.Errno != syscall.EINVAL {
+		t.Errorf("no name: %v %v", v.Outcome, v.Errno)
+	}
+}
+
+// TestVersionName: a name in __versions that does not end is no name that anybody exports; the others count.
+func TestVersionName(t *testing.T) {
+	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}, {Name: "gpl", CRC: 2}}}.Bytes()
+	f, err := elf.NewFile(bytes.NewReader(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := int(f.Section("__versions").Offset) + 64
+	for i := at + 8; i < at+64; i++ {
+		if m[i] == 0 {
+			m[i] = 'x'
 		}
 	}
-	m.Signature.KeyID = []byte{9}
-	if v := k.Check(kernelabi.ReadModule("m.ko", m.Bytes()), 0); v.Errno != syscall.EKEYREJECTED || !slices.Contains(v.Log, "Loading of module with unavailable key is rejected") {
-		t.Errorf("unknown key: %v %q", v.Errno, v.Log)
+	v := own().Check(kernelabi.ReadModule("m", m), 0)
+	if v.Errno != syscall.EINVAL || !slices.Contains(v.Log, "m: no symbol version for plain") || len(v.Unknown) > 0 {
+		t.Errorf("%v %v %q %q", v.Outcome, v.Errno, v.Log, v.Unknown)
 	}
 }
 
@@ -222,21 +276,14 @@ func TestImageCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	im.Keys = []kernelabi.Key{{Serial: "01ab", Modulus: []byte{1, 2}}, {Serial: "02", Point: []byte{3}}}
+	im.Keys = []kernelabi.Key{kernelabi.NewKey(newTestKey(t, "rsa", 1).certificate), kernelabi.NewKey([]byte("no certificate"))}
+	im.Signing = &kernelabi.Signing{Digests: []string{"sha1", "sha256"}, Identifiers: []string{"\x2a\x03", "\x2a\x04"}}
 	im.Features = kernelabi.Features{ForceLoad: kernelabi.Yes, Strict: kernelabi.No, LicenceAgain: kernelabi.Yes}
 	im.Words = kernelabi.WordsOf(kernelabi.TodaysWords("ELF"))
 	data := im.Encode("label 1 2")
 	got, err := kernelabi.DecodeImage("label 1 2", data)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for i := range got.Keys { // nil and empty are the same
-		if len(got.Keys[i].Modulus) == 0 {
-			got.Keys[i].Modulus = nil
-		}
-		if len(got.Keys[i].Point) == 0 {
-			got.Keys[i].Point = nil
-		}
 	}
 	if !reflect.DeepEqual(got, im) {
 		t.Errorf("got %+v\nwant %+v", got, im)

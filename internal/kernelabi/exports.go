@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // ErrNoExports says that no export table was found in a boot image.
@@ -194,9 +194,9 @@ var exportSections = [...]struct {
 }{{"", false}, {"_gpl", true}, {"_unused", false}, {"_unused_gpl", true}, {"_gpl_future", false}}
 
 // elfExports reads the tables of a kernel image that is an ELF file with section names.
-func elfExports(f *koelf.File) ([]Symbol, error) {
+func elfExports(f *elf.File) ([]Symbol, error) {
 	m := &memory{order: f.ByteOrder()}
-	sections := map[string]*koelf.Section{}
+	sections := map[string]*elf.Section{}
 	for _, n := range []string{"__ksymtab_strings", ".rodata", "__kflagstab"} {
 		m.addSection(f, n, sections)
 	}
@@ -212,14 +212,14 @@ func elfExports(f *koelf.File) ([]Symbol, error) {
 		}
 		symbols, ok := m.anyLayout(tab.Addr, int(tab.Size), f.Class() == 64)
 		if !ok {
-			return nil, &koelf.FormatError{Off: int64(tab.Off), What: "export table __ksymtab" + e.suffix + " does not lead to names"}
+			return nil, &elf.FormatError{Off: int64(tab.Off), What: "export table __ksymtab" + e.suffix + " does not lead to names"}
 		}
 		for i := range symbols {
 			symbols[i].GPL = e.gpl
 		}
 		if crc := sections["__kcrctab"+e.suffix]; crc != nil && crc.Size != 0 {
 			if !m.anyVersions(symbols, m.at(crc.Addr)[:crc.Size], crc.Addr, mayBeDistances(f.Machine())) {
-				return nil, &koelf.FormatError{Off: int64(crc.Off), What: "version table __kcrctab" + e.suffix + " does not fit its export table"}
+				return nil, &elf.FormatError{Off: int64(crc.Off), What: "version table __kcrctab" + e.suffix + " does not fit its export table"}
 			}
 		}
 		if flags := sections["__kflagstab"]; flags != nil && e.suffix == "" && flags.Size >= uint64(len(symbols)) {
@@ -235,7 +235,7 @@ func elfExports(f *koelf.File) ([]Symbol, error) {
 	return all, nil
 }
 
-func (m *memory) addSection(f *koelf.File, name string, sections map[string]*koelf.Section) {
+func (m *memory) addSection(f *elf.File, name string, sections map[string]*elf.Section) {
 	s, ok := f.Section(name)
 	if !ok {
 		return

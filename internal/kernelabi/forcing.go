@@ -22,8 +22,13 @@ func (k *Kernel) Ignored(m *Module, flags int) (list []string) {
 			list = append(list, "the vermagic: "+strings.Join(words, ", "))
 		}
 	}
-	if flags&IgnoreModversions != 0 && len(m.Versions) > 0 {
-		list = append(list, k.ignoredCRCs(m))
+	if flags&IgnoreModversions != 0 {
+		switch {
+		case k.Features.Versions == No:
+			list = append(list, "no CRCs: this kernel has no symbol versions, and compares no types of symbols")
+		case len(m.Versions) > 0:
+			list = append(list, k.ignoredCRCs(m))
+		}
 	}
 	if flags != 0 && m.Signature.Present {
 		list = append(list, "the signature: a module that is forced counts as unsigned")
@@ -50,5 +55,26 @@ func (k *Kernel) ignoredCRCs(m *Module) string {
 	if unknown > 0 {
 		text += fmt.Sprintf(", %d are not known", unknown)
 	}
+	if lack := k.unversioned(m); len(lack) > 0 {
+		text += fmt.Sprintf("; %s", lack[0])
+		if more := len(lack) - 1; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		text += " without a version in the module"
+	}
 	return text
+}
+
+// unversioned lists what a module imports without a version, though the kernel or another module exports it with one.
+func (k *Kernel) unversioned(m *Module) (lack []string) {
+	has := make(map[string]bool, len(m.Versions))
+	for _, v := range m.Versions {
+		has[v.Name] = true
+	}
+	for _, im := range m.Imports {
+		if s, answer := k.lookup(im.Name); !has[im.Name] && answer == Found && s.HasCRC {
+			lack = append(lack, im.Name)
+		}
+	}
+	return lack
 }

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 // A trial is one module offered to a guest's kernel, and what Check says beforehand.

@@ -2,13 +2,13 @@ package kernelabi_test
 
 import (
 	"bytes"
-	"debug/elf"
+	stdelf "debug/elf"
 	"encoding/binary"
 	"runtime"
 	"testing"
 
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
 )
 
 // allocated counts the bytes that f allocates.
@@ -71,7 +71,7 @@ func TestHostileTables(t *testing.T) {
 		image = binary.LittleEndian.AppendUint32(image, uint32(-(off + 4)))
 		image = binary.LittleEndian.AppendUint32(image, 0)
 	}
-	file := elfOf(elf.EM_X86_64, 0x1000, image, []elfPart{{"", 0, 0}, {".rodata", 0, at}, {"__ksymtab", at, len(image)}, {".shstrtab", 0, 0}})
+	file := elfOf(stdelf.EM_X86_64, 0x1000, image, []elfPart{{"", 0, 0}, {".rodata", 0, at}, {"__ksymtab", at, len(image)}, {".shstrtab", 0, 0}})
 	n := allocated(func() {
 		if _, err := kernelabi.FromImage("f", file, 0); err == nil {
 			t.Error("half a million exports are accepted")
@@ -103,7 +103,9 @@ func TestHostileSearch(t *testing.T) {
 // TestHostileKeys has more beginnings of certificates than any kernel.
 func TestHostileKeys(t *testing.T) {
 	image, _ := shapes[0].raw()
-	image = append(image, bytes.Repeat([]byte("\x30\x82\x30\x82\xa0\x03\x02\x01\x02\x02\x01\x07"), 1<<16)...)
+	certificate := []byte("\x30\x0a\x30\x08\xa0\x03\x02\x01\x02\x02\x01\x07")
+	image = append(image, bytes.Repeat(certificate[:len(certificate)-1], 1<<10)...)
+	image = append(image, bytes.Repeat(certificate, 1<<16)...)
 	im, err := kernelabi.FromImage("raw", image, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +120,7 @@ func TestHostileModules(t *testing.T) {
 	long := bytes.Repeat([]byte("n"), 4<<20)
 	parts := make([]elfPart, 60000)
 	parts[len(parts)-1].name = string(long) + "\x00.modinfo"
-	sections := elfOf(elf.EM_X86_64, 0, long[:64], parts)
+	sections := elfOf(stdelf.EM_X86_64, 0, long[:64], parts)
 	sections[16] = 1 // a relocatable file
 	shoff := binary.LittleEndian.Uint64(sections[40:])
 	for i := 1; i < len(parts); i++ {
@@ -128,12 +130,12 @@ func TestHostileModules(t *testing.T) {
 	for range 1 << 17 {
 		table = append(table, "\x01\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	}
-	imports := elfOf(elf.EM_X86_64, 0, append(table, long...), []elfPart{{"", 0, 0}, {".symtab", 0, len(table)}, {".strtab", len(table), len(table) + len(long)}, {".shstrtab", 0, 0}})
+	imports := elfOf(stdelf.EM_X86_64, 0, append(table, long...), []elfPart{{"", 0, 0}, {".symtab", 0, len(table)}, {".strtab", len(table), len(table) + len(long)}, {".shstrtab", 0, 0}})
 	imports[16] = 1
 	symtab := imports[binary.LittleEndian.Uint64(imports[40:])+64:]
-	symtab[4], symtab[40] = byte(elf.SHT_SYMTAB), 2
+	symtab[4], symtab[40] = byte(stdelf.SHT_SYMTAB), 2
 	for name, file := range map[string][]byte{"sections": sections, "imports": imports} {
-		if _, err := koelf.Parse(file); err != nil {
+		if _, err := elf.Parse(file); err != nil {
 			t.Fatal(name, err)
 		}
 		n := allocated(func() {

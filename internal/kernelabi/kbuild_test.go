@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 // kbuild builds a module out of the kernel's tree with that kernel's own makefiles, and returns its file. Words are more

@@ -11,6 +11,9 @@ type Kernel struct {
 	Features  Features // build options
 	Words     Words    // the loader's sentences
 	Keys      []Key    // keys that the kernel accepts signatures of; nil: not known
+	Enrolled  []Key    // keys in the machine's firmware, which some kernels accept, too
+	MoreKeys  bool     // there may be more of these, which cannot be read
+	Signing   *Signing // how it reads signatures; nil: not known
 	Core      *Table   // what the kernel itself exports; nil: not known
 	This      This     // struct module, as the kernel's own modules have it
 
@@ -24,6 +27,9 @@ type Kernel struct {
 	// Provider names the module that exports a symbol, though it will not be in the kernel; for advice. May be nil.
 	Provider func(symbol string) string
 
+	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be loaded. Nil: it is not.
+	Taken func(name string) Tri
+
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so
 	Lockdown  bool     // integrity or confidentiality: unsigned modules are refused otherwise
@@ -31,7 +37,7 @@ type Kernel struct {
 	Blacklist []string // names in module_blacklist=
 	Tainted   string   // letters of taints already set: their messages have been printed
 
-	verified map[*Module]SigState // what Verify found
+	verified map[*Module]sigFinding // what Verify found
 }
 
 // This is the size of struct module and where the functions of a module stand in it.
@@ -46,8 +52,7 @@ const (
 	IgnoreVermagic    = 2
 )
 
-// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine, the vermagic and the key
-// that it was signed with.
+// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine and the vermagic.
 func (k *Kernel) LearnFrom(m *Module) {
 	if m.Err() != nil || m.Size == 0 {
 		return
@@ -78,7 +83,7 @@ func (k *Kernel) LearnFrom(m *Module) {
 
 // Use completes a kernel by what its boot image tells.
 func (k *Kernel) Use(im *Image) {
-	k.Core, k.Features, k.Words, k.Keys, k.verified = im.Exports, im.Features, im.Words, im.Keys, nil
+	k.Core, k.Features, k.Words, k.Keys, k.Signing, k.verified = im.Exports, im.Features, im.Words, im.Keys, im.Signing, nil
 	if im.Vermagic != "" {
 		k.Vermagic = im.Vermagic
 	}
@@ -102,7 +107,8 @@ func (k *Kernel) lookup(name string) (Symbol, Answer) {
 		}
 	}
 	if k.Modules != nil {
-		if s, ok := k.Modules(name); ok {
+		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own.
+		if s, ok := k.Modules(name); ok && !(s.GPL && s.from != nil && !s.from.Flagged && k.Words.has(sayNoFlags) == Yes) {
 			return s, Found
 		}
 	}

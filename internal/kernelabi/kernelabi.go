@@ -27,6 +27,8 @@ type Symbol struct {
 	HasCRC    bool   // false: exported without a version, or the version is not known (see Table.CRCs)
 	GPL       bool   // only for modules with a GPL-compatible licence
 	InTree    bool   // the owner is a module of the kernel's own sources; not known from tables
+
+	from *Module // the owner; nil for the kernel, and where only a table tells of it
 }
 
 // An Answer says what a source knows about a name.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 func TestParseSymvers(t *testing.T) {
@@ -18,28 +18,28 @@ func TestParseSymvers(t *testing.T) {
 		problems []string // beginnings
 	}{
 		{"today", "0x4c9d28b0\tphys_base\tvmlinux\tEXPORT_SYMBOL\t\n0x00000001\tmii_x\tdrivers/net/mii-a\tEXPORT_SYMBOL_GPL\tNET\n",
-			[]kernelabi.Symbol{{"mii_x", "NET", "mii_a", 1, true, true, false}, {"phys_base", "", "vmlinux", 0x4c9d28b0, true, false, false}}, nil},
-		{"four columns", "0x4c9d28b0\tphys_base\tvmlinux\tEXPORT_SYMBOL\n", []kernelabi.Symbol{{"phys_base", "", "vmlinux", 0x4c9d28b0, true, false, false}}, nil},
-		{"three columns", "0x4c9d28b0\tphys_base\tvmlinux\n", []kernelabi.Symbol{{"phys_base", "", "vmlinux", 0x4c9d28b0, true, false, false}}, nil},
-		{"namespace third", "0x00000002\ta\tUSB\tdrivers/b\tEXPORT_SYMBOL_GPL\n", []kernelabi.Symbol{{"a", "USB", "b", 2, true, true, false}}, nil},
+			[]kernelabi.Symbol{sym("mii_x", "NET", "mii_a", 1, true, true, false), sym("phys_base", "", "vmlinux", 0x4c9d28b0, true, false, false)}, nil},
+		{"four columns", "0x4c9d28b0\tphys_base\tvmlinux\tEXPORT_SYMBOL\n", []kernelabi.Symbol{sym("phys_base", "", "vmlinux", 0x4c9d28b0, true, false, false)}, nil},
+		{"three columns", "0x4c9d28b0\tphys_base\tvmlinux\n", []kernelabi.Symbol{sym("phys_base", "", "vmlinux", 0x4c9d28b0, true, false, false)}, nil},
+		{"namespace third", "0x00000002\ta\tUSB\tdrivers/b\tEXPORT_SYMBOL_GPL\n", []kernelabi.Symbol{sym("a", "USB", "b", 2, true, true, false)}, nil},
 		{"old types", "0x2\ta\tvmlinux\tEXPORT_UNUSED_SYMBOL_GPL\n0x3\tb\tvmlinux\tEXPORT_SYMBOL_GPL_FUTURE\r\n",
-			[]kernelabi.Symbol{{"a", "", "vmlinux", 2, true, true, false}, {"b", "", "vmlinux", 3, true, false, false}}, nil},
+			[]kernelabi.Symbol{sym("a", "", "vmlinux", 2, true, true, false), sym("b", "", "vmlinux", 3, true, false, false)}, nil},
 		{"zero CRC by hand", "0x00000005\ta\tvmlinux\tEXPORT_SYMBOL\t\n0x00000000\tbar_api\tbar\tEXPORT_SYMBOL\t\n",
-			[]kernelabi.Symbol{{"a", "", "vmlinux", 5, true, false, false}, {"bar_api", "", "bar", 0, false, false, false}}, []string{"2: 1 of 2 symbols have CRC 0x00000000"}},
-		{"all zero is no problem", "0x00000000\ta\tvmlinux\tEXPORT_SYMBOL\t\n", []kernelabi.Symbol{{"a", "", "vmlinux", 0, false, false, false}}, nil},
+			[]kernelabi.Symbol{sym("a", "", "vmlinux", 5, true, false, false), sym("bar_api", "", "bar", 0, false, false, false)}, []string{"2: 1 of 2 symbols have CRC 0x00000000"}},
+		{"all zero is no problem", "0x00000000\ta\tvmlinux\tEXPORT_SYMBOL\t\n", []kernelabi.Symbol{sym("a", "", "vmlinux", 0, false, false, false)}, nil},
 		{"shifted among others", "0x00000005\ta\tvmlinux\tEXPORT_SYMBOL\t\n0x00000007\tb\t\tbar\tEXPORT_SYMBOL\n",
-			[]kernelabi.Symbol{{"a", "", "vmlinux", 5, true, false, false}, {"b", "", "bar", 7, true, false, false}}, []string{"2: 1 lines have the namespace before"}},
+			[]kernelabi.Symbol{sym("a", "", "vmlinux", 5, true, false, false), sym("b", "", "bar", 7, true, false, false)}, []string{"2: 1 lines have the namespace before"}},
 		{"no type", "0x00000005\ta\tvmlinux\tEXPORT_SYMBOL\t\n0x00000007\tb\tx\ty\n",
-			[]kernelabi.Symbol{{"a", "", "vmlinux", 5, true, false, false}}, []string{"2: no export type"}},
-		{"blanks", "0x00000005 a vmlinux EXPORT_SYMBOL\n", []kernelabi.Symbol{{"a", "", "vmlinux", 5, true, false, false}}, []string{"1: columns are separated by blanks"}},
+			[]kernelabi.Symbol{sym("a", "", "vmlinux", 5, true, false, false)}, []string{"2: no export type"}},
+		{"blanks", "0x00000005 a vmlinux EXPORT_SYMBOL\n", []kernelabi.Symbol{sym("a", "", "vmlinux", 5, true, false, false)}, []string{"1: columns are separated by blanks"}},
 		{"contradiction", "0x5\ta\tvmlinux\tEXPORT_SYMBOL\n0x6\ta\tvmlinux\tEXPORT_SYMBOL\n",
-			[]kernelabi.Symbol{{"a", "", "vmlinux", 5, true, false, false}}, []string{"2: a is listed twice"}},
+			[]kernelabi.Symbol{sym("a", "", "vmlinux", 5, true, false, false)}, []string{"2: a is listed twice"}},
 		{"wide CRC", "0x100000005\ta\tvmlinux\tEXPORT_SYMBOL\n0x6\tb\tvmlinux\tEXPORT_SYMBOL\n",
-			[]kernelabi.Symbol{{"b", "", "vmlinux", 6, true, false, false}}, []string{`1: "0x100000005" is not a CRC`}},
+			[]kernelabi.Symbol{sym("b", "", "vmlinux", 6, true, false, false)}, []string{`1: "0x100000005" is not a CRC`}},
 		{"control characters", "0x5\ta\tUS\r\tb\tEXPORT_SYMBOL\n0x5\ta\x00\tvmlinux\tEXPORT_SYMBOL\n0x6\tb\tvmlinux\tEXPORT_SYMBOL\n",
-			[]kernelabi.Symbol{{"b", "", "vmlinux", 6, true, false, false}}, []string{"1: a control character", "2: a control character"}},
+			[]kernelabi.Symbol{sym("b", "", "vmlinux", 6, true, false, false)}, []string{"1: a control character", "2: a control character"}},
 		{"no module", "0x5\ta\t.ko\tEXPORT_SYMBOL\n0x6\tb\tvmlinux\tEXPORT_SYMBOL\n",
-			[]kernelabi.Symbol{{"b", "", "vmlinux", 6, true, false, false}}, []string{"1: the module's name is missing"}},
+			[]kernelabi.Symbol{sym("b", "", "vmlinux", 6, true, false, false)}, []string{"1: the module's name is missing"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,4 +120,8 @@ func TestVermagic(t *testing.T) {
 			t.Errorf("DiffVermagic(%q) = %+v; want %+v", tt.module, diff, want)
 		}
 	}
+}
+
+func sym(name, namespace, owner string, crc uint32, hasCRC, gpl, inTree bool) kernelabi.Symbol {
+	return kernelabi.Symbol{Name: name, Namespace: namespace, Owner: owner, CRC: crc, HasCRC: hasCRC, GPL: gpl, InTree: inTree}
 }

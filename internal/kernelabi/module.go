@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // A Module is what a loader looks at in a module file, as the kernel sees it: sections that are not to be loaded do not
@@ -21,13 +21,16 @@ type Module struct {
 	Size       uint64 // of struct module; 0 without one
 	Init, Exit int64  // where in it the module's two functions are entered; -1: none
 	Imports    []Import
-	Exports    []Symbol        // in the order in which the loader looks at them
-	Versions   []koelf.Version // what it was built with, in the order of the file
-	Versioned  bool            // there is a table of versions that the kernel sees
-	Extended   bool            // it is the extended one (6.14)
-	Basic      bool            // __versions is there, whatever Extended says
-	Symbols    bool            // there is a symbol table
+	Exports    []Symbol      // in the order in which the loader looks at them
+	Versions   []elf.Version // what it was built with, in the order of the file
+	Versioned  bool          // there is a table of versions that the kernel sees
+	Extended   bool          // it is the extended one (6.14)
+	Basic      bool          // __versions is there, whatever Extended says
+	Symbols    bool          // there is a symbol table
+	Flagged    bool          // its exports have flags, which say whether they are for GPL modules only (7.x)
 	Signature  Signature
+	sysName    string // of the module in /sys/module, which struct module has
+	perCPU     uint64 // bytes of its data that each processor has
 	image      []byte // the ELF part
 	err        error  // why it is no ELF module
 }
@@ -44,7 +47,7 @@ type Import struct {
 func ReadModule(path string, image []byte) *Module {
 	m := &Module{Path: path, image: image, Init: -1, Exit: -1}
 	m.image, m.Signature = splitTrailer(image)
-	f, err := koelf.Parse(m.image)
+	f, err := elf.Parse(m.image)
 	if err != nil {
 		m.err = err
 		return m
@@ -52,7 +55,7 @@ func ReadModule(path string, image []byte) *Module {
 	m.err = f.CheckSections()
 	m.Machine, m.Class, m.BigEndian = f.Machine(), f.Class(), f.ByteOrder().Uint16([]byte{0, 1}) == 1
 	m.Info, err = f.Modinfo()
-	if err != nil && !errors.Is(err, koelf.ErrNoSection) && m.err == nil {
+	if err != nil && !errors.Is(err, elf.ErrNoSection) && m.err == nil {
 		m.err = err
 	}
 	this, _ := f.ThisModule()
@@ -62,10 +65,19 @@ func ReadModule(path string, image []byte) *Module {
 	if m.Name, _ = m.Field("name"); m.Name == "" {
 		m.Name = this.Name
 	}
+	m.sysName = this.Name
+	if s, ok := f.Section(".data..percpu"); ok && s.Flags&sectionAlloc != 0 {
+		m.perCPU = s.Size
+	}
 	m.readVersions(f)
 	m.readImports(f)
 	m.readExports(f)
 	return m
+}
+
+// Like tells whether two modules are for kernels of one machine, with one struct module.
+func (m *Module) Like(o *Module) bool {
+	return m.err == nil && o.err == nil && m.Machine == o.Machine && m.Class == o.Class && m.BigEndian == o.BigEndian && m.Size == o.Size
 }
 
 // Err tells why the file cannot be read as a module; nil if it can.
@@ -94,29 +106,45 @@ func (m *Module) Fields(key string) []string {
 
 const sectionAlloc = 2 // SHF_ALLOC: the kernel loads the section
 
-func (m *Module) readVersions(f *koelf.File) {
+func (m *Module) readVersions(f *elf.File) {
 	visible := func(name string) bool {
 		s, ok := f.Section(name)
 		return ok && s.Flags&sectionAlloc != 0
 	}
 	m.Basic = visible("__versions")
-	list, err := f.Versions()
 	if visible("__version_ext_crcs") || visible("__version_ext_names") {
 		m.Extended, m.Versioned = true, true
-		list, err = f.ExtVersions()
-	} else if !m.Basic {
-		return
+		if m.Versions, m.err = f.ExtVersions(); m.err != nil {
+			m.Versions = nil
+		}
+	} else if m.Basic {
+		m.Versioned = true
+		m.Versions = basicVersions(f)
 	}
-	m.Versioned = true
+}
+
+// basicVersions reads __versions as the loader does: a name that does not end goes on in the next entry, and what is no whole entry is left.
+func basicVersions(f *elf.File) (list []elf.Version) {
+	const size = 64
+	s, _ := f.Section("__versions")
+	data, err := f.Data(s)
 	if err != nil {
-		m.err = err
-		return
+		return nil
 	}
-	m.Versions = list
+	word := f.Class() / 8
+	for ; len(data) >= size; data = data[size:] {
+		crc := uint64(f.ByteOrder().Uint32(data))
+		if word == 8 {
+			crc = f.ByteOrder().Uint64(data)
+		}
+		name, _, _ := bytes.Cut(data[word:min(len(data), word+maxName)], []byte{0})
+		list = append(list, elf.Version{Name: strings.TrimPrefix(string(name), "."), CRC: crc})
+	}
+	return list
 }
 
 // readImports lists the undefined symbols of the symbol table, by section type as the kernel finds it.
-func (m *Module) readImports(f *koelf.File) {
+func (m *Module) readImports(f *elf.File) {
 	const symtab, maxImports = 2, 1 << 16 // dozens of times what modules have
 	for i := 1; i < f.Sections(); i++ {
 		s := f.SectionAt(i)
@@ -147,13 +175,13 @@ func (m *Module) readImports(f *koelf.File) {
 			}
 			off := order.Uint32(e)
 			if uint64(off) >= uint64(len(names)) {
-				m.err = &koelf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name lies outside the string table"}
+				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name lies outside the string table"}
 				return
 			}
 			name := names[off:min(uint64(len(names)), uint64(off)+maxName+1)]
 			end := bytes.IndexByte(name, 0)
 			if end < 0 || len(m.Imports) == maxImports {
-				m.err = &koelf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name does not end, or there are too many symbols"}
+				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name does not end, or there are too many symbols"}
 				return
 			}
 			m.Imports = append(m.Imports, Import{string(name[:end]), info>>4 == weak, section == common})
@@ -162,20 +190,20 @@ func (m *Module) readImports(f *koelf.File) {
 	}
 }
 
-func (m *Module) readExports(f *koelf.File) {
+func (m *Module) readExports(f *elf.File) {
 	list, err := f.ExportTable()
 	if err != nil {
 		return
 	}
 	_, intree := m.Field("intree")
 	for _, e := range list {
-		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), e.HasCRC, e.GPL, intree})
+		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), e.HasCRC, e.GPL, intree, m})
 	}
 	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
-	_, one := f.Section("__kflagstab")
+	_, m.Flagged = f.Section("__kflagstab")
 	slices.SortStableFunc(m.Exports, func(a, b Symbol) int {
 		switch {
-		case one || a.GPL == b.GPL:
+		case m.Flagged || a.GPL == b.GPL:
 			return strings.Compare(a.Name, b.Name)
 		case a.GPL:
 			return 1

@@ -33,7 +33,7 @@ func (l *loader) taints() bool {
 		l.taint('N', "test module", sayTest, l.name)
 	}
 	if l.sig != SigValid && k.Features.Signatures != No {
-		if l.sig == SigUnverified || k.Features.Signatures == Maybe {
+		if l.sig == SigUnverified || l.sig == SigEnrolled || l.sig == SigMisfit || k.Features.Signatures == Maybe {
 			line, _ := k.Words.line(sayUnverified, []any{l.name})
 			v.Maybe = append(v.Maybe, line)
 		} else {
@@ -58,8 +58,49 @@ func (l *loader) licenceAgain() {
 	}
 }
 
-// exportVersions wants CRCs for a module's own exports.
+// minUnit is the most that the kernel sets aside for the data of one module on each processor (PCPU_MIN_UNIT_SIZE). Some of it is taken.
+const minUnit = 32 << 10
+
+// perCPU is the memory that each processor has of its own.
+func (l *loader) perCPU() bool {
+	if l.m.perCPU <= minUnit {
+		return true
+	}
+	l.v.reason(true, KindFile, "", "allocate it when the module starts (alloc_percpu)",
+		"its data for each processor (.data..percpu) has %d bytes: no kernel gives a module more than %d", l.m.perCPU, minUnit)
+	return l.fail(syscall.ENOMEM, sayNoPerCPU, l.name, l.m.perCPU)
+}
+
+// exportFlags wants flags for a module's own exports, where the kernel has them, and leaves out tables of before.
+func (l *loader) exportFlags() bool {
+	m := l.m
+	if l.k.Words.has(sayNoFlags) == No || len(m.Exports) == 0 || m.Flagged {
+		return true
+	}
+	gpl := slices.IndexFunc(m.Exports, func(e Symbol) bool { return e.GPL }) // those come last
+	if l.k.Words.has(sayNoFlags) == Maybe {
+		return true // the vermagic tells kernels apart that do and do not
+	}
+	if gpl >= 0 {
+		l.v.reason(false, KindNoVersion, m.Exports[gpl].Name, "build it for this kernel",
+			"its exports for GPL modules are in a table that this kernel does not look at")
+		l.say(sayObsoleteGPL, l.name)
+		if m.Exports[gpl].HasCRC {
+			l.say(sayObsoleteCRCs, l.name)
+		}
+	}
+	if gpl == 0 {
+		return true
+	}
+	l.v.reason(true, KindFile, "", "build it for this kernel; no force helps", "its exports have no flags (__kflagstab): it was built for an older kernel")
+	return l.fail(syscall.ENOEXEC, sayNoFlags, l.name)
+}
+
+// exportVersions wants flags and CRCs for a module's own exports.
 func (l *loader) exportVersions() bool {
+	if !l.exportFlags() {
+		return false
+	}
 	table := slices.ContainsFunc(l.m.Exports, func(e Symbol) bool { return e.HasCRC })
 	if table || l.k.Features.Versions != Yes || len(l.m.Exports) == 0 {
 		return true
@@ -121,16 +162,22 @@ func (l *loader) symbols() bool {
 			l.missing(im.Name)
 			errno = syscall.ENOENT
 		case s.GPL && proprietary:
-			name, _ := l.m.licence()
-			v.reason(true, KindLicence, im.Name, "only a module with a GPL-compatible licence may use it", "%s is exported to GPL modules only, and the module's licence is %q", im.Name, name)
 			if im.Weak {
-				v.Reasons = v.Reasons[:len(v.Reasons)-1]
 				continue
+			}
+			if name, gpl := l.m.licence(); gpl {
+				v.reason(true, KindLicence, im.Name, "a module with a GPL-compatible licence cannot use both",
+					"%s is exported to GPL modules only, and the module uses a proprietary one", im.Name)
+			} else {
+				v.reason(true, KindLicence, im.Name, "only a module with a GPL-compatible licence may use it",
+					"%s is exported to GPL modules only, and the module's licence is %q", im.Name, name)
 			}
 			errno = syscall.ENOENT
 		default:
 			gplUsed = gplUsed || s.GPL
-			errno = l.use(s)
+			if errno = l.inherit(s, gplUsed, &proprietary); errno == 0 {
+				errno = l.use(s)
+			}
 		}
 		if errno != 0 {
 			failed = errno
@@ -143,6 +190,48 @@ func (l *loader) symbols() bool {
 	}
 	v.Outcome = Loads
 	return true
+}
+
+// inherit is what becomes of a module that uses a symbol of a proprietary one: it may not have used symbols for GPL modules only, and may not
+// from here on.
+func (l *loader) inherit(s Symbol, gplUsed bool, proprietary *bool) syscall.Errno {
+	if s.from == nil || l.k.Words.has(sayInherits) == No || !l.proprietary(s.from, map[*Module]bool{l.m: true}) {
+		return 0
+	}
+	args := []any{l.name, s.Name, s.Owner}
+	if gplUsed {
+		if l.k.Words.takes(sayGPLOnly) == 2 { // up to 5.14 without the symbol
+			args = []any{l.name, s.Owner}
+		}
+		l.say(sayGPLOnly, args...)
+		l.v.reason(true, KindLicence, s.Name, "a module with a GPL-compatible licence cannot use both: do without "+s.Owner,
+			"it uses symbols for GPL modules only, and %s of the proprietary module %s", s.Name, s.Owner)
+		return syscall.ENOENT
+	}
+	if !*proprietary {
+		if l.k.Words.takes(sayInherits) == 2 {
+			args = []any{l.name, s.Owner}
+		}
+		l.say(sayInherits, args...)
+		l.v.Taints = append(l.v.Taints, Taint{'P', "uses " + s.Name + " of the proprietary module " + s.Owner})
+		*proprietary = true
+	}
+	return 0
+}
+
+// proprietary tells whether a module that is loaded before is marked so: for its licence, or since it uses one that is.
+func (l *loader) proprietary(m *Module, seen map[*Module]bool) bool {
+	if _, gpl := m.licence(); !gpl {
+		return true
+	}
+	seen[m] = true
+	for _, im := range m.Imports {
+		s, _ := l.k.lookup(im.Name)
+		if s.from != nil && !seen[s.from] && l.proprietary(s.from, seen) {
+			return true
+		}
+	}
+	return false
 }
 
 // ignored are undefined symbols that the kernel defines itself.
@@ -246,6 +335,27 @@ func (l *loader) duplicates() bool {
 		}
 		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+owner, "it exports %s, which %s exports too", e.Name, owner)
 		return l.fail(syscall.ENOEXEC, sayDuplicate, l.name, e.Name, owner)
+	}
+	return true
+}
+
+// sysfs makes /sys/module/NAME.
+func (l *loader) sysfs() bool {
+	name := l.m.sysName
+	if name == "" && l.m.Size != 0 {
+		l.v.reason(true, KindFile, "", "get it again, or build it again", "struct module has no name")
+		l.v.fail(syscall.EINVAL)
+		return false
+	}
+	if l.k.Taken == nil {
+		return true
+	}
+	switch l.k.Taken(name) {
+	case Yes:
+		l.v.reason(true, KindState, "", "it is in the kernel already: there is nothing to load", "the kernel has %s built in, with a folder in /sys/module", name)
+		return l.fail(syscall.EINVAL, sayInSysfs, name)
+	case Maybe:
+		l.v.unknown("whether the %s that is built in has a folder in /sys/module: no module of that name loads then", name)
 	}
 	return true
 }

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // TestSignatures verifies a real module's signature by the key in the kernel's image, and no longer once a bit is changed.
@@ -30,16 +30,17 @@ func TestSignatures(t *testing.T) {
 	}
 	check := func(name string, image []byte, keys []Key, want SigState) {
 		t.Helper()
-		m, k := ReadModule("vfat", image), Kernel{Keys: keys}
-		if got := k.signature(m); got != want {
+		m, k := ReadModule("vfat", image), Kernel{Keys: keys, Signing: im.Signing}
+		if got := k.signature(m).state; got != want {
 			t.Errorf("%s: %v; want %v", name, got, want)
 		}
-		if k.Verify([]*Module{m, ReadModule("other", image)}); k.signature(m) != want || len(k.verified) != 2 {
+		if k.Verify([]*Module{m, ReadModule("other", image)}); k.signature(m).state != want || len(k.verified) != 2 {
 			t.Errorf("%s: Verify finds %v; want %v", name, k.verified, want)
 		}
 	}
 	check("as built", image, im.Keys, SigValid)
-	check("no keys", image, nil, SigUnknownKey)
+	check("no keys", image, []Key{}, SigUnknownKey)
+	check("keys not known", image, nil, SigUnverified)
 	changed := func(at int) []byte {
 		b := append([]byte(nil), image...)
 		b[at] ^= 1

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 const (
@@ -82,7 +82,7 @@ func (u *unwrapper) once(image []byte) (inner []byte, step string, err error) {
 			return nil, "", nil // arm64's Image is raw
 		}
 	case string(image[:4]) == "\x7fELF":
-		if f, err := koelf.Parse(image); err == nil {
+		if f, err := elf.Parse(image); err == nil {
 			if _, ok := f.Section("__ksymtab"); ok {
 				return nil, "", nil
 			}

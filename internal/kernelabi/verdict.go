@@ -79,8 +79,6 @@ type Verdict struct {
 	Ignored []string // what forcing passes over
 }
 
-//
-//go:noinline
 func (v *Verdict) reason(fatal bool, kind Kind, symbol, advice, format string, args ...any) {
 	v.Reasons = append(v.Reasons, Reason{kind, fatal, symbol, fmt.Sprintf(format, args...), advice})
 }
@@ -90,8 +88,6 @@ func (v *Verdict) fail(errno syscall.Errno) {
 	v.Outcome, v.Errno = Fails, errno
 }
 
-//
-//go:noinline
 func (v *Verdict) unknown(format string, args ...any) {
 	v.Unknown = append(v.Unknown, fmt.Sprintf(format, args...))
 }

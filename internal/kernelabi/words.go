@@ -57,6 +57,13 @@ const (
 	sayNamespace
 	sayModuleNamespace
 	sayDuplicate
+	sayGPLOnly
+	sayInherits
+	sayNoPerCPU
+	sayObsoleteGPL
+	sayObsoleteCRCs
+	sayNoFlags
+	sayInSysfs
 	sentences // how many there are
 )
 
@@ -124,6 +131,15 @@ var wording = [sentences]struct {
 		format: "%s: module uses symbol (%s) from namespace %s, but does not import it.", common: true},
 	sayModuleNamespace: {core: "tries to import module namespace", format: "%s: module tries to import module namespace: %s"},
 	sayDuplicate:       {core: "exports duplicate symbol", format: "%s: exports duplicate symbol %s (owned by %s)", common: true},
+	sayGPLOnly: {core: "module using GPL-only symbols uses",
+		format: "%s: module using GPL-only symbols uses symbols %s from proprietary module %s."},
+	sayInherits: {core: "inheriting taint",
+		format: "%s: module uses symbols %s from proprietary module %s, inheriting taint."},
+	sayNoPerCPU:     {core: "bytes percpu data", format: "%s: Could not allocate %lu bytes percpu data"},
+	sayObsoleteGPL:  {core: "ignoring obsolete section __ksymtab_gpl", format: "%s: ignoring obsolete section __ksymtab_gpl"},
+	sayObsoleteCRCs: {core: "ignoring obsolete section __kcrctab_gpl", format: "%s: ignoring obsolete section __kcrctab_gpl"},
+	sayNoFlags:      {core: "no flags for exported symbols", format: "%s: no flags for exported symbols"},
+	sayInSysfs:      {core: "%s: module is already loaded", format: "%s: module is already loaded", common: true},
 }
 
 // Words are the loader's sentences as a kernel has them.
@@ -220,6 +236,14 @@ func fillFormat(format string, args []any) (string, bool) {
 			return b.String(), false
 		}
 	}
+}
+
+// takes counts what a sentence is filled with.
+func (w *Words) takes(s sentence) int {
+	if w.Known {
+		return strings.Count(w.formats[s], "%")
+	}
+	return strings.Count(wording[s].format, "%")
 }
 
 // say adds a sentence to what the load prints: surely if the kernel has it, not at all if it does not.

@@ -6,7 +6,7 @@ import (
 	"log"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -128,20 +128,34 @@ func (c *Checker) strict() kernelabi.Tri {
 }
 
 // learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns
-// one of the modules, or nil.
+// one of the modules, or nil. One module's word is not the kernel's: it may have strayed into the tree. Two of one kind
+// are believed, and one that is alone.
 func (c *Checker) learn() (sample *kernelabi.Module) {
+	var all []*kernelabi.Module
 	tries := 0
 	for m := range c.tree(1) {
 		if magic, _ := m.Field("vermagic"); kernelabi.MagicRelease(magic) != c.p.Release() {
 			continue
 		}
-		c.k.LearnFrom(m)
-		if sample == nil && m.Err() == nil {
-			sample = m
+		if m.Err() == nil {
+			all = append(all, m)
+		}
+		if sample == nil {
+			if i := slices.IndexFunc(all[:max(0, len(all)-1)], m.Like); i >= 0 {
+				sample = all[i]
+				c.k.LearnFrom(sample)
+			}
+		}
+		if sample != nil && sample.Like(m) {
+			c.k.LearnFrom(m)
 		}
 		if tries++; tries == 16 || c.k.This.Init >= 0 && c.k.This.Exit >= 0 && c.k.This.Size > 0 {
 			break
 		}
+	}
+	if len(all) == 1 {
+		sample = all[0]
+		c.k.LearnFrom(sample)
 	}
 	c.config()
 	return sample
@@ -187,8 +201,13 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 // exports finds out what the kernel exports.
 func (c *Checker) exports() error {
 	if c.o.Symvers != "" {
-		return c.symvers(c.o.Symvers)
+		return c.symversAsked()
 	}
+	return c.kernelExports()
+}
+
+// kernelExports finds out what the kernel exports, from the image that was asked for or the best source there is.
+func (c *Checker) kernelExports() error {
 	if c.o.Image != "" {
 		return c.image(c.o.Image, c.o.Cached)
 	}
@@ -392,27 +411,63 @@ func (c *Checker) use(name string, im *kernelabi.Image) error {
 // symversLimit is the largest Module.symvers that is read: 20 times what kernels have.
 const symversLimit = 64 << 20
 
-// symvers reads a Module.symvers.
-func (c *Checker) symvers(name string) error {
-	file, err := sysroot.Name(c.fsys, name)
+// symversAsked takes over a Module.symvers that was asked for. One without a line of the kernel's, as the build of a
+// module leaves it, is added to what the kernel exports.
+func (c *Checker) symversAsked() error {
+	table, err := c.readSymvers(c.o.Symvers)
 	if err != nil {
 		return err
+	}
+	if len(table.Of(kernelabi.Core).Symbols()) > 0 {
+		return c.useSymvers(c.o.Symvers, table)
+	}
+	if err := c.kernelExports(); err != nil {
+		return err
+	}
+	c.added = table
+	c.source = strings.TrimPrefix(c.source+" and "+c.o.Symvers, " and ")
+	return nil
+}
+
+// readSymvers reads a Module.symvers.
+func (c *Checker) readSymvers(name string) (*kernelabi.Table, error) {
+	file, err := sysroot.Name(c.fsys, name)
+	if err != nil {
+		return nil, err
 	}
 	data, _, err := compress.ReadFile(c.fsys, file, nil, symversLimit)
 	if err != nil {
-		return named(name, err)
+		return nil, named(name, err)
 	}
 	table, problems, err := kernelabi.ParseSymvers(name, data)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	for _, p := range problems {
+		c.notes = append(c.notes, fmt.Sprintf("%s:%d: %s", name, p.Line, p.Text))
+	}
+	return table, nil
+}
+
+// symvers takes a Module.symvers for what the kernel exports.
+func (c *Checker) symvers(name string) error {
+	notes := len(c.notes)
+	table, err := c.readSymvers(name)
+	if err == nil {
+		err = c.useSymvers(name, table)
+	}
+	if err != nil {
+		c.notes = c.notes[:notes] // about a file that is not used
+	}
+	return err
+}
+
+// useSymvers takes a table for what the kernel exports, if it is of this build.
+func (c *Checker) useSymvers(name string, table *kernelabi.Table) error {
 	if sample := c.learned(); sample != nil {
 		if err := table.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-	}
-	for _, p := range problems {
-		c.notes = append(c.notes, fmt.Sprintf("%s:%d: %s", name, p.Line, p.Text))
 	}
 	c.k.Core, c.source = table.Of(kernelabi.Core), name
 	return nil
@@ -465,6 +520,20 @@ func (c *Checker) config() {
 	}
 }
 
+// taken tells whether the running kernel has a folder in /sys/module for a part of itself of that name.
+func (c *Checker) taken(name string) kernelabi.Tri {
+	if _, err := fs.Stat(c.fsys, "sys/module"); err != nil {
+		return kernelabi.Maybe
+	}
+	if _, err := fs.Stat(c.fsys, "sys/module/"+name); err != nil {
+		return kernelabi.No
+	}
+	if _, err := fs.Stat(c.fsys, "sys/module/"+name+"/initstate"); err == nil {
+		return kernelabi.No // it is a module
+	}
+	return kernelabi.Yes
+}
+
 // state reads what the running kernel enforces.
 func (c *Checker) state() {
 	read := func(name string) string {
@@ -485,6 +554,7 @@ func (c *Checker) state() {
 	}
 	c.k.Tainted = kernelabi.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.live = true
+	c.k.Taken = c.taken
 	list, err := c.p.Loaded()
 	if err != nil {
 		return

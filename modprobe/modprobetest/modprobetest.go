@@ -14,8 +14,8 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -128,7 +128,7 @@ func (k *Kernel) InitModule(image []byte, params string) error {
 // load answers a call that loads a module.
 func (k *Kernel) load(c Call, image []byte) error {
 	m := loaded{name: c.Module, size: len(image)}
-	f, err := koelf.Parse(image)
+	f, err := elf.Parse(image)
 	if err != nil {
 		c.Err = syscall.ENOEXEC
 		return k.done(c)

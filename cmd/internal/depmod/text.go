@@ -11,9 +11,9 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/confd"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/confd"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
 // messages says what Build has met with, in kmod's words.
@@ -127,12 +127,12 @@ func fileType(mode fs.FileMode) int {
 
 // unreadable says why a module cannot be read, as kmod does, and what exactly is wrong and where, if that is known.
 func unreadable(err error) (reason string, detail error) {
-	var format *koelf.FormatError
+	var format *elf.FormatError
 	var compressed *compress.Error
 	switch {
 	case errors.As(err, &compressed):
 		return "Invalid argument", compressed
-	case errors.Is(err, koelf.ErrNotELF):
+	case errors.Is(err, elf.ErrNotELF):
 		return "Exec format error", nil
 	case errors.As(err, &format):
 		return "Invalid argument", format

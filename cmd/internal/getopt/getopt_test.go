@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 var options = []getopt.Option{

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 )
 

@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 )
 
@@ -168,9 +168,9 @@ func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
 		hint = fmt.Sprintf("%s: %s at offset %d", t.path, bad.What, bad.Off)
 	}
 	switch {
-	case errors.Is(err, koelf.ErrNotELF):
+	case errors.Is(err, elf.ErrNotELF):
 		reason = "Exec format error"
-	case errors.Is(err, modinfo.ErrNoInfo), errors.Is(err, koelf.ErrNoSection):
+	case errors.Is(err, modinfo.ErrNoInfo), errors.Is(err, elf.ErrNoSection):
 		reason = "No data available"
 	case errors.Is(err, modinfo.ErrFormat):
 		reason = "Invalid argument"

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 

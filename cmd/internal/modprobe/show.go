@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -94,8 +94,8 @@ func (r *modprobeRun) showSymbolsOf(operand, name string) int {
 	}
 	image, _, err := compress.ReadFile(r.from.FS, name, nil, 0)
 	if err == nil {
-		var f *koelf.File
-		if f, err = koelf.Parse(image); err == nil {
+		var f *elf.File
+		if f, err = elf.Parse(image); err == nil {
 			err = list(f, func(crc uint64, name string) { fmt.Fprintf(r.out, "0x%08x\t%s\n", crc, name) })
 		}
 	}
@@ -107,9 +107,9 @@ func (r *modprobeRun) showSymbolsOf(operand, name string) int {
 }
 
 // versions passes on the versions of what a module uses.
-func versions(f *koelf.File, print func(uint64, string)) error {
+func versions(f *elf.File, print func(uint64, string)) error {
 	list, err := f.Versions()
-	if errors.Is(err, koelf.ErrNoSection) {
+	if errors.Is(err, elf.ErrNoSection) {
 		list, err = f.ExtVersions()
 	}
 	for _, v := range list {
@@ -119,7 +119,7 @@ func versions(f *koelf.File, print func(uint64, string)) error {
 }
 
 // exports passes on what a module exports.
-func exports(f *koelf.File, print func(uint64, string)) error {
+func exports(f *elf.File, print func(uint64, string)) error {
 	list, err := f.Exports()
 	for _, e := range list {
 		print(e.CRC, e.Name)
@@ -130,12 +130,12 @@ func exports(f *koelf.File, print func(uint64, string)) error {
 // moduleText is kmod's word for what is wrong with a module file.
 func moduleText(err error) string {
 	switch {
-	case errors.Is(err, koelf.ErrNoSection):
+	case errors.Is(err, elf.ErrNoSection):
 		return "No data available"
-	case errors.Is(err, koelf.ErrNotELF):
+	case errors.Is(err, elf.ErrNotELF):
 		return "Exec format error"
 	}
-	var format *koelf.FormatError
+	var format *elf.FormatError
 	var compressed *compress.Error
 	if errors.As(err, &format) || errors.As(err, &compressed) {
 		return "Invalid argument"

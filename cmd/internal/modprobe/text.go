@@ -8,8 +8,8 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
-	"github.com/gomodprobe/gomodprobe/internal/confd"
-	"github.com/gomodprobe/gomodprobe/internal/index"
+	"github.com/gomodprobe/gomodprobe/internal/format/confd"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 

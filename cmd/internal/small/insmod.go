@@ -10,6 +10,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 const insmodUsage = `Usage:
@@ -80,7 +81,7 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 		l.Errorf("could not load module %s: %s", operand, cli.Strerror(err))
 		return 1
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true})
+	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true, Explain: check.Explain})
 	if err == nil && flags != 0 {
 		f := forcing.New(l, p, false)
 		if !f.Allow(abs, flags, true) {

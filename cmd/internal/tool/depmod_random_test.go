@@ -17,7 +17,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // TestDepmodRandom runs depmod and kmod's depmod on made-up trees with made-up configuration and options. Output, status

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // BenchmarkModinfoTree runs our program and kmod's in turn over all modules of

@@ -11,10 +11,10 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
-	"github.com/gomodprobe/gomodprobe/internal/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 // TestReason has a real kernel refuse modules: see TestGuestReason.
@@ -33,7 +33,7 @@ func TestReason(t *testing.T) {
 	}
 	const dummy = "kernel/drivers/net/dummy.ko"
 	own := read(dir, release, dummy)
-	plain, _ := koelf.SplitSignature(own)
+	plain, _ := elf.SplitSignature(own)
 	replace := func(image []byte, from, to string) []byte {
 		if !bytes.Contains(image, []byte(from)) {
 			t.Fatalf("no %q in the module", from)

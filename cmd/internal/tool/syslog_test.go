@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // TestSyslogDatagram compares what -s sends to /dev/log with kmod, but for the time.

@@ -12,7 +12,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
@@ -25,6 +25,7 @@ module kernel/mid.ko
 	import base_sym 0x1
 	depends base
 module kernel/bad.ko
+module kernel/busy.ko
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +69,10 @@ module kernel/bad.ko
 		{"modprobe -q bad", "", "", 1},
 		{"insmod lib/modules/6.1.0/kernel/bad.ko", "", "insmod: ERROR: could not insert module lib/modules/6.1.0/kernel/bad.ko: Invalid module format\n" +
 			"insmod: NOTICE: bad: no symbols\n", 1},
+		{"modprobe busy", "", "modprobe: ERROR: could not insert 'busy': Text file busy\n" +
+			"modprobe: NOTICE: the file is open for writing\n", 1},
+		{"insmod lib/modules/6.1.0/kernel/busy.ko", "", "insmod: ERROR: could not insert module lib/modules/6.1.0/kernel/busy.ko: Text file busy\n" +
+			"insmod: NOTICE: the file is open for writing\n", 1},
 		{"modprobe -S 9.9 base", "", "modprobe: FATAL: Module base not found in directory /lib/modules/9.9\n" +
 			"modprobe: NOTICE: there is no module tree /lib/modules/9.9: install the kernel's modules, or, in a container, mount the host's /lib/modules\n", 1},
 		{"modprobe --show-alias base", "base\n", "", 0},
@@ -83,7 +88,7 @@ module kernel/bad.ko
 	} {
 		kernel := &modprobetest.Kernel{
 			Dir:  root,
-			Fail: map[string]error{"bad": syscall.ENOEXEC},
+			Fail: map[string]error{"bad": syscall.ENOEXEC, "busy": syscall.ETXTBSY},
 			Says: map[string][]string{"bad": {"bad: no symbols"}},
 		}
 		if strings.Contains(tt.line, " -r base") || strings.HasSuffix(tt.line, " -r mid") {

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 func main() {

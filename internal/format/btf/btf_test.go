@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // sample is BTF with every kind, in the byte order that is asked for.

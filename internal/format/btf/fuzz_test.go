@@ -10,8 +10,8 @@ import (
 	ebpf "github.com/cilium/ebpf/btf"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // FuzzParse wants: a file if and only if there is no error, an error with an offset, texts of bounded length for each type, and where

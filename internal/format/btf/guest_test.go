@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
-	"github.com/gomodprobe/gomodprobe/internal/vmtest"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
 // A course is the modules that a guest is offered, and what Validate says of each.
@@ -41,7 +41,7 @@ func (c *course) add(kind, name string, image []byte) {
 }
 
 func moduleName(t testing.TB, image []byte) string {
-	f, err := koelf.Parse(image)
+	f, err := elf.Parse(image)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +61,8 @@ func moduleName(t testing.TB, image []byte) string {
 // withBTF returns a module with other types, unsigned: the section goes to the end of the file.
 func withBTF(t testing.TB, image, data []byte) []byte {
 	t.Helper()
-	image, _ = koelf.SplitSignature(image)
-	f, err := koelf.Parse(image)
+	image, _ = elf.SplitSignature(image)
+	f, err := elf.Parse(image)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func withBTF(t testing.TB, image, data []byte) []byte {
 func withBase(t testing.TB, image, data, base []byte) []byte {
 	t.Helper()
 	kmodtest.Programs(t, "objcopy")
-	image, _ = koelf.SplitSignature(image)
+	image, _ = elf.SplitSignature(image)
 	dir := t.TempDir()
 	file, part := filepath.Join(dir, "x.ko"), filepath.Join(dir, "base")
 	for name, content := range map[string][]byte{file: withBTF(t, image, data), part: base} {

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // pahole prints all structures of BTF with Debian's pahole, on its own loader and libraries.

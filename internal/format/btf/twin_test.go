@@ -12,11 +12,11 @@ import (
 
 	ebpf "github.com/cilium/ebpf/btf"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // kernelBTF returns the section .BTF of a Debian kernel's boot image.
@@ -37,7 +37,7 @@ func kernelBTF(t testing.TB, key string) []byte {
 // section returns a section of an ELF file, nil if it has none of that name.
 func section(t testing.TB, image []byte, name string) []byte {
 	t.Helper()
-	f, err := koelf.Parse(image)
+	f, err := elf.Parse(image)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // ruleIDs are types of a kernel that rules need.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/mikelolasagasti/xz"
 
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
 // xzSamples are files that xz(1) made: repeated text, except for those whose

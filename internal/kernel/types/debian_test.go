@@ -7,12 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/kernel/types"
 	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
-	"github.com/gomodprobe/gomodprobe/internal/koelf"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // debian returns a Debian kernel, out of its boot image.
@@ -31,7 +31,7 @@ func debian(t testing.TB, key string) types.Side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := koelf.Parse(vmlinux)
+	f, err := elf.Parse(vmlinux)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func debian(t testing.TB, key string) types.Side {
 	return s
 }
 
-func section(t testing.TB, f *koelf.File, name string) []byte {
+func section(t testing.TB, f *elf.File, name string) []byte {
 	t.Helper()
 	s, ok := f.Section(name)
 	if !ok {
@@ -84,7 +84,7 @@ func debianModules(t testing.TB, key string, base *btf.File, nth int, do func(na
 
 func module(t testing.TB, image []byte, base *btf.File) types.Module {
 	t.Helper()
-	f, err := koelf.Parse(image)
+	f, err := elf.Parse(image)
 	if err != nil {
 		t.Fatal(err)
 	}

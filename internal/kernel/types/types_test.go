@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
-	"github.com/gomodprobe/gomodprobe/internal/fuzzseed"
 	"github.com/gomodprobe/gomodprobe/internal/kernel/types"
-	"github.com/gomodprobe/gomodprobe/internal/kmodtest"
+	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 var at, of = kmodtest.At, kmodtest.Of

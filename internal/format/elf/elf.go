@@ -1,0 +1,476 @@
+// Package elf reads kernel modules: ELF relocatable objects of either word
+// size and byte order, whatever machine reads them.
+//
+// It is written for files that nobody vouches for. Every offset and size is
+// checked before it is used, nothing a file claims sizes an allocation beyond
+// the file itself, and every [FormatError] points at the bad offset. [Parse]
+// works on a whole module in memory and copies next to nothing: slices and
+// strings it returns are parts of the image, which must not change as long as
+// they are used. [Open] reads of a plain file only the parts asked for.
+//
+// Which section is meant and what a malformed one leads to follows kmod: a
+// section is found by its name, the first one of that name counts, and neither
+// the type nor the machine of the object is looked at.
+package elf
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+)
+
+// ErrNotELF is what a [FormatError] unwraps to when the file does not begin as
+// an ELF object does. It does not apply to a file of less than six bytes.
+var ErrNotELF = errors.New("not an ELF object")
+
+// ErrNoSection reports that a module lacks the section something is read from.
+// Most sections are optional, so often this is an answer rather than an error.
+// As in kmod, a section that does not fit in the file is as good as none; the
+// error is then a [FormatError] as well.
+var ErrNoSection = errors.New("no such section")
+
+// A FormatError is a defect of a module file.
+type FormatError struct {
+	Off  int64  // offset in the module file, expanded
+	What string // what is wrong there
+	Err  error  // ErrNotELF, ErrNoSection or nil
+}
+
+// Error returns the defect and its offset.
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("%s at offset %#x", e.What, e.Off)
+}
+
+// Unwrap returns e.Err.
+func (e *FormatError) Unwrap() error { return e.Err }
+
+func badf(off uint64, format string, args ...any) error {
+	return &FormatError{Off: int64(off), What: fmt.Sprintf(format, args...)}
+}
+
+// maxPart is the largest part of a file that Open's methods read in one piece.
+// The largest real ones, symbol tables of GPU drivers, have some MiB.
+const maxPart = 1 << 28
+
+// tailGuess is how far before the section headers Open starts to read: the
+// table of section names lies there, and is smaller than this.
+const tailGuess = 2 << 10
+
+// maxTail is the most that Open reads behind the section headers on the
+// chance that it is the signature.
+const maxTail = 64 << 10
+
+// A File is a module. Its methods only read it; a File made by [Parse] may be
+// used by several goroutines at a time.
+type File struct {
+	image []byte      // all of it, or nil
+	r     io.ReaderAt // where to read it from, if image is nil
+	size  uint64      // of the file
+
+	tail  window // what Open has read from the end
+	ahead window // what readAhead has read
+	arena *Arena // where memory comes from, or nil
+
+	wide, big bool   // 64-bit; big-endian
+	typ       uint16 // e_type
+	machine   uint16 // e_machine
+	flags     uint32 // e_flags
+	headers   []byte // the section header table
+	shoff     uint64 // its offset
+	count     int    // its number of entries
+	names     []byte // the section name table
+}
+
+// A window is a part of a file that has been read.
+type window struct {
+	data []byte
+	off  uint64 // where it starts in the file
+}
+
+// part returns n bytes at off, if they are in the window.
+func (w *window) part(off, n uint64) ([]byte, bool) {
+	size := uint64(len(w.data))
+	if off < w.off || off-w.off > size || n > size-(off-w.off) {
+		return nil, false
+	}
+	return w.data[off-w.off:][:n:n], true
+}
+
+// Sizes of the records of 64-bit and 32-bit objects.
+const (
+	ehsize64, ehsize32   = 64, 52
+	shsize64, shsize32   = 64, 40
+	symsize64, symsize32 = 24, 16
+)
+
+// Section types and indexes that mean something to this package.
+const (
+	shtRela   = 4
+	shtNobits = 8
+	shtRel    = 9
+
+	shnUndef = 0
+	shnAbs   = 0xfff1
+
+	shfAlloc = 2
+)
+
+// Parse reads the header and checks that the section table and the table of
+// section names lie in the image. Whether a section does is found out when it
+// is read, or by [File.CheckSections].
+func Parse(image []byte) (*File, error) {
+	f := &File{image: image, size: uint64(len(image))}
+	if err := f.parse(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Open is Parse for a file of which most is not wanted: it reads the header and
+// the end of the file, and the methods read what they need. The size is that
+// of the file. The File must not be used by several goroutines at a time.
+func Open(r io.ReaderAt, size int64) (*File, error) {
+	if size < 0 {
+		return nil, badf(0, "negative file size")
+	}
+	f := &File{r: r, size: uint64(size)}
+	if err := f.parse(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) parse() error {
+	head, err := f.read(0, min(f.size, ehsize64))
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(head) < 6:
+		return badf(0, "file of %d bytes", len(head))
+	case len(head) <= 16 || string(head[:4]) != "\x7fELF":
+		return &FormatError{0, "no ELF header", ErrNotELF}
+	case head[4] != 1 && head[4] != 2:
+		return badf(4, "unknown ELF class %d", head[4])
+	case head[5] != 1 && head[5] != 2:
+		return badf(5, "unknown ELF byte order %d", head[5])
+	}
+	f.wide, f.big = head[4] == 2, head[5] == 2
+	ehsize, shsize := ehsize32, shsize32
+	if f.wide {
+		ehsize, shsize = ehsize64, shsize64
+	}
+	if len(head) < ehsize {
+		return badf(uint64(len(head)), "file ends in the ELF header")
+	}
+	f.typ, f.machine = f.u16(head[16:]), f.u16(head[18:])
+	var entsize, strndx int
+	if f.wide {
+		f.shoff, f.flags = f.u64(head[40:]), f.u32(head[48:])
+		entsize, f.count, strndx = int(f.u16(head[58:])), int(f.u16(head[60:])), int(f.u16(head[62:]))
+	} else {
+		f.shoff, f.flags = uint64(f.u32(head[32:])), f.u32(head[36:])
+		entsize, f.count, strndx = int(f.u16(head[46:])), int(f.u16(head[48:])), int(f.u16(head[50:]))
+	}
+	if entsize != shsize {
+		return badf(uint64(ehsize)-6, "section headers of %d bytes, not %d", entsize, shsize)
+	}
+	return f.parseSections(uint64(ehsize), strndx)
+}
+
+// parseSections reads the section header table, with the names and whatever
+// follows it where the whole file is not in memory.
+func (f *File) parseSections(ehsize uint64, strndx int) error {
+	tableSize := uint64(f.count) * f.shsize()
+	if f.shoff > f.size || tableSize > f.size-f.shoff {
+		return badf(f.shoff, "section header table of %d entries does not fit in the file", f.count)
+	}
+	if f.count == 0 {
+		return badf(ehsize-4, "no sections")
+	}
+	if strndx == 0 || strndx >= f.count {
+		return badf(ehsize-2, "section name table has the index %d of %d", strndx, f.count)
+	}
+	if f.image == nil {
+		if err := f.readTail(tableSize); err != nil {
+			return err
+		}
+	}
+	var err error
+	if f.headers, err = f.read(f.shoff, tableSize); err != nil {
+		return err
+	}
+	h := f.header(strndx)
+	off, size := f.extent(h)
+	if size == 0 {
+		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table is empty")
+	}
+	if !f.fits(off, size) {
+		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table does not fit in the file")
+	}
+	if f.names, err = f.read(off, size); err != nil {
+		return err
+	}
+	if f.names[size-1] != 0 {
+		return badf(off+size-1, "section name table does not end in a NUL")
+	}
+	if f.name(h) == nil {
+		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table has a bad name")
+	}
+	return nil
+}
+
+// readTail reads the section headers together with their usual neighbours: the
+// section names before them and the signature behind them.
+func (f *File) readTail(tableSize uint64) error {
+	start := f.shoff - min(f.shoff, tailGuess)
+	end := f.shoff + tableSize
+	if f.size-end <= maxTail {
+		end = f.size
+	}
+	tail, err := f.read(start, end-start)
+	if err != nil {
+		return err
+	}
+	f.tail = window{tail, start}
+	return nil
+}
+
+// fits reports whether the file has n bytes at off.
+func (f *File) fits(off, n uint64) bool { return off <= f.size && n <= f.size-off }
+
+// read returns a part of the file.
+func (f *File) read(off, n uint64) ([]byte, error) {
+	if !f.fits(off, n) {
+		return nil, badf(off, "part of %d bytes does not fit in the file", n)
+	}
+	if f.image != nil {
+		return f.image[off:][:n:n], nil
+	}
+	if n == 0 {
+		return []byte{}, nil
+	}
+	if part, ok := f.tail.part(off, n); ok {
+		return part, nil
+	}
+	if part, ok := f.ahead.part(off, n); ok {
+		return part, nil
+	}
+	if n > maxPart {
+		return nil, badf(off, "part of %d bytes is too large", n)
+	}
+	b := f.arena.take(int(n))
+	if m, err := f.r.ReadAt(b, int64(off)); m < len(b) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return b, nil
+}
+
+func (f *File) u16(b []byte) uint16 {
+	v := binary.LittleEndian.Uint16(b)
+	if f.big {
+		v = bits.ReverseBytes16(v)
+	}
+	return v
+}
+
+func (f *File) u32(b []byte) uint32 {
+	v := binary.LittleEndian.Uint32(b)
+	if f.big {
+		v = bits.ReverseBytes32(v)
+	}
+	return v
+}
+
+func (f *File) u64(b []byte) uint64 {
+	v := binary.LittleEndian.Uint64(b)
+	if f.big {
+		v = bits.ReverseBytes64(v)
+	}
+	return v
+}
+
+// long reads an unsigned long of the module's machine.
+func (f *File) long(b []byte) uint64 {
+	if f.wide {
+		return f.u64(b)
+	}
+	return uint64(f.u32(b))
+}
+
+// longSize is the size of an unsigned long of the module's machine.
+func (f *File) longSize() int {
+	if f.wide {
+		return 8
+	}
+	return 4
+}
+
+// Class returns the word size of the module: 64 or 32.
+func (f *File) Class() int { return 8 * f.longSize() }
+
+// ByteOrder returns the byte order of the module.
+func (f *File) ByteOrder() binary.ByteOrder {
+	if f.big {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
+
+// Type returns the type of the object, ET_REL (1) for a module.
+func (f *File) Type() uint16 { return f.typ }
+
+// Machine returns the number of the machine, such as EM_X86_64 (62).
+func (f *File) Machine() uint16 { return f.machine }
+
+// Flags returns the flags of the machine.
+func (f *File) Flags() uint32 { return f.flags }
+
+// A Section is an entry of the section header table; fields are named as in
+// elf(5), numbers are as in the file.
+type Section struct {
+	Name    string // name, "" if its offset is bad
+	Type    uint32 // sh_type
+	Flags   uint64 // sh_flags
+	Addr    uint64 // sh_addr
+	Off     uint64 // sh_offset
+	Size    uint64 // sh_size, in bytes
+	Link    uint32 // sh_link
+	Info    uint32 // sh_info
+	Align   uint64 // sh_addralign
+	EntSize uint64 // sh_entsize
+	Index   int    // place in the table
+}
+
+func (f *File) shsize() uint64 {
+	if f.wide {
+		return shsize64
+	}
+	return shsize32
+}
+
+// header returns the i-th section header, as stored.
+func (f *File) header(i int) []byte {
+	n := int(f.shsize())
+	return f.headers[i*n:][:n:n]
+}
+
+// extent returns where a section lies in the file.
+func (f *File) extent(h []byte) (off, size uint64) {
+	if f.wide {
+		return f.u64(h[24:]), f.u64(h[32:])
+	}
+	return uint64(f.u32(h[16:])), uint64(f.u32(h[20:]))
+}
+
+// maxSectionName is what is read of a section's name: many sections may have one long name.
+const maxSectionName = 1 << 10
+
+// name returns the name of a section; nil if its offset is bad.
+func (f *File) name(h []byte) []byte {
+	off := uint64(f.u32(h))
+	if off >= uint64(len(f.names)) {
+		return nil
+	}
+	name := f.names[off:min(uint64(len(f.names)), off+maxSectionName)]
+	if end := bytes.IndexByte(name, 0); end >= 0 {
+		name = name[:end]
+	}
+	return name
+}
+
+// find returns the index of the first section of that name, or 0.
+func (f *File) find(name string) int {
+	for i := 1; i < f.count; i++ {
+		off := uint64(f.u32(f.header(i)))
+		// The table ends in a NUL, and so does each name in it.
+		if end := off + uint64(len(name)); end < uint64(len(f.names)) && f.names[end] == 0 && string(f.names[off:end]) == name {
+			return i
+		}
+	}
+	return 0
+}
+
+// Sections returns the number of entries of the section header table; the
+// first one, with index 0, stands for no section.
+func (f *File) Sections() int { return f.count }
+
+// SectionAt returns the i-th section, with 0 ≤ i < f.Sections().
+func (f *File) SectionAt(i int) *Section {
+	h := f.header(i)
+	s := &Section{Name: string(f.name(h)), Type: f.u32(h[4:]), Index: i}
+	s.Off, s.Size = f.extent(h)
+	if f.wide {
+		s.Flags, s.Addr = f.u64(h[8:]), f.u64(h[16:])
+		s.Link, s.Info = f.u32(h[40:]), f.u32(h[44:])
+		s.Align, s.EntSize = f.u64(h[48:]), f.u64(h[56:])
+	} else {
+		s.Flags, s.Addr = uint64(f.u32(h[8:])), uint64(f.u32(h[12:]))
+		s.Link, s.Info = f.u32(h[24:]), f.u32(h[28:])
+		s.Align, s.EntSize = uint64(f.u32(h[32:])), uint64(f.u32(h[36:]))
+	}
+	return s
+}
+
+// Section returns the first section of that name.
+func (f *File) Section(name string) (*Section, bool) {
+	i := f.find(name)
+	if i == 0 {
+		return nil, false
+	}
+	return f.SectionAt(i), true
+}
+
+// CheckSections returns an error about the first section that does not fit in
+// the file. The kernel refuses such a module; kmod goes on without the section.
+func (f *File) CheckSections() error {
+	for i := 1; i < f.count; i++ {
+		if h := f.header(i); f.u32(h[4:]) != shtNobits && !f.fits(f.extent(h)) {
+			return f.misfit(i)
+		}
+	}
+	return nil
+}
+
+// misfit is the error about a section that does not fit in the file.
+func (f *File) misfit(i int) error {
+	return &FormatError{
+		Off:  int64(f.shoff + uint64(i)*f.shsize()),
+		What: fmt.Sprintf("section %d, %q, does not fit in the file", i, f.name(f.header(i))),
+		Err:  ErrNoSection,
+	}
+}
+
+// Data returns the contents of a section of this file; nothing for one that
+// occupies no space in the file.
+func (f *File) Data(s *Section) ([]byte, error) {
+	if s.Type == shtNobits {
+		return nil, nil
+	}
+	if !f.fits(s.Off, s.Size) {
+		return nil, f.misfit(s.Index)
+	}
+	return f.read(s.Off, s.Size)
+}
+
+// contents returns what the first section of that name holds, whatever its
+// type, and where it starts; the error is ErrNoSection if there is none to be
+// read.
+func (f *File) contents(name string) (data []byte, off uint64, err error) {
+	i := f.find(name)
+	if i == 0 {
+		return nil, 0, ErrNoSection
+	}
+	off, size := f.extent(f.header(i))
+	if !f.fits(off, size) {
+		return nil, off, f.misfit(i)
+	}
+	data, err = f.read(off, size)
+	return data, off, err
+}

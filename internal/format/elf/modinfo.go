@@ -1,0 +1,180 @@
+package elf
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Modinfo returns the strings of the section .modinfo, normally of the form
+// "key=value", in the order of the file; empty ones, which are padding, are
+// left out. The error is [ErrNoSection] if there is no such section.
+func (f *File) Modinfo() ([]string, error) {
+	data, _, err := f.contents(".modinfo")
+	if err != nil {
+		return nil, err
+	}
+	return splitStrings(data), nil
+}
+
+// EachModinfo calls do with each string that Modinfo would return, in that
+// order. The bytes are valid during the call only.
+func (f *File) EachModinfo(do func(s []byte)) error {
+	data, _, err := f.contents(".modinfo")
+	if err != nil {
+		return err
+	}
+	for data = trimStrings(data); len(data) > 0; {
+		var s []byte
+		s, data, _ = bytes.Cut(data, []byte{0})
+		if len(s) > 0 {
+			do(s)
+		}
+	}
+	return nil
+}
+
+// trimStrings returns a section of strings that each end in a NUL without the
+// NULs it starts with. As with kmod the last string may lack its NUL, unless it
+// is a single letter and all there is.
+func trimStrings(data []byte) []byte {
+	data = bytes.TrimLeft(data, "\x00")
+	if len(data) <= 1 {
+		return nil
+	}
+	return data
+}
+
+// splitStrings cuts a section of strings.
+func splitStrings(data []byte) []string {
+	data = trimStrings(data)
+	if data == nil {
+		return nil
+	}
+	list := make([]string, 0, bytes.Count(data, []byte{0})+1)
+	rest := string(data)
+	for rest != "" {
+		var s string
+		s, rest, _ = strings.Cut(rest, "\x00")
+		if s != "" {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// BuildID returns the linker's fingerprint of the module, the descriptor of
+// the note in .note.gnu.build-id; nil if there is none.
+func (f *File) BuildID() []byte {
+	data, _, err := f.contents(".note.gnu.build-id")
+	if err != nil {
+		return nil
+	}
+	const noteBuildID = 3
+	for len(data) >= 12 {
+		namesz, descsz, typ := uint64(f.u32(data)), uint64(f.u32(data[4:])), f.u32(data[8:])
+		data = data[12:]
+		nameEnd := (namesz + 3) &^ 3
+		if nameEnd > uint64(len(data)) || descsz > uint64(len(data))-nameEnd {
+			return nil
+		}
+		if typ == noteBuildID && string(data[:namesz]) == "GNU\x00" {
+			return data[nameEnd:][:descsz:descsz]
+		}
+		data = data[min(nameEnd+(descsz+3)&^3, uint64(len(data))):]
+	}
+	return nil
+}
+
+// ThisModule is the image of the kernel's struct module in a module.
+type ThisModule struct {
+	Size uint64 // bytes; that of the kernel the module was built for
+	Name string // the module's name
+
+	// Init and Exit are the offsets in the struct of the pointers to the
+	// module's two functions; -1 if it lacks that function.
+	Init, Exit int64
+}
+
+// ThisModule returns what the section .gnu.linkonce.this_module tells; false
+// if there is none, or none that makes sense.
+func (f *File) ThisModule() (ThisModule, bool) {
+	const name = ".gnu.linkonce.this_module"
+	i := f.find(name)
+	if i == 0 {
+		return ThisModule{}, false
+	}
+	data, _, err := f.contents(name)
+	if err != nil {
+		return ThisModule{}, false
+	}
+	_, size := f.extent(f.header(i))
+	t := ThisModule{Size: size, Init: -1, Exit: -1}
+	// The struct begins with an int, two pointers and the name, which has 64
+	// bytes less one long.
+	nameOff, nameEnd := 24, 24+56
+	if !f.wide {
+		nameOff, nameEnd = 12, 12+60
+	}
+	if len(data) >= nameEnd {
+		name, _, _ := bytes.Cut(data[nameOff:nameEnd], []byte{0})
+		t.Name = string(name)
+	}
+	if err := f.thisModuleCalls(i, &t); err != nil {
+		return ThisModule{}, false
+	}
+	return t, true
+}
+
+// thisModuleCalls finds the two relocations of struct module, section number
+// index, by the names of the functions they point to.
+func (f *File) thisModuleCalls(index int, t *ThisModule) error {
+	syms, err := f.symbols()
+	if err != nil {
+		return err
+	}
+	total := uint64(0) // of relocations
+	for i := 1; i < f.count; i++ {
+		s := f.SectionAt(i)
+		if (s.Type != shtRel && s.Type != shtRela) || int(s.Info) != index {
+			continue
+		}
+		data, err := f.Data(s)
+		if err != nil {
+			return err
+		}
+		if total += s.Size; total > 4*f.size {
+			return badf(s.Off, "section %d overlaps others, as they do each other", i)
+		}
+		step := 2 * f.longSize()
+		if s.Type == shtRela {
+			step += f.longSize()
+		}
+		for ; len(data) >= step; data = data[step:] {
+			var sym uint64
+			if info := f.long(data[f.longSize():]); !f.wide {
+				sym = info >> 8
+			} else if f.machine == emMIPS && !f.big {
+				sym = info & 0xffffffff // MIPS swaps the halves
+			} else {
+				sym = info >> 32
+			}
+			if sym >= uint64(syms.len()) {
+				continue
+			}
+			switch {
+			case syms.is(int(sym), "init_module"):
+				t.Init = int64(f.long(data))
+			case syms.is(int(sym), "cleanup_module"):
+				t.Exit = int64(f.long(data))
+			}
+		}
+	}
+	return nil
+}
+
+// Machines that need a word of their own.
+const (
+	emSPARC   = 2
+	emMIPS    = 8
+	emSPARCv9 = 43
+)
