@@ -1,13 +1,13 @@
 // Package btf reads BTF, the types of a kernel and of its modules: which members a structure has and where, and what
 // functions take and return.
 //
-// A kernel has it in the section .BTF of vmlinux and in /sys/kernel/btf/vmlinux. A module's .BTF is split: its type ids and
-// string offsets go on where those of its base end, which is the BTF of the kernel it was built for, or the module's own
-// section .BTF.base, which holds names and sizes alone.
+// A kernel has it in the section .BTF of vmlinux and in /sys/kernel/btf/vmlinux. A module's .BTF is split: its type
+// ids and string offsets go on where those of its base end, which is the BTF of the kernel it was built for, or the
+// module's own section .BTF.base, which holds names and sizes alone.
 //
-// It is written for files that nobody vouches for. [Parse] checks every count, offset and id once, so that nothing that is
-// read later can lie outside. What remains possible is a type that contains itself, or that is written as if it had 2^40
-// parts; functions that follow types have a limit of depth and of steps.
+// It is written for files that nobody vouches for. [Parse] checks every count, offset and id once, so that nothing
+// that is read later can lie outside. What remains possible is a type that contains itself, or that is written as if
+// it had 2^40 parts; functions that follow types have a limit of depth and of steps.
 package btf
 
 import (
@@ -49,8 +49,9 @@ const (
 
 // String returns the word that C has for the kind, or the format's name.
 func (k Kind) String() string {
-	names := [...]string{"void", "int", "pointer", "array", "struct", "union", "enum", "fwd", "typedef", "volatile", "const",
-		"restrict", "func", "func_proto", "var", "datasec", "float", "decl_tag", "type_tag", "enum"}
+	names := [...]string{"void", "int", "pointer", "array", "struct", "union", "enum", "fwd", "typedef",
+		"volatile", "const", "restrict", "func", "func_proto", "var", "datasec", "float", "decl_tag", "type_tag",
+		"enum"}
 	if k < kinds {
 		return names[k]
 	}
@@ -75,8 +76,8 @@ func newerf(off int, format string, args ...any) error {
 	return &FormatError{Off: int64(off), What: fmt.Sprintf(format, args...), Newer: true}
 }
 
-// A File is BTF that was checked. Its methods only read, so that several goroutines may use it. It refers to the data it was
-// made from, which must not change.
+// A File is BTF that was checked. Its methods only read, so that several goroutines may use it. It refers to the data
+// it was made from, which must not change.
 type File struct {
 	base    *File  // nil unless split
 	big     bool   // byte order

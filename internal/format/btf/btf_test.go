@@ -33,7 +33,8 @@ func sample(order binary.ByteOrder) *kmodtest.BTF {
 	inner := b.Union("", 8, kmodtest.At("count", volatile, 0), kmodtest.At("w", 3, 0)) // 17
 	bits := uint32(5)<<24 | 64*8
 	dev := b.Add(1<<31|4<<24|7, "dev", 104, b.Text("list"), list, 0, b.Text("name"), text, 16*8, 0, inner, 32*8,
-		b.Text("call"), call, 40*8, b.Text("label"), name, 48*8, b.Text("big"), big, 56*8, b.Text("flags"), long, bits) // 18
+		b.Text("call"), call, 40*8, b.Text("label"), name, 48*8, b.Text("big"), big, 56*8,
+		b.Text("flags"), long, bits) // 18
 	dev2 := b.Typedef("dev_t", dev)              // 19
 	fn := b.Add(12<<24|1, "dev_open", proto)     // 20
 	v := b.Add(14<<24, "dev_count", long, 1)     // 21
@@ -69,7 +70,8 @@ func TestSample(t *testing.T) {
 			t.Fatal(err)
 		}
 		if f.End() != 26 || f.First() != 1 || f.ByteOrder() != order || f.PointerSize() != 8 {
-			t.Errorf("%v: ids %d to %d, %v, pointers of %d bytes", order, f.First(), f.End(), f.ByteOrder(), f.PointerSize())
+			t.Errorf("%v: ids %d to %d, %v, pointers of %d bytes", order, f.First(), f.End(), f.ByteOrder(),
+				f.PointerSize())
 		}
 		for _, test := range []struct{ name, want string }{
 			{"dev", devInC},

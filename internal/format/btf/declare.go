@@ -14,8 +14,8 @@ type writer struct {
 	steps int
 }
 
-// Declare returns the declaration in C of a variable, member or function of that name and type: "int (*probe)(struct device *)".
-// The name may be empty. What is too long or nested too deep ends in "...".
+// Declare returns the declaration in C of a variable, member or function of that name and type: "int (*probe)(struct
+// device *)". The name may be empty. What is too long or nested too deep ends in "...".
 func (f *File) Declare(id ID, name string) string {
 	w := writer{f: f}
 	return w.declare(id, name, 0)
@@ -117,7 +117,8 @@ func (w *writer) params(t Type, depth int) string {
 	return strings.Join(list, ", ")
 }
 
-// Specifier returns the words for a type that has a name, as "struct device" or "u32"; for one without name its kind and "{...}".
+// Specifier returns the words for a type that has a name, as "struct device" or "u32"; for one without name its kind
+// and "{...}".
 func (t Type) Specifier() string {
 	name := t.Name()
 	switch t.Kind {
@@ -137,8 +138,8 @@ func (t Type) Specifier() string {
 	return name
 }
 
-// Lookup returns the types of a name, those of the base too: structures and unions, enumerations, typedefs, numbers, functions
-// and variables. Kernels have several of some names.
+// Lookup returns the types of a name, those of the base too: structures and unions, enumerations, typedefs, numbers,
+// functions and variables. Kernels have several of some names.
 func (f *File) Lookup(name string) []Type {
 	var found []Type
 	for file := f; file != nil && name != ""; file = file.base {

@@ -8,7 +8,8 @@ import (
 // maxFinds is how many places that look like BTF are tried in an image without sections.
 const maxFinds = 16
 
-// Find looks for a kernel's BTF in an image that has no sections, as arm64's has not. It returns nil if there is none.
+// Find looks for a kernel's BTF in an image that has no sections, as arm64's has not. It returns nil if there is
+// none.
 func Find(image []byte) []byte {
 	for _, order := range [...]binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		if found := find(image, order); found != nil {
@@ -32,7 +33,8 @@ func find(image []byte, order binary.ByteOrder) []byte {
 		if len(image) < headerSize {
 			return nil
 		}
-		types, off, n := uint64(order.Uint32(image[12:])), uint64(order.Uint32(image[16:])), uint64(order.Uint32(image[20:]))
+		types, off := uint64(order.Uint32(image[12:])), uint64(order.Uint32(image[16:]))
+		n := uint64(order.Uint32(image[20:]))
 		if off == types && headerSize+off+n <= uint64(len(image)) {
 			data := image[:headerSize+off+n]
 			if f, err := Parse(data, nil); err == nil && f.End() > 1 {

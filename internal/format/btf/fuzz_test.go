@@ -14,8 +14,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
-// FuzzParse wants: a file if and only if there is no error, an error with an offset, texts of bounded length for each type, and where
-// cilium/ebpf reads the bytes as well, the same types.
+// FuzzParse wants: a file if and only if there is no error, an error with an offset, texts of bounded length for each
+// type, and where cilium/ebpf reads the bytes as well, the same types.
 func FuzzParse(f *testing.F) {
 	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		base := sample(order)
@@ -79,7 +79,8 @@ func readable(t *testing.T, data []byte, f *btf.File, err error) {
 	}
 }
 
-// acyclic tells whether no typedef, qualifier or function leads back to itself, which cilium/ebpf may follow without end.
+// acyclic tells whether no typedef, qualifier or function leads back to itself, which cilium/ebpf may follow without
+// end.
 func acyclic(f *btf.File) bool {
 	for typ := range f.Types() {
 		id := typ.ID

@@ -29,7 +29,8 @@ func pahole(t *testing.T, data []byte) []byte {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(oracle.Loader, "--library-path", strings.Join(libs, ":"), folder("pahole")+"/usr/bin/pahole", "-F", "btf", file)
+	program := folder("pahole") + "/usr/bin/pahole"
+	cmd := exec.Command(oracle.Loader, "--library-path", strings.Join(libs, ":"), program, "-F", "btf", file)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -47,7 +48,8 @@ var (
 	content    = regexp.MustCompile(`^(\s*)/\* size: (\d+),`)
 )
 
-// places reduces the text of structures to what both printers must agree about: by name, the members with their places, in order.
+// places reduces the text of structures to what both printers must agree about: by name, the members with their
+// places, in order.
 func places(text []byte) map[string]string {
 	all := map[string]string{}
 	name, lines := "", []string(nil)
@@ -58,7 +60,8 @@ func places(text []byte) map[string]string {
 		}
 		if m := member.FindStringSubmatch(line); m != nil {
 			// It misplaces const and omits that what is pointed to is an array.
-			decl := strings.NewReplacer("[0]", "[]", "const ", "", "*const)", "*)", "*const,", "*,").Replace(attributes.ReplaceAllString(m[1], ""))
+			decl := attributes.ReplaceAllString(m[1], "")
+			decl = strings.NewReplacer("[0]", "[]", "const ", "", "*const)", "*)", "*const,", "*,").Replace(decl)
 			decl = pointed.ReplaceAllString(decl, "*$1")
 			lines = append(lines, spaces.ReplaceAllString(decl+"@"+m[2]+"+"+m[3], ""))
 		}

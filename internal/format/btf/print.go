@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Print writes a type in C, as pahole does: members with offset and size in bytes, holes between them, and the size of all.
+// Print writes a type in C, as pahole does: members with offset and size in bytes, holes between them, and the size
+// of all.
 func (f *File) Print(out io.Writer, id ID) error {
 	p := printer{writer: writer{f: f}}
 	t := f.Type(id)

@@ -1,7 +1,7 @@
 package btf
 
-// relocates tells whether a kernel finds each type of a distilled base among its own, by name. Structures that the module's own contain
-// must have the same size; of those that are pointed to, the size does not matter.
+// relocates tells whether a kernel finds each type of a distilled base among its own, by name. Structures that the
+// module's own contain must have the same size; of those that are pointed to, the size does not matter.
 func (v *validator) relocates(distilled, kernel *File) (Validity, error) {
 	wanted := map[string][]Type{}
 	for t := range distilled.Types() {

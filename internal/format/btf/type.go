@@ -9,7 +9,7 @@ import (
 type Type struct {
 	ID   ID     // its own number
 	Kind Kind   // what it is
-	Flag bool   // kind_flag: members may be bit fields; a Fwd is of a union; an enumeration is signed; a tag is an attribute
+	Flag bool   // kind_flag: there are bit fields; a Fwd is of a union; an Enum is signed; a tag is an attribute
 	Len  int    // number of members, enumerators, parameters or variables
 	Size uint32 // bytes of an Int, Float, Struct, Union, Enum, Enum64 or Datasec
 	Ref  ID     // what the other kinds point to, stand for, return or are of

@@ -12,14 +12,17 @@ type Validity int
 const (
 	NotKnown Validity = iota // the rules that are known here do not decide it
 	Valid                    // the kernel takes it
-	Invalid                  // it does not: EINVAL, and the module is not loaded unless CONFIG_MODULE_ALLOW_BTF_MISMATCH is set
+	// Invalid: it does not, with EINVAL, and the module is not loaded unless CONFIG_MODULE_ALLOW_BTF_MISMATCH is set.
+	Invalid
 )
 
-// Validate tells whether a kernel takes the section .BTF of a module, and why not. Kernels look at each of the module's types alone when
-// they load it: its form, its names, and what can be said of the places of members without following what they refer to. They do not see
-// whether ids lead anywhere. If the module was built for another kernel, its names mean other strings there, which mostly are no names.
+// Validate tells whether a kernel takes the section .BTF of a module, and why not. Kernels look at each of the
+// module's types alone when they load it: its form, its names, and what can be said of the places of members without
+// following what they refer to. They do not see whether ids lead anywhere. If the module was built for another
+// kernel, its names mean other strings there, which mostly are no names.
 //
-// The distilled base is the module's section .BTF.base, nil if it has none. The rules are those of 7.2, found by trying.
+// The distilled base is the module's section .BTF.base, nil if it has none. The rules are those of 7.2, found by
+// trying.
 func Validate(module, distilled []byte, kernel *File) (Validity, error) {
 	base := kernel
 	if distilled != nil {
@@ -60,7 +63,8 @@ func (v *validator) file() {
 	f := v.f
 	big := f.big
 	if len(f.data) >= headerSize && f.u32(4) != headerSize {
-		v.unsure = badf(4, "header of %d bytes", f.u32(4)) // 7.2 says E2BIG if there is something in it that it does not know
+		// 7.2 says E2BIG if there is something in it that it does not know.
+		v.unsure = badf(4, "header of %d bytes", f.u32(4))
 		return
 	}
 	at, n, err := f.header()
@@ -279,10 +283,11 @@ func (v *validator) places(t Type) {
 	var end, sum uint64
 	for i := range t.Len {
 		p := t.Place(i)
-		if !contained(p.Type) || uint64(p.Offset) < end || p.Size == 0 || uint64(p.Offset)+uint64(p.Size) > uint64(t.Size) {
+		start := uint64(p.Offset)
+		if !contained(p.Type) || start < end || p.Size == 0 || start+uint64(p.Size) > uint64(t.Size) {
 			v.badf(t, "variable %d is not in it", i)
 		}
-		end = uint64(p.Offset) + uint64(p.Size)
+		end = start + uint64(p.Size)
 		sum += uint64(p.Size)
 	}
 	if t.Size == 0 || sum > uint64(t.Size) {

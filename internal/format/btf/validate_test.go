@@ -27,15 +27,26 @@ func rules(id ruleIDs) []rule {
 			b.Func("open", b.Pointer(id.list), of("l", b.Pointer(id.list)), of("", 0))
 			b.Func("close", 0)
 		}, ""},
-		{"embeds more than it has room for", func(b *kmodtest.BTF) { b.Struct("own", id.devSize-4, at("dev", id.dev, 0)) }, ""},
+		{"embeds more than it has room for", func(b *kmodtest.BTF) {
+			b.Struct("own", id.devSize-4,
+				at("dev", id.dev, 0))
+		}, ""},
 		{"embeds void", func(b *kmodtest.BTF) { b.Struct("own", 100, at("x", 0, 0)) }, "member 0 is of type 0"},
 		{"embeds what is only declared", func(b *kmodtest.BTF) { b.Struct("own", 100, at("x", opaque(b), 0)) }, ""},
-		{"members out of order", func(b *kmodtest.BTF) { b.Struct("own", 100, at("a", id.long, 8), at("b", id.long, 0)) }, "before the last"},
+		{"members out of order", func(b *kmodtest.BTF) {
+			b.Struct("own", 100, at("a", id.long, 8),
+				at("b", id.long, 0))
+		}, "before the last"},
 		{"union with offsets", func(b *kmodtest.BTF) { b.Union("own", 100, at("a", id.long, 8)) }, "before the last"},
 		{"no identifier", func(b *kmodtest.BTF) { b.Struct("0wn", 8) }, "is no name"},
-		{"member without identifier", func(b *kmodtest.BTF) { b.Struct("own", 8, at("a b", id.long, 0)) }, "the name of member 0"},
-		{"half a byte", func(b *kmodtest.BTF) { b.Struct("own", 80, kmodtest.Field{Name: "l", Words: []uint32{id.list, 4}}) }, ""},
-		{"float not aligned", func(b *kmodtest.BTF) { b.Struct("own", 80, at("d", b.Add(16<<24, "double", 8), 4)) }, ""},
+		{"member without identifier", func(b *kmodtest.BTF) { b.Struct("own", 8, at("a b", id.long, 0)) },
+			"the name of member 0"},
+		{"half a byte", func(b *kmodtest.BTF) {
+			b.Struct("own", 80,
+				kmodtest.Field{Name: "l", Words: []uint32{id.list, 4}})
+		}, ""},
+		{"float not aligned", func(b *kmodtest.BTF) { b.Struct("own", 80, at("d", b.Add(16<<24, "double", 8), 4)) },
+			""},
 		{"bit field of a structure", func(b *kmodtest.BTF) {
 			b.Add(1<<31|4<<24|1, "own", 80, b.Text("l"), id.list, 3<<24)
 		}, ""},
@@ -60,16 +71,26 @@ func rules(id ruleIDs) []rule {
 		{"number with more bits than bytes", func(b *kmodtest.BTF) { b.Add(1<<24, "i", 1, 16) }, "its bits do not fit"},
 		{"variable of void", func(b *kmodtest.BTF) { b.Add(14<<24, "v", 0, 1) }, "it is of type 0"},
 		{"section of types", func(b *kmodtest.BTF) { b.Add(15<<24|1, ".data", 8, id.long, 0, 8) }, ""},
-		{"section too small", func(b *kmodtest.BTF) { b.Add(15<<24|1, ".data", 8, b.Add(14<<24, "v", id.long, 1), 4, 8) }, "variable 0 is not in it"},
-		{"variable too small", func(b *kmodtest.BTF) { b.Add(15<<24|1, ".data", 8, b.Add(14<<24, "v", id.long, 1), 0, 4) }, ""},
+		{"section too small", func(b *kmodtest.BTF) {
+			b.Add(15<<24|1, ".data", 8, b.Add(14<<24, "v", id.long, 1), 4,
+				8)
+		}, "variable 0 is not in it"},
+		{"variable too small", func(b *kmodtest.BTF) {
+			b.Add(15<<24|1, ".data", 8, b.Add(14<<24, "v", id.long, 1), 0,
+				4)
+		}, ""},
 		{"section without size", func(b *kmodtest.BTF) { b.Add(15<<24, ".data", 0) }, "it has no size"},
 		{"tag about a number", func(b *kmodtest.BTF) { b.Add(17<<24, "tag", id.long, 0xffffffff) }, ""},
 		{"tag about member 8 of 7", func(b *kmodtest.BTF) { b.Add(17<<24, "tag", id.dev, 1000) }, ""},
-		{"begins behind its end", func(b *kmodtest.BTF) { b.Struct("own", 8, at("a", id.long, 16)) }, "behind the 8 bytes"},
+		{"begins behind its end", func(b *kmodtest.BTF) { b.Struct("own", 8, at("a", id.long, 16)) },
+			"behind the 8 bytes"},
 		{"declaration with a size", func(b *kmodtest.BTF) { b.Add(7<<24, "x", 8) }, "it has a size"},
 		{"function of linkage 2", func(b *kmodtest.BTF) { b.Add(12<<24|2, "x", 1) }, "linkage 2"},
 		{"variable of linkage 2", func(b *kmodtest.BTF) { b.Add(14<<24, "v", id.long, 2) }, "linkage 2"},
-		{"variables out of order", func(b *kmodtest.BTF) { b.Add(15<<24|2, ".data", 8, id.long, 4, 4, id.long, 0, 4) }, "variable 1 is not in it"},
+		{"variables out of order", func(b *kmodtest.BTF) {
+			b.Add(15<<24|2, ".data", 8, id.long, 4, 4, id.long, 0,
+				4)
+		}, "variable 1 is not in it"},
 		{"pointer to a large id", func(b *kmodtest.BTF) { b.Pointer(1 << 20) }, "it is of type 1048576"},
 		{"pointer to the largest id", func(b *kmodtest.BTF) { b.Pointer(1<<20 - 1) }, ""},
 		{"typedef of void", func(b *kmodtest.BTF) { b.Typedef("nothing_t", 0) }, ""},
@@ -156,7 +177,8 @@ func TestValidateDistilled(t *testing.T) {
 		{"two of one size", func(b *kmodtest.BTF) { b.Struct("same", 8) }, pointer, btf.NotKnown},
 		{"number", func(b *kmodtest.BTF) { b.Int("long unsigned int", 8) }, pointer, btf.Valid},
 		{"number of another size", func(b *kmodtest.BTF) { b.Int("long unsigned int", 4) }, pointer, btf.Invalid},
-		{"signed number", func(b *kmodtest.BTF) { b.Add(1<<24, "long unsigned int", 8, 1<<24|64) }, pointer, btf.Invalid},
+		{"signed number", func(b *kmodtest.BTF) { b.Add(1<<24, "long unsigned int", 8, 1<<24|64) }, pointer,
+			btf.Invalid},
 		{"enumeration", func(b *kmodtest.BTF) { b.Enum("color") }, pointer, btf.Valid},
 		{"enumeration of another size", func(b *kmodtest.BTF) { b.List(6, "color", 8) }, pointer, btf.Invalid},
 		{"float", func(b *kmodtest.BTF) { b.Add(16<<24, "double", 8) }, pointer, btf.Valid},
@@ -166,14 +188,15 @@ func TestValidateDistilled(t *testing.T) {
 		test.base(distilled)
 		b := &kmodtest.BTF{Base: distilled}
 		test.own(b)
-		if v, err := btf.Validate(b.Bytes(), distilled.Bytes(), kernel); v != test.want || (v == btf.Valid) != (err == nil) {
+		if v, err := btf.Validate(b.Bytes(), distilled.Bytes(), kernel); v != test.want ||
+			(v == btf.Valid) != (err == nil) {
 			t.Errorf("%s: %v, %v", test.name, v, err)
 		}
 	}
 }
 
-// TestValidateDebian takes modules for the kernel they were built with, and refuses the same for its other flavour: their ids mean
-// other types there.
+// TestValidateDebian takes modules for the kernel they were built with, and refuses the same for its other flavour:
+// their ids mean other types there.
 func TestValidateDebian(t *testing.T) {
 	own, err := btf.Parse(kernelBTF(t, "7.2"), nil)
 	if err != nil {

@@ -211,7 +211,8 @@ func (w *walk) diffValues(a, b btf.Type) diff {
 		case value != e.Value:
 			d.moved = true
 			is := btf.Enumerator{Name: e.Name, Value: value}
-			d.members = append(d.members, MemberChange{Name: e.Name, Was: text(e), Is: text(is), from: e.Value, to: value})
+			m := MemberChange{Name: e.Name, Was: text(e), Is: text(is), from: e.Value, to: value}
+			d.members = append(d.members, m)
 		}
 	}
 	for i := range b.Len {

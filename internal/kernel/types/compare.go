@@ -42,7 +42,8 @@ func (c *Comparison) node(in uint32, a, b btf.ID) int32 {
 	return n
 }
 
-// compared returns the edges of a pair and compares it if that was not done before. The slice is valid until the next call.
+// compared returns the edges of a pair and compares it if that was not done before. The slice is valid until the next
+// call.
 func (c *Comparison) compared(n int32) []edge {
 	if !c.nodes[n].compared {
 		w := c.walk(c.nodes[n].space, c.left)
@@ -90,13 +91,15 @@ func (w *walk) pair(a, b btf.ID) Change {
 		return Same
 	case ta.Kind != tb.Kind || w.moved:
 		return Moved
-	case ta.Kind == btf.Func && w.called(w.fa.Type(ta.Ref), w.fb.Type(tb.Ref)), ta.Kind == btf.Var && w.alike(ta.Ref, tb.Ref, 0):
+	case ta.Kind == btf.Func && w.called(w.fa.Type(ta.Ref), w.fb.Type(tb.Ref)),
+		ta.Kind == btf.Var && w.alike(ta.Ref, tb.Ref, 0):
 		return Text
 	}
 	return Moved
 }
 
-// called tells whether callers of one function can call the other. They do not mind that it returns a number where it did not.
+// called tells whether callers of one function can call the other. They do not mind that it returns a number where it
+// did not.
 func (w *walk) called(a, b btf.Type) bool {
 	if to := w.fb.Resolve(b.Ref).Kind; a.Ref == 0 && (to == btf.Int || to == btf.Pointer) {
 		return w.takeAlike(a, b, 0)
@@ -214,8 +217,8 @@ func strip(f *btf.File, id btf.ID) (t btf.Type, qualifiers uint8) {
 	return t, qualifiers
 }
 
-// kindOf puts those kinds together that may stand for the same: an enumeration of 32 and one of 64 bits, and a structure and its
-// declaration.
+// kindOf puts those kinds together that may stand for the same: an enumeration of 32 and one of 64 bits, and a
+// structure and its declaration.
 func kindOf(t btf.Type) btf.Kind {
 	switch {
 	case t.Kind == btf.Enum64:
@@ -228,8 +231,8 @@ func kindOf(t btf.Type) btf.Kind {
 	return t.Kind
 }
 
-// same tells whether two types are written the same way. Types with names are equal if their names are; that they are compared
-// themselves becomes an edge. Value says that what refers to them contains them.
+// same tells whether two types are written the same way. Types with names are equal if their names are; that they are
+// compared themselves becomes an edge. Value says that what refers to them contains them.
 func (w *walk) same(a, b btf.ID, depth int, value bool) bool {
 	if !w.spend() || depth > maxDepth {
 		w.left = min(w.left, 0)

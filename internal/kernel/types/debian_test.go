@@ -110,11 +110,13 @@ func module(t testing.TB, image []byte, base *btf.File) types.Module {
 	return m
 }
 
-// TestDebian compares Debian's kernels in pairs. Where a version differs and there is a type, a type must tell why, in 995 cases of 1000.
+// TestDebian compares Debian's kernels in pairs. Where a version differs and there is a type, a type must tell why,
+// in 995 cases of 1000.
 func TestDebian(t *testing.T) {
 	pairs := [][2]string{{"6.1-prev", "6.1"}}
 	if os.Getenv("GOMODPROBE_LONG") != "" {
-		pairs = append(pairs, [][2]string{{"6.12-prev", "6.12"}, {"6.1", "6.1-cloud"}, {"6.12", "6.12-cloud"}, {"6.1", "6.12"}, {"5.10", "6.1"},
+		pairs = append(pairs, [][2]string{{"6.12-prev", "6.12"}, {"6.1", "6.1-cloud"}, {"6.12", "6.12-cloud"},
+			{"6.1", "6.12"}, {"5.10", "6.1"},
 			{"6.12", "7.2"}, {"6.12", "6.12"}}...)
 	}
 	typed, unexplained := 0, 0
@@ -123,7 +125,8 @@ func TestDebian(t *testing.T) {
 			a, b := debian(t, pair[0]), debian(t, pair[1])
 			c := types.Compare(a, b)
 			r := c.Report()
-			t.Logf("%d types changed, %d declarations; differ: %+v; agree: %+v; %d steps", len(r.Types), len(r.Prototypes), r.Differ, r.Agree, c.Steps())
+			t.Logf("%d types changed, %d declarations; differ: %+v; agree: %+v; %d steps", len(r.Types),
+				len(r.Prototypes), r.Differ, r.Agree, c.Steps())
 			typed += r.Differ.Equal + r.Differ.Closure + r.Differ.Prototype
 			t.Logf("not explained: %q", r.CRCOnly)
 			unexplained += r.Differ.Equal

@@ -75,8 +75,8 @@ func byPlace(members []MemberChange) []MemberChange {
 	return sorted
 }
 
-// Lines says in words what differs, a line for each member: "size was 48, is 56", "bool need_parent_lock at 0x30 is new". Members
-// that follow each other and moved by the same amount are one line.
+// Lines says in words what differs, a line for each member: "size was 48, is 56", "bool need_parent_lock at 0x30 is
+// new". Members that follow each other and moved by the same amount are one line.
 func (t TypeChange) Lines() []string {
 	var lines []string
 	if t.SizeWas != t.SizeIs {

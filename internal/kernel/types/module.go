@@ -17,13 +17,16 @@ const (
 	ClassText                    // names or types are written differently, nothing else
 	ClassAdded                   // members or values are new where there was room: nothing moved
 	ClassNoneNamed               // something moved, but in no type that the module names
-	ClassNamesMoved              // the module names a type that moved, or calls a function that is called in another way
+	ClassNamesMoved              // it names a type that moved, or calls a function that is called in another way
 	ClassNotKnown                // what there is does not tell
 )
 
 // String returns the words for reports.
 func (c Class) String() string {
-	words := [...]string{"same", "text only", "added, nothing moved", "changed types, none named by the module", "names a type that moved", "not known"}
+	words := [...]string{
+		"same", "text only", "added, nothing moved", "changed types, none named by the module",
+		"names a type that moved", "not known",
+	}
 	return words[c]
 }
 
@@ -32,28 +35,33 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // A Module is what is to be known of a module.
 type Module struct {
-	// Imports are the symbols it needs, with the versions it was built with. Without versions the types of all are compared.
+	// Imports are the symbols it needs, with the versions it was built with. Without versions the types of all are
+	// compared.
 	Imports []Export
 
-	// Types are the module's own, split over kernel a's or over its distilled base; nil if it has none, or the base is not there.
+	// Types are the module's own, split over kernel a's or over its distilled base; nil if it has none, or the base
+	// is not there.
 	Types *btf.File
 }
 
 // Changes are what differs for a module between the kernel it was built for and another one.
 type Changes struct {
-	Class   Class        `json:"class"`              // what it means for the module
-	Why     string       `json:"why,omitempty"`      // of what is not known: the reason, for people
-	Differ  int          `json:"differ"`             // imports whose version differs; without versions, whose types do
-	Types   []TypeChange `json:"types"`              // what they reach that changed: first what the module names, then the nearest
-	Named   int          `json:"named"`              // how many types of the kernel the module names
-	NoType  []string     `json:"no_type,omitempty"`  // imports that differ and have no type, so that nothing tells why
-	CRCOnly []string     `json:"crc_only,omitempty"` // imports that differ though their types are equal
-	Gone    []string     `json:"gone,omitempty"`     // imports that the other kernel does not export
-	Missing []string     `json:"missing,omitempty"`  // imports that neither kernel exports: of modules that were not added
-	Untyped []string     `json:"untyped,omitempty"`  // without versions: imports without a type, which are not compared at all
-	Foreign []string     `json:"foreign,omitempty"`  // imports whose version is not that of kernel a: it was built for another one
+	Class  Class  `json:"class"`         // what it means for the module
+	Why    string `json:"why,omitempty"` // of what is not known: the reason, for people
+	Differ int    `json:"differ"`        // imports whose version differs; without versions, whose types do
+	Named  int    `json:"named"`         // how many types of the kernel the module names
 
-	tooMuch bool // the module\'s types are too many
+	// Types are what the imports reach that changed, and what the module names: that first, then the nearest.
+	Types []TypeChange `json:"types"`
+
+	NoType  []string `json:"no_type,omitempty"`  // imports that differ and have no type, so that nothing tells why
+	CRCOnly []string `json:"crc_only,omitempty"` // imports that differ though their types are equal
+	Gone    []string `json:"gone,omitempty"`     // imports that the other kernel does not export
+	Missing []string `json:"missing,omitempty"`  // imports of modules that were not added
+	Untyped []string `json:"untyped,omitempty"`  // without versions: imports without a type, which are not compared
+	Foreign []string `json:"foreign,omitempty"`  // imports with another version than kernel a's: built for a third
+
+	tooMuch bool // the module's types are too many
 }
 
 // Module tells what differs for a module.
@@ -104,7 +112,8 @@ func usedFirst(list []TypeChange) []TypeChange {
 	return sorted
 }
 
-// imports sorts a module's imports: those to begin with, that differ or have no version to tell, and those that differ without a type.
+// imports sorts a module's imports: those to begin with, that differ or have no version to tell, and those that
+// differ without a type.
 func (c *Comparison) imports(ch *Changes, imports []Export) (starts []int32, versioned []*symbol) {
 	for _, im := range imports {
 		s := c.symbols[im.Name]
@@ -157,8 +166,8 @@ func (c *Comparison) explained(ch *Changes, starts, roots []int32, versioned []*
 	}
 }
 
-// used returns the pairs that changed and that the module names or that are contained in what it names, with what it does with them. A
-// module names what the functions take and return that it calls.
+// used returns the pairs that changed and that the module names or that are contained in what it names, with what it
+// does with them. A module names what the functions take and return that it calls.
 func (c *Comparison) used(ch *Changes, module *btf.File, starts []int32) map[int32]string {
 	used := map[int32]string{}
 	if c.a.Types == nil || c.b.Types == nil {
@@ -185,8 +194,8 @@ func (c *Comparison) used(ch *Changes, module *btf.File, starts []int32) map[int
 	return used
 }
 
-// contained looks for changed types in the one that is used. If what it contains has another size or place and nothing in it was changed
-// itself, that is the change.
+// contained looks for changed types in the one that is used. If what it contains has another size or place and
+// nothing in it was changed itself, that is the change.
 func (c *Comparison) contained(top int32, text string, used map[int32]string) {
 	layout, changed := int32(-1), false
 	seen := map[int32]bool{top: true}
@@ -248,7 +257,7 @@ func (c *Comparison) class(ch *Changes, m Module) (Class, string) {
 	case c.a.Distilled:
 		return ClassNotKnown, "the module has sizes alone of the kernel it was built for"
 	case len(ch.Foreign) > 0:
-		return ClassNotKnown, fmt.Sprintf("the module was not built for that kernel: it has another version of %s", few(ch.Foreign))
+		return ClassNotKnown, "the module was not built for that kernel: it has another version of " + few(ch.Foreign)
 	case worst.Moves() && m.Types == nil:
 		return ClassNotKnown, "the module has no types of its own that tell what it names"
 	case worst.Moves():

@@ -52,7 +52,8 @@ func (c *Comparison) roots(s *search) []int32 {
 	return roots
 }
 
-// way returns how a pair was reached, in words: "dev_get_by_index()", "struct net_device". Typedefs between are left out.
+// way returns how a pair was reached, in words: "dev_get_by_index()", "struct net_device". Typedefs between are left
+// out.
 func (c *Comparison) way(s *search, n int32) []string {
 	var way []string
 	for at := n; at >= 0; at = s.parent[at] {

@@ -28,7 +28,10 @@ type Report struct {
 
 // Report compares everything, those of the symbols if there are some named, else all.
 func (c *Comparison) Report(names ...string) *Report {
-	r := &Report{Types: []TypeChange{}, Prototypes: []TypeChange{}, Gone: []string{}, New: []string{}, CRCOnly: []string{}, NoType: []string{}}
+	r := &Report{
+		Types: []TypeChange{}, Prototypes: []TypeChange{},
+		Gone: []string{}, New: []string{}, CRCOnly: []string{}, NoType: []string{},
+	}
 	list := c.named(names)
 	var typed []*symbol
 	var starts []int32

@@ -1,11 +1,13 @@
-// Package types compares the types of two kernels: which of them changed, how, which exported symbols reach them, and what that means for
-// a module that was built for one of them and is to be loaded into the other.
+// Package types compares the types of two kernels: which of them changed, how, which exported symbols reach them, and
+// what that means for a module that was built for one of them and is to be loaded into the other.
 //
-// A version of a symbol, its CRC, says that something it can reach changed, not what. The types in BTF say that. They explain why a kernel
-// refuses a module; they never overrule an equal CRC, since BTF does not know which types the exporter's source could see.
+// A version of a symbol, its CRC, says that something it can reach changed, not what. The types in BTF say that. They
+// explain why a kernel refuses a module; they never overrule an equal CRC, since BTF does not know which types the
+// exporter's source could see.
 //
-// Types are compared in pairs: a prototype in the first kernel with the same in the second, then what both refer to at the same place. So
-// two structures of one name are not mixed up. A pair is compared once, and only when something reaches it.
+// Types are compared in pairs: a prototype in the first kernel with the same in the second, then what both refer to
+// at the same place. So two structures of one name are not mixed up. A pair is compared once, and only when something
+// reaches it.
 package types
 
 import (
@@ -31,8 +33,8 @@ type Side struct {
 	Distilled bool
 }
 
-// A Comparison is that of two kernels: a, that something was built for, and b. It compares what is asked for, and keeps it, so
-// it must not be used by several goroutines at a time.
+// A Comparison is that of two kernels: a, that something was built for, and b. It compares what is asked for, and
+// keeps it, so it must not be used by several goroutines at a time.
 type Comparison struct {
 	a, b    Side
 	spaces  []space
@@ -51,8 +53,8 @@ type Comparison struct {
 // A space is where ids are looked up: the two kernels, or two builds of a module over them.
 type space struct{ a, b *btf.File }
 
-// maxSteps is how many types are looked at in all to compare, and how many to tell what one type or one module is about. Two kernels need
-// 200,000, a large module 50,000; more than this is made to keep us busy.
+// maxSteps is how many types are looked at in all to compare, and how many to tell what one type or one module is
+// about. Two kernels need 200,000, a large module 50,000; more than this is made to keep us busy.
 const maxSteps = 1 << 22
 
 // maxDepth is how deep types without names may be nested, and pointers to pointers. Kernels have less than twenty.
@@ -60,8 +62,10 @@ const maxDepth = 64
 
 // Compare begins a comparison of two kernels. It compares nothing yet.
 func Compare(a, b Side) *Comparison {
-	c := &Comparison{a: a, b: b, left: maxSteps, symbols: map[string]*symbol{}, ids: map[key]int32{}, first: map[btf.ID]int32{},
-		told: map[int32]TypeChange{}}
+	c := &Comparison{
+		a: a, b: b, left: maxSteps, symbols: map[string]*symbol{}, ids: map[key]int32{},
+		first: map[btf.ID]int32{}, told: map[int32]TypeChange{},
+	}
 	c.add(a, b)
 	return c
 }
@@ -69,8 +73,8 @@ func Compare(a, b Side) *Comparison {
 // AddModule adds what a module exports in both kernels. Its types must be split over theirs.
 func (c *Comparison) AddModule(a, b Side) { c.add(a, b) }
 
-// TooMuch tells that the types are too many or nested too deep to be compared: what is not found to differ is then not known to be the
-// same.
+// TooMuch tells that the types are too many or nested too deep to be compared: what is not found to differ is then
+// not known to be the same.
 func (c *Comparison) TooMuch() bool { return c.left <= 0 }
 
 // A symbol is an export of a, b or both.
@@ -134,7 +138,8 @@ func (c *Comparison) add(a, b Side) {
 	}
 }
 
-// assembled tells whether a function takes and returns nothing, which is what BTF says of all that are written in assembler.
+// assembled tells whether a function takes and returns nothing, which is what BTF says of all that are written in
+// assembler.
 func assembled(f *btf.File, id btf.ID) bool {
 	t := f.Type(id)
 	proto := f.Type(t.Ref)

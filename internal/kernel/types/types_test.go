@@ -21,7 +21,8 @@ type kernel struct {
 	long, char, device uint32
 }
 
-// build makes a kernel with struct device, which contains struct power and points to struct bus; change may add to it first.
+// build makes a kernel with struct device, which contains struct power and points to struct bus; change may add to it
+// first.
 func build(bus, power func(k *kernel) uint32) *kernel {
 	k := &kernel{BTF: &kmodtest.BTF{}}
 	k.long = k.Int("long unsigned int", 8)
@@ -51,7 +52,8 @@ func parse(t testing.TB, b *kmodtest.BTF, base *btf.File) *btf.File {
 	return f
 }
 
-// side makes one of a kernel that exports the functions, with CRCs if differ is not nil: those in it have another one.
+// side makes one of a kernel that exports the functions, with CRCs if differ is not nil: those in it have another
+// one.
 func side(t testing.TB, k *kernel, differ []string) types.Side {
 	s := types.Side{Types: parse(t, k.BTF, nil)}
 	for _, name := range []string{"device_add", "bus_find", "kfree", "jiffies"} {
@@ -81,7 +83,8 @@ func TestChanges(t *testing.T) {
 		}, types.Gone, "long unsigned int flags at 0x8 is gone"},
 		{"moved", func(k *kernel) uint32 {
 			return k.Struct("bus", 24, at("id", k.long, 0), at("name", k.Pointer(k.char), 8), at("flags", k.long, 16))
-		}, types.Moved, "size was 16, is 24|long unsigned int id at 0x0 is new|from char *name at 0x0 on 2 moved by +8 bytes"},
+		}, types.Moved, "size was 16, is 24|long unsigned int id at 0x0 is new|" +
+			"from char *name at 0x0 on 2 moved by +8 bytes"},
 		{"of another size", func(k *kernel) uint32 {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("flags", k.char, 8))
 		}, types.Moved, "long unsigned int flags at 0x8 is now char flags at 0x8"},
@@ -98,8 +101,10 @@ func TestChanges(t *testing.T) {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.Struct("name", 0)), 0), at("flags", k.long, 8))
 		}, types.Moved, "char *name at 0x0 is now struct name *name at 0x0"},
 		{"bit fields in the place of a number", func(k *kernel) uint32 {
-			return k.Add(1<<31|4<<24|3, "bus", 16, k.Text("name"), k.Pointer(k.char), 0, k.Text("flags"), k.long, 63<<24|64, k.Text("new"), k.long, 1<<24|127)
-		}, types.Moved, "long unsigned int flags at 0x8 is now long unsigned int flags:63 at 0x8:0|long unsigned int new:1 at 0xf:7 is new"},
+			return k.Add(1<<31|4<<24|3, "bus", 16, k.Text("name"), k.Pointer(k.char), 0, k.Text("flags"), k.long,
+				63<<24|64, k.Text("new"), k.long, 1<<24|127)
+		}, types.Moved, "long unsigned int flags at 0x8 is now long unsigned int flags:63 at 0x8:0|" +
+			"long unsigned int new:1 at 0xf:7 is new"},
 		{"in a union without name", func(k *kernel) uint32 {
 			u := k.Union("", 8, at("flags", k.long, 0), at("mode", k.char, 0))
 			return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("", u, 8))
@@ -113,7 +118,8 @@ func TestChanges(t *testing.T) {
 			}
 			continue
 		}
-		if len(r.Types) != 1 || r.Types[0].Type != "struct bus" || r.Types[0].Change != test.change || r.Types[0].Symbols != 2 {
+		if len(r.Types) != 1 || r.Types[0].Type != "struct bus" || r.Types[0].Change != test.change ||
+			r.Types[0].Symbols != 2 {
 			t.Errorf("%s: %+v", test.name, r.Types)
 			continue
 		}
@@ -148,7 +154,8 @@ func TestReport(t *testing.T) {
 		sb.Exports = append(sb.Exports, types.Export{Name: name})
 	}
 	r := types.Compare(sa, sb).Report()
-	if !reflect.DeepEqual(r.Gone, []string{"gone"}) || !reflect.DeepEqual(r.New, []string{"new"}) || !reflect.DeepEqual(r.NoType, []string{"jiffies"}) {
+	if !reflect.DeepEqual(r.Gone, []string{"gone"}) || !reflect.DeepEqual(r.New, []string{"new"}) ||
+		!reflect.DeepEqual(r.NoType, []string{"jiffies"}) {
 		t.Errorf("gone %v, new %v, no type %v", r.Gone, r.New, r.NoType)
 	}
 	var got []string
@@ -168,7 +175,8 @@ func TestReport(t *testing.T) {
 	if want := (types.Tally{Equal: 4, Prototype: 2, NoType: 1}); r.Agree != want {
 		t.Errorf("agree %+v", r.Agree)
 	}
-	if r := types.Compare(sa, sb).Report("takes", "nothing"); len(r.Prototypes) != 1 || len(r.Gone) != 0 || r.Agree.Equal != 0 {
+	if r := types.Compare(sa, sb).Report("takes", "nothing"); len(r.Prototypes) != 1 || len(r.Gone) != 0 ||
+		r.Agree.Equal != 0 {
 		t.Errorf("of one symbol: %+v", r)
 	}
 }
@@ -181,7 +189,8 @@ func TestEnums(t *testing.T) {
 		want   string
 	}{
 		{[]kmodtest.Field{of("ON", 0), of("OFF", 1), of("AUTO", 2)}, types.ValuesAdded, "AUTO = 2 is new"},
-		{[]kmodtest.Field{of("AUTO", 0), of("ON", 1), of("OFF", 2)}, types.ValuesChanged, "from ON = 0 on 2 moved by +1|AUTO = 0 is new"},
+		{[]kmodtest.Field{of("AUTO", 0), of("ON", 1), of("OFF", 2)}, types.ValuesChanged,
+			"from ON = 0 on 2 moved by +1|AUTO = 0 is new"},
 		{[]kmodtest.Field{of("ON", 0)}, types.ValuesChanged, "OFF = 1 is gone"},
 		{nil, types.Same, ""},
 	} {
@@ -232,11 +241,15 @@ func TestModule(t *testing.T) {
 		{"equal versions are never overruled", movedBus, plainPower, []string{}, nil, calls, types.ClassSame, ""},
 		{"text", textBus, plainPower, []string{"device_add"}, names, calls, types.ClassText, ""},
 		{"added", addedBus, plainPower, []string{"device_add"}, names, calls, types.ClassAdded, ""},
-		{"what it points to two pointers away", movedBus, plainPower, []string{"device_add"}, names, calls, types.ClassNoneNamed, ""},
-		{"the same, without types of its own", movedBus, plainPower, []string{"device_add"}, nil, calls, types.ClassNotKnown, ""},
-		{"contained in what it points to", plainBus, movedPower, []string{"device_add"}, names, calls, types.ClassNamesMoved,
+		{"what it points to two pointers away", movedBus, plainPower, []string{"device_add"}, names, calls,
+			types.ClassNoneNamed, ""},
+		{"the same, without types of its own", movedBus, plainPower, []string{"device_add"}, nil, calls,
+			types.ClassNotKnown, ""},
+		{"contained in what it points to", plainBus, movedPower, []string{"device_add"}, names, calls,
+			types.ClassNamesMoved,
 			"follows a pointer to it in struct own.dev, within struct device"},
-		{"contained in what it passes on", plainBus, movedPower, []string{"device_add"}, nil, calls, types.ClassNamesMoved,
+		{"contained in what it passes on", plainBus, movedPower, []string{"device_add"}, nil, calls,
+			types.ClassNamesMoved,
 			"names it in calls of device_add(), within struct device"},
 		{"embedded", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *kernel) {
 			b.Struct("own", 16, at("bus", 3+1, 0)) // behind long, char and the pointer to char
@@ -248,12 +261,17 @@ func TestModule(t *testing.T) {
 		{"copied", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *kernel) {
 			b.Struct("bus", 16, at("name", b.Pointer(k.char), 0), at("flags", k.long, 8))
 		}, calls, types.ClassNamesMoved, "has a copy of it"},
-		{"no type", plainBus, plainPower, []string{"jiffies"}, names, []types.Export{{Name: "jiffies", CRC: 1, HasCRC: true}}, types.ClassNotKnown, ""},
+		{"no type", plainBus, plainPower, []string{"jiffies"}, names,
+			[]types.Export{{Name: "jiffies", CRC: 1, HasCRC: true}}, types.ClassNotKnown, ""},
 		{"a version without reason", plainBus, plainPower, []string{"kfree"}, names, calls, types.ClassNotKnown, ""},
-		{"built for a third kernel", plainBus, plainPower, []string{"kfree"}, names, []types.Export{{Name: "kfree", CRC: 7, HasCRC: true}}, types.ClassNotKnown, ""},
-		{"another module's symbol", plainBus, plainPower, []string{}, names, []types.Export{{Name: "other", CRC: 7, HasCRC: true}}, types.ClassNotKnown, ""},
-		{"without versions", movedBus, plainPower, nil, names, []types.Export{{Name: "device_add"}, {Name: "jiffies"}}, types.ClassNoneNamed, ""},
-		{"without versions, the same", plainBus, plainPower, nil, names, []types.Export{{Name: "device_add"}}, types.ClassSame, ""},
+		{"built for a third kernel", plainBus, plainPower, []string{"kfree"}, names,
+			[]types.Export{{Name: "kfree", CRC: 7, HasCRC: true}}, types.ClassNotKnown, ""},
+		{"another module's symbol", plainBus, plainPower, []string{}, names,
+			[]types.Export{{Name: "other", CRC: 7, HasCRC: true}}, types.ClassNotKnown, ""},
+		{"without versions", movedBus, plainPower, nil, names, []types.Export{{Name: "device_add"},
+			{Name: "jiffies"}}, types.ClassNoneNamed, ""},
+		{"without versions, the same", plainBus, plainPower, nil, names, []types.Export{{Name: "device_add"}},
+			types.ClassSame, ""},
 	} {
 		a, b := build(plainBus, plainPower), build(test.bus, test.power)
 		none := []string{}
@@ -300,7 +318,8 @@ func TestWay(t *testing.T) {
 			m.Imports = append(m.Imports, types.Export{Name: name, CRC: 1, HasCRC: true})
 		}
 		ch := c.Module(m)
-		if len(ch.Types) != 1 || !reflect.DeepEqual(ch.Types[0].Via, test.want) || ch.Types[0].Symbols != test.symbols || ch.Differ != test.symbols {
+		if len(ch.Types) != 1 || !reflect.DeepEqual(ch.Types[0].Via, test.want) ||
+			ch.Types[0].Symbols != test.symbols || ch.Differ != test.symbols {
 			t.Errorf("%v: %+v", test.imports, ch)
 		}
 	}
@@ -316,12 +335,14 @@ func TestOthersExports(t *testing.T) {
 		hub := b.Struct("hub", 16+8*i, at("dev", b.Pointer(k.device), 0), at("n", k.long, 8+8*i))
 		b.Func("hub_add", 0, of("h", b.Pointer(hub)), of("d", b.Pointer(k.device)))
 		sides = append(sides, s)
-		other = append(other, types.Side{Types: parse(t, b, s.Types), Exports: []types.Export{{Name: "hub_add", CRC: 10 + i, HasCRC: true}}})
+		other = append(other, types.Side{Types: parse(t, b, s.Types),
+			Exports: []types.Export{{Name: "hub_add", CRC: 10 + i, HasCRC: true}}})
 	}
 	c := types.Compare(sides[0], sides[1])
 	c.AddModule(other[0], other[1])
 	ch := c.Module(types.Module{Imports: []types.Export{{Name: "hub_add", CRC: 10, HasCRC: true}}})
-	if ch.Class != types.ClassNamesMoved || len(ch.Types) != 1 || ch.Types[0].Type != "struct hub" || ch.Types[0].Change != types.Moved {
+	if ch.Class != types.ClassNamesMoved || len(ch.Types) != 1 || ch.Types[0].Type != "struct hub" ||
+		ch.Types[0].Change != types.Moved {
 		t.Errorf("%+v", ch)
 	}
 }
@@ -339,18 +360,22 @@ func TestDistilled(t *testing.T) {
 		class types.Class
 	}{{plainBus, types.ClassNotKnown}, {grown, types.ClassNamesMoved}} {
 		base := parse(t, distilled, nil)
-		m := types.Module{Types: parse(t, own, base), Imports: []types.Export{{Name: "device_add", CRC: 9, HasCRC: true}}}
+		m := types.Module{Types: parse(t, own, base),
+			Imports: []types.Export{{Name: "device_add", CRC: 9, HasCRC: true}}}
 		c := types.Compare(types.Side{Types: base, Distilled: true}, side(t, build(test.bus, plainPower), []string{}))
 		ch := c.Module(m)
 		if ch.Class != test.class {
 			t.Errorf("%v: %+v", test.class, ch)
 		}
-		if test.class == types.ClassNamesMoved && (len(ch.Types) != 1 || ch.Types[0].SizeWas != 16 || ch.Types[0].SizeIs != 24) {
+		if test.class == types.ClassNamesMoved && (len(ch.Types) != 1 || ch.Types[0].SizeWas != 16 ||
+			ch.Types[0].SizeIs != 24) {
 			t.Errorf("%+v", ch.Types)
 		}
 		// With the kernel it was built for, its names lead there.
-		full := types.Compare(side(t, build(plainBus, plainPower), []string{}), side(t, build(test.bus, plainPower), []string{}))
-		if ch := full.Module(types.Module{Types: m.Types}); (ch.Class == types.ClassNamesMoved) != (test.class == types.ClassNamesMoved) {
+		full := types.Compare(side(t, build(plainBus, plainPower), []string{}),
+			side(t, build(test.bus, plainPower), []string{}))
+		ch = full.Module(types.Module{Types: m.Types})
+		if moved := types.ClassNamesMoved; (ch.Class == moved) != (test.class == moved) {
 			t.Errorf("with the kernel: %+v", ch)
 		}
 	}
@@ -372,7 +397,8 @@ func TestTooMuch(t *testing.T) {
 		t.Errorf("%+v", ch)
 	}
 	none := types.Compare(types.Side{Exports: s.Exports}, s)
-	if ch := none.Module(types.Module{Imports: []types.Export{{Name: "deep"}}, Types: s.Types}); ch.Class != types.ClassNotKnown {
+	if ch := none.Module(types.Module{Imports: []types.Export{{Name: "deep"}},
+		Types: s.Types}); ch.Class != types.ClassNotKnown {
 		t.Errorf("without types: %+v", ch)
 	}
 }

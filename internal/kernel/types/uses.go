@@ -7,8 +7,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
 )
 
-// A use is what a module does with a type of the kernel, as far as its own types and functions tell. What is in a function's body they do
-// not tell.
+// A use is what a module does with a type of the kernel, as far as its own types and functions tell. What is in a
+// function's body they do not tell.
 type use struct {
 	rank int // the worse, the smaller
 	text string
@@ -31,9 +31,8 @@ type uses struct {
 	left  int // steps it may still make
 }
 
-// usesOf returns the types of kernel a that a module names, in the order of their ids. The module's types are split over those of kernel a,
-// or over a distilled base of its own.
-// They are not all if the module's types are too many.
+// usesOf returns the types of kernel a that a module names, in the order of their ids. The module's types are split
+// over those of kernel a, or over a distilled base of its own. They are not all if the module's types are too many.
 func (c *Comparison) usesOf(module *btf.File) (ids []btf.ID, found map[btf.ID]use, all bool) {
 	u := uses{c: c, f: module, found: map[btf.ID]use{}, left: maxSteps}
 	for t := range module.Types() {
@@ -135,8 +134,8 @@ func (u *uses) note(id btf.ID, pointed bool) {
 	}
 }
 
-// copied enters the kernel's structure of which a module has a copy among its own types: tools that make BTF do not find all that are the
-// same.
+// copied enters the kernel's structure of which a module has a copy among its own types: tools that make BTF do not
+// find all that are the same.
 func (u *uses) copied(t btf.Type, name string) {
 	kernel := u.c.a.Types
 	for _, id := range u.c.namedA.lookup(kernel, name) {
@@ -170,7 +169,8 @@ func (u *uses) translate() {
 			continue
 		}
 		for _, k := range u.c.namedA.lookup(kernel, t.Name()) {
-			if to := kernel.Type(k); kindOf(to) == kindOf(t) && (t.Kind == btf.Fwd || t.Kind == btf.Typedef || to.Size == t.Size) {
+			to := kernel.Type(k)
+			if kindOf(to) == kindOf(t) && (t.Kind == btf.Fwd || t.Kind == btf.Typedef || to.Size == t.Size) {
 				found[k] = use
 			}
 		}
@@ -211,8 +211,8 @@ func (x *index) lookup(f *btf.File, name string) []btf.ID {
 	return found
 }
 
-// partner returns the pair of a type of kernel a: the one that was met, or else the type of that name in kernel b that is the same, or
-// has most members in common; -1 if b has none.
+// partner returns the pair of a type of kernel a: the one that was met, or else the type of that name in kernel b
+// that is the same, or has most members in common; -1 if b has none.
 func (c *Comparison) partner(id btf.ID) int32 {
 	if n, ok := c.first[id]; ok {
 		return n

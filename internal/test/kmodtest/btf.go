@@ -62,8 +62,8 @@ func (b *BTF) Text(s string) uint32 {
 	return at
 }
 
-// Add adds a type and returns its id. Info is the kind, shifted as the format has it, with the number of elements and flags; word is
-// its size or what it refers to; rest is what follows.
+// Add adds a type and returns its id. Info is the kind, shifted as the format has it, with the number of elements and
+// flags; word is its size or what it refers to; rest is what follows.
 func (b *BTF) Add(info uint32, name string, word uint32, rest ...uint32) uint32 {
 	id, _ := b.ends()
 	b.types = b.append(b.append(b.types, b.Text(name), info, word), rest...)
