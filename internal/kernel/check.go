@@ -1,0 +1,379 @@
+package kernel
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/errno"
+)
+
+// A loader is one run of the rules, in the kernel's order. Steps return false when the load has failed.
+type loader struct {
+	k     *Kernel
+	m     *Module
+	flags int
+	v     *Verdict
+	sig   SigState
+	name  string // of the module, in messages
+
+	unsure     []*unsure         // symbols of which something is not known
+	structures bool              // the structure of the ELF file is being checked
+	crcs       map[string]uint64 // the module's versions, when the first is asked for
+	namespaces []string          // that the module imports
+}
+
+// Check replays what the kernel does with a module given to finit_module with these flags (IgnoreModversions, IgnoreVermagic), up
+// to the module's own init function, which it cannot judge.
+func (k *Kernel) Check(m *Module, flags int) *Verdict {
+	l := &loader{k: k, m: m, flags: flags, v: new(Verdict), name: m.Name, namespaces: m.Fields("import_ns")}
+	if l.name == "" {
+		l.name = "(missing .modinfo section or name field)"
+	}
+	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.perCPU, l.exportVersions, l.moduleNamespaces,
+		l.symbols, l.duplicates, l.sysfs}
+	if l.headerFirst() {
+		steps = slices.Insert(steps, 1, l.header)
+	}
+	for _, step := range steps {
+		if !step() {
+			l.finish()
+			return l.v
+		}
+	}
+	l.structOffsets()
+	l.finish()
+	return l.v
+}
+
+// headerFirst tells whether the kernel looks at the ELF header before it looks at the signature. Those that say what is wrong with a file
+// do not. Of those that do not say, 4.19 and its successors do, 4.14 and its predecessors do not: no image can tell, as both are silent.
+func (l *loader) headerFirst() bool {
+	words := &l.k.Words
+	return words.Has(SayMagic) != Yes && words.Has(SayStructures) != Yes && !AtLeast(l.k.Release, 5, 10) && AtLeast(l.k.Release, 4, 19)
+}
+
+// unsure is something that is not known of some symbols.
+type unsure struct {
+	what  string // with %s for their names
+	names []string
+}
+
+// unsureOf says that something is not known of a symbol.
+//
+//go:noinline
+func (l *loader) unsureOf(what, symbol string) {
+	i := slices.IndexFunc(l.unsure, func(u *unsure) bool { return u.what == what })
+	if i < 0 {
+		i = len(l.unsure)
+		l.unsure = append(l.unsure, &unsure{what: what})
+	}
+	l.unsure[i].names = append(l.unsure[i].names, symbol)
+}
+
+// finish settles the outcome and puts fatal reasons first.
+func (l *loader) finish() {
+	for _, u := range l.unsure {
+		names := strings.Join(u.names[:min(len(u.names), 3)], ", ")
+		if more := len(u.names) - 3; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		l.v.unknown(u.what, names)
+	}
+	reasons := l.v.Reasons
+	sort.SliceStable(reasons, func(i, j int) bool { return reasons[i].Fatal && !reasons[j].Fatal })
+	switch {
+	case l.v.Outcome == Fails:
+	case len(l.v.Unknown) > 0:
+		l.v.Outcome = NotKnown
+	case len(l.v.Taints) > 0:
+		l.v.Outcome = Taints
+	}
+}
+
+func (l *loader) state() bool {
+	if l.k.Disabled {
+		l.v.reason(true, KindState, "", "only a restart allows modules again (kernel.modules_disabled, or nomodule on the command line)", "the kernel loads no modules any more")
+		l.v.fail(syscall.EPERM)
+		return false
+	}
+	return true
+}
+
+// signature is module_sig_check: it comes before anything else, but for some kernels between 4.19 and 5.10.
+func (l *loader) signature() bool {
+	k, v := l.k, l.v
+	if k.Features.Signatures == No {
+		l.sig = SigValid
+		return true
+	}
+	forced := l.flags&(IgnoreModversions|IgnoreVermagic) != 0
+	if !forced {
+		l.sig = k.signature(l.m)
+	}
+	if l.sig == SigUnknownKey && k.Keys == nil {
+		l.sig = SigUnverified
+	}
+	if line := l.m.Signature.Line; line != "" && !forced {
+		v.Log = append(v.Log, line)
+	}
+	what := "unsigned module"
+	switch l.sig {
+	case SigValid:
+		return true
+	case SigUnverified:
+		if l.enforced() || k.Lockdown {
+			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
+		}
+		return true
+	case SigBroken:
+		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
+			"the signature does not fit the module: the file was changed after it was signed")
+		v.fail(errno.EKEYREJECTED)
+		return false
+	case SigBadTrailer:
+		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
+		v.fail(syscall.EBADMSG)
+		return false
+	case SigUnsupported:
+		what = "module with unsupported crypto"
+	case SigUnknownKey:
+		what = "module with unavailable key"
+	}
+	switch {
+	case l.enforced():
+		l.signatureAdvice(what)
+		if k.Words.Has(SayRejected) == No {
+			v.fail(errno.ENOKEY) // without a word, up to 5.3
+			return false
+		}
+		return l.fail(errno.EKEYREJECTED, SayRejected, what)
+	case k.Lockdown:
+		l.signatureAdvice(what)
+		v.fail(syscall.EPERM)
+		v.Maybe = append(v.Maybe, "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7")
+		return false
+	}
+	return true
+}
+
+// enforced tells whether unsigned modules are refused.
+func (l *loader) enforced() bool { return l.k.Enforce || l.k.Features.SignEnforce == Yes }
+
+func (l *loader) signatureAdvice(what string) {
+	text := "the kernel demands signatures and this is an " + what
+	if strings.HasPrefix(what, "module") {
+		text = "the kernel demands signatures and this is a " + what
+	}
+	if l.flags != 0 {
+		text += ": a forced load counts as unsigned"
+	}
+	l.v.reason(true, KindSignature, "", "sign the module with a key that the kernel knows (enrol your own with mokutil --import), or turn Secure Boot off", "%s", text)
+}
+
+// blacklist is module_blacklist= of the kernel's command line.
+func (l *loader) blacklist() bool {
+	if !slices.Contains(l.k.Blacklist, l.name) {
+		return true
+	}
+	l.v.reason(true, KindState, "", "take it out of module_blacklist= and start anew", "the kernel's command line has it in module_blacklist=")
+	return l.fail(syscall.EPERM, SayBlacklisted, l.name)
+}
+
+// versions tells whether CRCs are compared at all.
+func (l *loader) versions() bool { return l.k.Features.Versions != No }
+
+// hasTable tells whether the kernel sees a table of versions in the module.
+func (l *loader) hasTable() bool { return l.m.Versioned && l.flags&IgnoreModversions == 0 }
+
+// force is try_to_force_load: what stands in for something missing.
+func (l *loader) force(what, why string) bool {
+	switch l.k.Features.ForceLoad {
+	case No:
+		l.v.reason(true, KindForce, "", "no option helps: build the module for this kernel", "%s, and this kernel was built without CONFIG_MODULE_FORCE_LOAD: it says nothing and refuses", why)
+		l.v.fail(syscall.ENOEXEC)
+		return false
+	case Maybe:
+		l.v.unknown("whether the kernel can be forced (CONFIG_MODULE_FORCE_LOAD)")
+	}
+	l.taint('F', "forced: "+why, SayForced, l.name, what)
+	return true
+}
+
+// layout compares the CRC of module_layout.
+func (l *loader) layout() bool {
+	if !l.versions() {
+		return true
+	}
+	want, answer := Symbol{}, Unknown
+	if l.k.Core != nil {
+		want, answer = l.k.Core.Lookup(LayoutSymbol)
+	}
+	if answer != Found || !want.HasCRC {
+		if answer == Unknown || !l.k.Core.CRCs {
+			l.unsureOf(unsureCRC, LayoutSymbol)
+		}
+		return true
+	}
+	return l.version(want, syscall.ENOEXEC)
+}
+
+// version is check_version for one symbol. errno is what the load fails with; it has failed then.
+func (l *loader) version(want Symbol, errno syscall.Errno) bool {
+	m, v := l.m, l.v
+	if !want.HasCRC || !l.versions() {
+		return true
+	}
+	if !l.hasTable() {
+		why := "the module has no table of symbol versions"
+		if m.Versioned {
+			why = fmt.Sprintf("%d CRCs of symbols are not compared", len(m.Versions))
+		}
+		return l.force(want.Name, why)
+	}
+	if l.crcs == nil {
+		l.crcs = make(map[string]uint64, len(m.Versions))
+		for _, v := range slices.Backward(m.Versions) { // of several the first counts
+			l.crcs[v.Name] = v.CRC
+		}
+	}
+	crc, ok := l.crcs[want.Name]
+	switch {
+	case ok && crc == uint64(want.CRC):
+		return true
+	case ok:
+		l.say(SayDisagrees, l.name, want.Name)
+		l.versionReason(want, crc)
+	case m.Extended:
+		l.say(SayNoExtVersion, l.name, want.Name)
+		return true
+	default:
+		strict := l.k.Features.Strict
+		l.say(SayNoVersion, l.name, want.Name)
+		advice := "build it against the exporter's Module.symvers (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
+		if want.Owner == Core || want.InTree {
+			advice = "build it against the headers of " + l.k.Release + ", with their Module.symvers"
+		}
+		if strict == No {
+			v.reason(false, KindNoVersion, want.Name, advice, "built without a version for %s of %s: this kernel only warns", want.Name, want.Owner)
+			return true
+		}
+		if strict == Maybe {
+			l.unsureOf("that this kernel takes imports without a version (%s)", want.Name)
+			return true
+		}
+		v.reason(true, KindNoVersion, want.Name, advice, "the module was built without a version for %s, which %s exports with CRC 0x%08x", want.Name, want.Owner, want.CRC)
+	}
+	v.fail(errno)
+	return false
+}
+
+func (l *loader) versionReason(want Symbol, crc uint64) {
+	if want.Name == LayoutSymbol {
+		magic, _ := l.m.Field("vermagic")
+		advice := "rebuild it against the headers of " + l.k.Release
+		if r := MagicRelease(magic); r != l.k.Release {
+			advice += ", or load it on " + r
+		}
+		l.v.reason(true, KindLayout, want.Name, advice,
+			"built for another kernel: module_layout is 0x%08x in the module, 0x%08x in the kernel (configuration or build differs; expect all other symbols to differ too)", crc, want.CRC)
+		return
+	}
+	where, advice := "this kernel", "rebuild it against the headers of "+l.k.Release
+	if want.Owner != Core {
+		where = "module " + want.Owner
+		if !want.InTree {
+			advice = "rebuild it with the Module.symvers that " + want.Owner + "'s build has left (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
+		}
+	}
+	if crc == 0 {
+		where += "; zeros come from a line of Module.symvers that was made by hand, or from a build without symbol versions"
+	}
+	l.v.reason(true, KindVersion, want.Name, advice, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc, want.CRC, where)
+}
+
+// vermagic compares the version string and, on old kernels, asks for livepatch support.
+func (l *loader) vermagic() bool {
+	k, m, v := l.k, l.m, l.v
+	magic, ok := m.Field("vermagic")
+	versioned := l.hasTable() && m.Basic && l.versions()
+	switch {
+	case l.flags&IgnoreVermagic != 0:
+		if !l.force("bad vermagic", "vermagic is not compared") {
+			return false
+		}
+	case !ok:
+		v.reason(false, KindVermagic, "", "", "the module has no vermagic")
+		if !l.force("bad vermagic", "the module has no vermagic") {
+			return false
+		}
+	case k.Vermagic == "":
+		v.unknown("the kernel's vermagic")
+	case !SameMagic(magic, k.Vermagic, versioned):
+		l.magicReasons(magic, versioned)
+		return l.fail(syscall.ENOEXEC, SayVermagic, l.name, magic, k.Vermagic)
+	}
+	if _, live := m.Field("livepatch"); live && k.Features.Livepatch == No {
+		v.reason(true, KindFile, "", "use a kernel with CONFIG_LIVEPATCH", "it is a live patch, and this kernel was built without support for them")
+		return l.fail(syscall.ENOEXEC, SayNoLivepatch, l.name)
+	}
+	return true
+}
+
+func (l *loader) magicReasons(magic string, versioned bool) {
+	advice := "rebuild it against the headers of " + l.k.Release
+	diff := DiffVermagic(magic, l.k.Vermagic)
+	for _, d := range diff {
+		if d.Field == "release" && versioned {
+			continue // does not count
+		}
+		l.v.reason(true, KindVermagic, "", advice, "vermagic: %s is %s in the module, %s in the kernel", d.Field, orNone(d.Module), orNone(d.Kernel))
+		advice = ""
+	}
+	if advice != "" {
+		l.v.reason(true, KindVermagic, "", advice, "vermagic differs in blanks or order: %q in the module, %q in the kernel", magic, l.k.Vermagic)
+	}
+	if l.flags == IgnoreModversions {
+		l.v.reason(false, KindForce, "", "use --force, or --force-vermagic as well", "--force-modversion alone makes the kernel compare the release too")
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "absent"
+	}
+	return s
+}
+
+// say adds a sentence to what the load prints: surely if the kernel has it, not at all if it does not.
+func (l *loader) say(s Sentence, args ...any) {
+	words := &l.k.Words
+	if words.Has(s) == No {
+		return
+	}
+	if line, sure := words.Line(s, args); sure {
+		l.v.Log = append(l.v.Log, line)
+	} else {
+		l.v.Maybe = append(l.v.Maybe, line)
+	}
+}
+
+// fail ends the check: the load fails with errno, after this sentence in the log.
+func (l *loader) fail(errno syscall.Errno, s Sentence, args ...any) bool {
+	l.say(s, args...)
+	l.v.fail(errno)
+	return false
+}
+
+// taint marks the kernel; the sentence is printed unless the mark was there before.
+func (l *loader) taint(letter byte, why string, s Sentence, args ...any) {
+	if l.v.tainted(letter) {
+		return
+	}
+	l.v.Taints = append(l.v.Taints, Taint{letter, why})
+	if strings.IndexByte(l.k.Tainted, letter) < 0 {
+		l.say(s, args...)
+	}
+}

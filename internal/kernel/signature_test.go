@@ -1,0 +1,54 @@
+package kernel
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+)
+
+// TestSignatures verifies a real module's signature by the key in the kernel's image, and no longer once a bit is changed.
+func TestSignatures(t *testing.T) {
+	dir, release := kmodtest.Corpus(t, "6.12")
+	data, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := FromImage("vmlinuz", data, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := os.ReadFile(filepath.Join(dir, "lib/modules", release, "kernel/fs/fat/vfat.ko.xz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := compress.Expand(nil, packed, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(name string, image []byte, keys []Key, want SigState) {
+		t.Helper()
+		m, k := ReadModule("vfat", image), Kernel{Keys: keys}
+		if got := k.signature(m); got != want {
+			t.Errorf("%s: %v; want %v", name, got, want)
+		}
+		if k.Verify([]*Module{m, ReadModule("other", image)}); k.signature(m) != want || len(k.verified) != 2 {
+			t.Errorf("%s: Verify finds %v; want %v", name, k.verified, want)
+		}
+	}
+	check("as built", image, im.Keys, SigValid)
+	check("no keys", image, nil, SigUnknownKey)
+	changed := func(at int) []byte {
+		b := append([]byte(nil), image...)
+		b[at] ^= 1
+		return b
+	}
+	check("changed text", changed(200), im.Keys, SigBroken)
+	check("changed signature", changed(len(image)-100), im.Keys, SigBroken)
+	check("cut", image[:len(image)-1], im.Keys, SigNone)
+	check("changed id type", changed(len(image)-28-10), im.Keys, SigUnsupported)
+	check("changed length", changed(len(image)-28-4), im.Keys, SigBadTrailer)
+	check("changed padding", changed(len(image)-28-5), im.Keys, SigBadTrailer)
+}
