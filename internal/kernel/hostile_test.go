@@ -7,8 +7,8 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // allocated counts the bytes that f allocates.
@@ -71,7 +71,7 @@ func TestHostileTables(t *testing.T) {
 		image = binary.LittleEndian.AppendUint32(image, uint32(-(off + 4)))
 		image = binary.LittleEndian.AppendUint32(image, 0)
 	}
-	file := elfOf(stdelf.EM_X86_64, 0x1000, image, []elfPart{{"", 0, 0}, {".rodata", 0, at}, {"__ksymtab", at, len(image)}, {".shstrtab", 0, 0}})
+	file := kmodtest.Program(stdelf.EM_X86_64, 0x1000, image, []kmodtest.Part{{}, {Name: ".rodata", To: at}, {Name: "__ksymtab", From: at, To: len(image)}, {Name: ".shstrtab"}})
 	n := allocated(func() {
 		if _, err := kernel.FromImage("f", file, 0); err == nil {
 			t.Error("half a million exports are accepted")
@@ -110,39 +110,5 @@ func TestHostileKeys(t *testing.T) {
 	}
 	if n := len(im.Keys); n == 0 || n > kernel.MaxTries {
 		t.Errorf("%d keys", n)
-	}
-}
-
-// TestHostileModules reads modules that are larger than they look.
-func TestHostileModules(t *testing.T) {
-	long := bytes.Repeat([]byte("n"), 4<<20)
-	parts := make([]elfPart, 60000)
-	parts[len(parts)-1].name = string(long) + "\x00.modinfo"
-	sections := elfOf(stdelf.EM_X86_64, 0, long[:64], parts)
-	sections[16] = 1 // a relocatable file
-	shoff := binary.LittleEndian.Uint64(sections[40:])
-	for i := 1; i < len(parts); i++ {
-		binary.LittleEndian.PutUint32(sections[shoff+uint64(64*i):], uint32(len(parts)+i)) // all share the end of one name
-	}
-	table := make([]byte, 24)
-	for range 1 << 17 {
-		table = append(table, "\x01\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
-	}
-	imports := elfOf(stdelf.EM_X86_64, 0, append(table, long...), []elfPart{{"", 0, 0}, {".symtab", 0, len(table)}, {".strtab", len(table), len(table) + len(long)}, {".shstrtab", 0, 0}})
-	imports[16] = 1
-	symtab := imports[binary.LittleEndian.Uint64(imports[40:])+64:]
-	symtab[4], symtab[40] = byte(stdelf.SHT_SYMTAB), 2
-	for name, file := range map[string][]byte{"sections": sections, "imports": imports} {
-		if _, err := elf.Parse(file); err != nil {
-			t.Fatal(name, err)
-		}
-		n := allocated(func() {
-			if v := new(kernel.Kernel).Check(kernel.ReadModule("f", file), 0); v.Outcome == kernel.Loads {
-				t.Errorf("%s: %v", name, v.Outcome)
-			}
-		})
-		if n > 16*len(file) {
-			t.Errorf("%s: %d bytes allocated for a file of %d", name, n, len(file))
-		}
 	}
 }

@@ -217,37 +217,8 @@ func (s shape) build() (image []byte, symbols []kernel.Symbol, at places) {
 // elfFile makes an ELF program of a 64-bit little-endian image, with the sections that a kernel has.
 func (s shape) elfFile(machine elf.Machine) (file []byte, symbols []kernel.Symbol) {
 	image, symbols, at := s.build()
-	return elfOf(machine, s.base, image, []elfPart{{"", 0, 0}, {".rodata", 0, at.plain}, {"__ksymtab", at.plain, at.gpl}, {"__ksymtab_gpl", at.gpl, at.plainCRCs},
-		{"__kcrctab", at.plainCRCs, at.gplCRCs}, {"__kcrctab_gpl", at.gplCRCs, at.names}, {"__ksymtab_strings", at.names, at.end}, {".shstrtab", 0, 0}}), symbols
-}
-
-// An elfPart is a section of a program: a part of its image.
-type elfPart struct {
-	name     string
-	from, to int
-}
-
-// elfOf makes a 64-bit little-endian ELF file of an image. The first section is none, the last holds the names.
-func elfOf(machine elf.Machine, base uint64, image []byte, sections []elfPart) []byte {
-	var names []byte
-	var headers bytes.Buffer
-	const head = 64
-	for i, p := range sections {
-		h := elf.Section64{Name: uint32(len(names)), Type: uint32(elf.SHT_PROGBITS), Flags: uint64(elf.SHF_ALLOC),
-			Addr: base + uint64(p.from), Off: uint64(head + p.from), Size: uint64(p.to - p.from)}
-		names = append(append(names, p.name...), 0)
-		switch i {
-		case 0:
-			h = elf.Section64{}
-		case len(sections) - 1:
-			h = elf.Section64{Name: h.Name, Type: uint32(elf.SHT_STRTAB), Off: uint64(head + len(image)), Size: uint64(len(names))}
-		}
-		binary.Write(&headers, binary.LittleEndian, h)
-	}
-	var out bytes.Buffer
-	binary.Write(&out, binary.LittleEndian, elf.Header64{Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1,
-		Shoff: uint64(head + len(image) + len(names)), Ehsize: head, Shentsize: 64, Shnum: uint16(len(sections)), Shstrndx: uint16(len(sections) - 1)})
-	return slices.Concat(out.Bytes(), image, names, headers.Bytes())
+	return kmodtest.Program(machine, s.base, image, []kmodtest.Part{{}, {Name: ".rodata", To: at.plain}, {Name: "__ksymtab", From: at.plain, To: at.gpl}, {Name: "__ksymtab_gpl", From: at.gpl, To: at.plainCRCs},
+		{Name: "__kcrctab", From: at.plainCRCs, To: at.gplCRCs}, {Name: "__kcrctab_gpl", From: at.gplCRCs, To: at.names}, {Name: "__ksymtab_strings", From: at.names, To: at.end}, {Name: ".shstrtab"}}), symbols
 }
 
 // TestELFImages reads kernels that are ELF files with sections, among them those with distances instead of CRCs.

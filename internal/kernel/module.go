@@ -42,8 +42,8 @@ type Import struct {
 	Common bool   // a common symbol: the module was built without -fno-common
 }
 
-// ReadModule reads a module file that is expanded. It never fails: what is wrong with the file is part of the answer of
-// [Kernel.Check]. The Module keeps parts of image.
+// ReadModule reads a module file that is expanded. It never fails: [Module.Err] tells what is wrong with the file. The
+// Module keeps parts of image.
 func ReadModule(path string, image []byte) *Module {
 	m := &Module{Path: path, Image: image, Init: -1, Exit: -1}
 	m.Image, m.Signature = splitTrailer(image)

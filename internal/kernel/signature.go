@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/pkcs7"
 )
@@ -74,29 +73,6 @@ func splitTrailer(image []byte) ([]byte, Signature) {
 		s.state = SigBadTrailer
 	}
 	return rest[:at], s
-}
-
-// Verify verifies the signatures of modules, on all processors at once. What comes out is kept for [Kernel.Check], until [Kernel.Use]
-// brings other keys.
-func (k *Kernel) Verify(modules []*Module) {
-	states := make([]SigState, len(modules))
-	var each sync.WaitGroup
-	for i, m := range modules {
-		each.Go(func() { states[i] = m.Verify(k.Keys) })
-	}
-	each.Wait()
-	k.verified = make(map[*Module]SigState, len(modules))
-	for i, m := range modules {
-		k.verified[m] = states[i]
-	}
-}
-
-// signature judges a module's signature.
-func (k *Kernel) signature(m *Module) SigState {
-	if state, ok := k.verified[m]; ok {
-		return state
-	}
-	return m.Verify(k.Keys)
 }
 
 // Verify judges a module's signature by the keys of a kernel.

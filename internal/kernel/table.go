@@ -1,8 +1,8 @@
-// Package kernel knows what a kernel exports to modules and replays the rules by which its loader accepts one.
+// Package kernel reads what kernels and module files tell: what a kernel exports to modules, how its loader was built and which
+// sentences it prints, and what the loader looks at in a module.
 //
 // A [Table] is what one source says is exported: a boot image ([FromImage]), the memory of the running kernel ([FromKcore]), a
-// Module.symvers file ([ParseSymvers]) or the version tables of installed modules ([Union]). A [Kernel] puts such a table
-// together with what else the loader compares, and [Kernel.Check] says what that kernel would answer to a module.
+// Module.symvers file ([ParseSymvers]) or the version tables of installed modules ([Union]). Package check judges modules by it.
 // Nothing here loads anything or reads the running system.
 package kernel
 

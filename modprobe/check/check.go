@@ -64,9 +64,8 @@ const (
 
 // Finding is one thing that a check found.
 type Finding struct {
-	// Kind is what it is about: file, signature, vermagic, layout, version, no version, missing, licence, namespace,
-	// duplicate, state or force.
-	Kind string
+	// Kind is what it is about.
+	Kind Kind
 	// Fatal reports that the load fails for it.
 	Fatal bool
 	// Symbol is the symbol it is about; empty for none.
@@ -125,22 +124,22 @@ type Checker struct {
 	opts   modprobe.Options // of p
 	fsys   fs.FS            // the same
 	o      Options
-	k      kernel.Kernel
+	k      target
 	source string
 	notes  []string
 	added  *kernel.Table // what modules that are not here export, by a Module.symvers; nil: none
-	denied bool             // a file could not be read for want of rights
+	denied bool          // a file could not be read for want of rights
 	unread unread
 	live   bool // the kernel is the running one
 
-	learning sync.WaitGroup    // done when sample is set, and k has what modules of the kernel tell
+	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
 	sample   *kernel.Module // one of the kernel's modules; nil if there is none
 
-	ahead  map[string]*kernel.Module           // modules of Options.Names and what they need, by path
-	byName map[string]*kernel.Module           // modules of the tree that were read, by name; nil if there is no such
+	ahead  map[string]*kernel.Module        // modules of Options.Names and what they need, by path
+	byName map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
 	tables map[*kernel.Module]*kernel.Table // what modules export
-	judged *kernel.Module                      // the module whose turn it is: it does not provide for itself
-	set    []*kernel.Module                    // modules checked together: they come before those of the tree
+	judged *kernel.Module                   // the module whose turn it is: it does not provide for itself
+	set    []*kernel.Module                 // modules checked together: they come before those of the tree
 }
 
 // unread names the sources that take seconds and are read only when a verdict depends on them.
@@ -351,10 +350,10 @@ func (c *Checker) readFile(file string) (*kernel.Module, error) {
 // judge asks the rules about one module, and about the modules of the tree that it needs.
 func (c *Checker) judge(m *kernel.Module) *Verdict {
 	c.judged = m
-	found := c.k.Check(m, c.o.Flags)
-	v := c.verdict(m, found)
+	v := c.k.Check(m, c.o.Flags)
+	c.describe(v, m)
 	seen := map[string]bool{m.Name: true}
-	for queue := slices.Clone(found.Needs); len(queue) > 0; queue = queue[1:] {
+	for queue := slices.Clone(v.Needs); len(queue) > 0; queue = queue[1:] {
 		name := queue[0]
 		if seen[name] {
 			continue
@@ -369,40 +368,31 @@ func (c *Checker) judge(m *kernel.Module) *Verdict {
 		}
 		sub := c.k.Check(need, 0)
 		queue = append(queue, sub.Needs...)
-		if sub.Outcome != kernel.Fails {
+		if sub.Outcome != Fails {
 			continue
 		}
 		why := ""
-		if len(sub.Reasons) > 0 {
-			why = ": " + sub.Reasons[0].Text
+		if len(sub.Findings) > 0 {
+			why = ": " + sub.Findings[0].Text
 		}
 		v.Outcome, v.Errno = Fails, sub.Errno
 		v.Log = append(slices.Clone(sub.Log), v.Log...)
-		missing := Finding{Kind: "missing", Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
+		missing := Finding{Kind: KindMissing, Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
 		v.Findings = append([]Finding{missing}, v.Findings...)
 	}
 	return v
 }
 
-// verdict turns what the rules say into a Verdict.
-func (c *Checker) verdict(m *kernel.Module, found *kernel.Verdict) *Verdict {
+// describe adds to a verdict of the rules what the Checker knows besides.
+func (c *Checker) describe(v *Verdict, m *kernel.Module) {
 	name := m.Name
 	if name == "" {
 		name = alias.FromPath(m.Path)
 	}
-	v := &Verdict{
-		Module: name, Path: m.Path, Release: c.k.Release, Source: c.source,
-		Outcome: Outcome(found.Outcome.String()), Errno: found.Errno, Log: found.Log, MayLog: found.Maybe,
-		NotVerified: found.Unknown, Needs: found.Needs, Notes: slices.Clone(c.notes),
-	}
-	for _, t := range found.Taints {
-		v.Taints = append(v.Taints, Taint{string(t.Letter), t.Why})
-	}
-	for _, r := range found.Reasons {
-		v.Findings = append(v.Findings, Finding{string(r.Kind), r.Fatal, r.Symbol, r.Text, r.Advice})
-	}
+	v.Module, v.Path, v.Release, v.Source = name, m.Path, c.k.Release, c.source
 	v.Ignored = c.k.Ignored(m, c.o.Flags)
-	v.Hopeless = v.Outcome == Fails && hopeless(found)
+	v.Hopeless = v.Outcome == Fails && slices.ContainsFunc(v.Findings, Finding.hopeless)
+	v.Notes = slices.Clone(c.notes)
 	config := c.p.Config()
 	if config.Blacklisted(name) {
 		v.Notes = append(v.Notes, "blacklisted in modprobe.d: not loaded by an alias")
@@ -413,7 +403,6 @@ func (c *Checker) verdict(m *kernel.Module, found *kernel.Verdict) *Verdict {
 	if c.loaded(name) {
 		v.Notes = append(v.Notes, "a module of this name is loaded already")
 	}
-	return v
 }
 
 // loaded reports whether a module of that name is in the kernel, which must be the running one.
@@ -423,24 +412,6 @@ func (c *Checker) loaded(name string) bool {
 	}
 	state := c.p.State(name)
 	return state.Builtin || state.Live
-}
-
-// hopeless reports whether a load fails for something else than what flags make the kernel ignore.
-func hopeless(found *kernel.Verdict) bool {
-	for _, r := range found.Reasons {
-		switch r.Kind {
-		case kernel.KindVermagic, kernel.KindVersion, kernel.KindNoVersion, kernel.KindState:
-		case kernel.KindLayout:
-			if r.Fatal && r.Symbol == "" {
-				return true
-			}
-		default:
-			if r.Fatal {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // module returns a module of the tree by its name, or nil.

@@ -86,13 +86,6 @@ func magicWords(words []string) string {
 	return ""
 }
 
-func orNone(text string) string {
-	if text == "" {
-		return "missing"
-	}
-	return text
-}
-
 // builtFor returns the release in the version magic of a module file, "" if that cannot be read.
 func (e *explainer) builtFor(path string) string {
 	name, err := sysroot.Name(e.fsys, path)

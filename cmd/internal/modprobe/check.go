@@ -283,14 +283,14 @@ func (c *checkRun) print(v *check.Verdict) {
 
 // findings writes the reasons. Of many symbols with the same trouble the first three are shown.
 func (c *checkRun) findings(v *check.Verdict) {
-	shown := map[string]int{}
+	shown, advised := map[check.Kind]int{}, map[string]bool{}
 	for _, f := range v.Findings {
 		if shown[f.Kind]++; shown[f.Kind] > 3 && f.Symbol != "" {
 			continue
 		}
 		c.out.Line("  ", f.Text)
-		if f.Advice != "" && shown[f.Kind+f.Advice] == 0 {
-			shown[f.Kind+f.Advice]++
+		if advice := string(f.Kind) + f.Advice; f.Advice != "" && !advised[advice] {
+			advised[advice] = true
 			c.out.Line("    -> ", f.Advice)
 		}
 	}
@@ -464,7 +464,7 @@ func verdictJSON(w *jsonw.Writer, v *check.Verdict) {
 	w.BeginArray()
 	for _, f := range v.Findings {
 		w.BeginObject()
-		field("kind", f.Kind)
+		field("kind", string(f.Kind))
 		w.Key("fatal")
 		w.Bool(f.Fatal)
 		field("symbol", f.Symbol)

@@ -1,4 +1,4 @@
-package kernel
+package check
 
 import (
 	"fmt"
@@ -6,38 +6,40 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
 // taints sets the marks that the kernel sets before it looks at symbols.
 func (l *loader) taints() bool {
 	k, m, v := l.k, l.m, l.v
 	if _, ok := m.Field("intree"); !ok {
-		l.taint('O', "out-of-tree module", SayOutOfTree, l.name)
+		l.taint("O", "out-of-tree module", kernel.SayOutOfTree, l.name)
 	}
-	if _, ok := m.Field("retpoline"); !ok && k.Features.Retpoline != No && (k.Machine == EMX8664 || k.Machine == EM386) {
-		line, _ := k.Words.Line(SayRetpoline, []any{l.name})
-		v.Maybe = append(v.Maybe, line) // only where the processor asks for them
+	if _, ok := m.Field("retpoline"); !ok && k.Features.Retpoline != kernel.No && (k.Machine == kernel.EMX8664 || k.Machine == kernel.EM386) {
+		line, _ := k.Words.Line(kernel.SayRetpoline, []any{l.name})
+		v.MayLog = append(v.MayLog, line) // only where the processor asks for them
 	}
 	if _, ok := m.Field("staging"); ok {
-		v.Taints = append(v.Taints, Taint{'C', "staging driver"})
-		l.say(SayStaging, l.name)
+		v.Taints = append(v.Taints, Taint{"C", "staging driver"})
+		l.say(kernel.SayStaging, l.name)
 	}
 	if _, ok := m.Field("livepatch"); ok {
-		v.Taints = append(v.Taints, Taint{'K', "live patch"})
-		l.say(SayLivepatch, l.name)
+		v.Taints = append(v.Taints, Taint{"K", "live patch"})
+		l.say(kernel.SayLivepatch, l.name)
 	}
 	if name, gpl := m.Licence(); !gpl {
-		l.taint('P', "licence "+name+" is not compatible with the GPL", SayLicence, l.name, name)
+		l.taint("P", "licence "+name+" is not compatible with the GPL", kernel.SayLicence, l.name, name)
 	}
-	if _, ok := m.Field("test"); ok && k.Words.Has(SayTest) != No {
-		l.taint('N', "test module", SayTest, l.name)
+	if _, ok := m.Field("test"); ok && k.Words.Has(kernel.SayTest) != kernel.No {
+		l.taint("N", "test module", kernel.SayTest, l.name)
 	}
-	if l.sig != SigValid && k.Features.Signatures != No {
-		if l.sig == SigUnverified || k.Features.Signatures == Maybe {
-			line, _ := k.Words.Line(SayUnverified, []any{l.name})
-			v.Maybe = append(v.Maybe, line)
+	if l.sig != kernel.SigValid && k.Features.Signatures != kernel.No {
+		if l.sig == kernel.SigUnverified || k.Features.Signatures == kernel.Maybe {
+			line, _ := k.Words.Line(kernel.SayUnverified, []any{l.name})
+			v.MayLog = append(v.MayLog, line)
 		} else {
-			l.taint('E', "unsigned, or signed with a key the kernel does not know", SayUnverified, l.name)
+			l.taint("E", "unsigned, or signed with a key the kernel does not know", kernel.SayUnverified, l.name)
 		}
 	}
 	l.licenceAgain()
@@ -46,15 +48,15 @@ func (l *loader) taints() bool {
 
 // licenceAgain is the second line about a licence that taints.
 func (l *loader) licenceAgain() {
-	if !l.v.tainted('P') || strings.Contains(l.k.Tainted, "P") {
+	if !l.v.tainted("P") || strings.Contains(l.k.Tainted, "P") {
 		return
 	}
 	switch l.k.Features.LicenceAgain {
-	case Yes:
-		l.say(SayLicenceAgain, l.name)
-	case Maybe:
-		line, _ := l.k.Words.Line(SayLicenceAgain, []any{l.name})
-		l.v.Maybe = append(l.v.Maybe, line)
+	case kernel.Yes:
+		l.say(kernel.SayLicenceAgain, l.name)
+	case kernel.Maybe:
+		line, _ := l.k.Words.Line(kernel.SayLicenceAgain, []any{l.name})
+		l.v.MayLog = append(l.v.MayLog, line)
 	}
 }
 
@@ -68,32 +70,32 @@ func (l *loader) perCPU() bool {
 	}
 	l.v.reason(true, KindFile, "", "allocate it when the module starts (alloc_percpu)",
 		"its data for each processor (.data..percpu) has %d bytes: no kernel gives a module more than %d", l.m.PerCPU, minUnit)
-	return l.fail(syscall.ENOMEM, SayNoPerCPU, l.name, l.m.PerCPU)
+	return l.fail(syscall.ENOMEM, kernel.SayNoPerCPU, l.name, l.m.PerCPU)
 }
 
 // exportFlags wants flags for a module's own exports, where the kernel has them, and leaves out tables of before.
 func (l *loader) exportFlags() bool {
 	m := l.m
-	if l.k.Words.Has(SayNoFlags) == No || len(m.Exports) == 0 || m.Flagged {
+	if l.k.Words.Has(kernel.SayNoFlags) == kernel.No || len(m.Exports) == 0 || m.Flagged {
 		return true
 	}
-	gpl := slices.IndexFunc(m.Exports, func(e Symbol) bool { return e.GPL }) // those come last
-	if l.k.Words.Has(SayNoFlags) == Maybe {
+	gpl := slices.IndexFunc(m.Exports, func(e kernel.Symbol) bool { return e.GPL }) // those come last
+	if l.k.Words.Has(kernel.SayNoFlags) == kernel.Maybe {
 		return true // the vermagic tells kernels apart that do and do not
 	}
 	if gpl >= 0 {
 		l.v.reason(false, KindNoVersion, m.Exports[gpl].Name, "build it for this kernel",
 			"its exports for GPL modules are in a table that this kernel does not look at")
-		l.say(SayObsoleteGPL, l.name)
+		l.say(kernel.SayObsoleteGPL, l.name)
 		if m.Exports[gpl].HasCRC {
-			l.say(SayObsoleteCRCs, l.name)
+			l.say(kernel.SayObsoleteCRCs, l.name)
 		}
 	}
 	if gpl == 0 {
 		return true
 	}
 	l.v.reason(true, KindFile, "", "build it for this kernel; no force helps", "its exports have no flags (__kflagstab): it was built for an older kernel")
-	return l.fail(syscall.ENOEXEC, SayNoFlags, l.name)
+	return l.fail(syscall.ENOEXEC, kernel.SayNoFlags, l.name)
 }
 
 // exportVersions wants flags and CRCs for a module's own exports.
@@ -101,8 +103,8 @@ func (l *loader) exportVersions() bool {
 	if !l.exportFlags() {
 		return false
 	}
-	table := slices.ContainsFunc(l.m.Exports, func(e Symbol) bool { return e.HasCRC })
-	if table || l.k.Features.Versions != Yes || len(l.m.Exports) == 0 {
+	table := slices.ContainsFunc(l.m.Exports, func(e kernel.Symbol) bool { return e.HasCRC })
+	if table || l.k.Features.Versions != kernel.Yes || len(l.m.Exports) == 0 {
 		return true
 	}
 	l.v.reason(false, KindNoVersion, "", "build it with CONFIG_MODVERSIONS", "its own exports have no versions")
@@ -115,11 +117,11 @@ func (l *loader) moduleNamespaces() bool {
 		if !strings.HasPrefix(ns, "module:") {
 			continue
 		}
-		switch l.k.Words.Has(SayModuleNamespace) {
-		case Yes:
+		switch l.k.Words.Has(kernel.SayModuleNamespace) {
+		case kernel.Yes:
 			l.v.reason(true, KindNamespace, "", "take the import out: only the modules that it names may use its symbols", "it imports the namespace %s", ns)
-			return l.fail(syscall.EPERM, SayModuleNamespace, l.name, ns)
-		case Maybe:
+			return l.fail(syscall.EPERM, kernel.SayModuleNamespace, l.name, ns)
+		case kernel.Maybe:
 			l.v.unknown("whether the kernel lets a module import the namespace %s", ns)
 		}
 	}
@@ -131,14 +133,14 @@ func (l *loader) moduleNamespaces() bool {
 func (l *loader) symbols() bool {
 	k, v := l.k, l.v
 	var failed syscall.Errno
-	proprietary := v.tainted('P')
+	proprietary := v.tainted("P")
 	gplUsed := false
 	for _, im := range l.m.Imports {
 		if im.Common {
 			if strings.HasPrefix(im.Name, "__gnu_lto") {
 				continue
 			}
-			l.say(SayCommon, l.name)
+			l.say(kernel.SayCommon, l.name)
 			v.reason(true, KindFile, im.Name, "compile it with -fno-common", "%s is a common symbol", im.Name)
 			failed = syscall.ENOEXEC
 			continue
@@ -147,18 +149,18 @@ func (l *loader) symbols() bool {
 			continue
 		}
 		s, answer := k.lookup(im.Name)
-		if answer == Unknown {
+		if answer == kernel.Unknown {
 			l.unsureOf("that the kernel exports %s", im.Name)
 			continue
 		}
-		if answer == Found && s.Owner != Core && !slices.Contains(v.Needs, s.Owner) {
+		if answer == kernel.Found && s.Owner != kernel.Core && !slices.Contains(v.Needs, s.Owner) {
 			v.Needs = append(v.Needs, s.Owner)
 		}
 		var errno syscall.Errno
 		switch {
-		case answer == Absent && im.Weak:
+		case answer == kernel.Absent && im.Weak:
 			continue
-		case answer == Absent:
+		case answer == kernel.Absent:
 			l.missing(im.Name)
 			errno = syscall.ENOENT
 		case s.GPL && proprietary:
@@ -181,7 +183,7 @@ func (l *loader) symbols() bool {
 		}
 		if errno != 0 {
 			failed = errno
-			l.say(SayUnknown, l.name, im.Name, -int(errno))
+			l.say(kernel.SayUnknown, l.name, im.Name, -int(errno))
 		}
 	}
 	if failed != 0 {
@@ -194,33 +196,33 @@ func (l *loader) symbols() bool {
 
 // inherit is what becomes of a module that uses a symbol of a proprietary one: it may not have used symbols for GPL modules only, and may not
 // from here on.
-func (l *loader) inherit(s Symbol, gplUsed bool, proprietary *bool) syscall.Errno {
-	if s.From == nil || l.k.Words.Has(SayInherits) == No || !l.proprietary(s.From, map[*Module]bool{l.m: true}) {
+func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) syscall.Errno {
+	if s.From == nil || l.k.Words.Has(kernel.SayInherits) == kernel.No || !l.proprietary(s.From, map[*kernel.Module]bool{l.m: true}) {
 		return 0
 	}
 	args := []any{l.name, s.Name, s.Owner}
 	if gplUsed {
-		if l.k.Words.Takes(SayGPLOnly) == 2 { // up to 5.14 without the symbol
+		if l.k.Words.Takes(kernel.SayGPLOnly) == 2 { // up to 5.14 without the symbol
 			args = []any{l.name, s.Owner}
 		}
-		l.say(SayGPLOnly, args...)
+		l.say(kernel.SayGPLOnly, args...)
 		l.v.reason(true, KindLicence, s.Name, "a module with a GPL-compatible licence cannot use both: do without "+s.Owner,
 			"it uses symbols for GPL modules only, and %s of the proprietary module %s", s.Name, s.Owner)
 		return syscall.ENOENT
 	}
 	if !*proprietary {
-		if l.k.Words.Takes(SayInherits) == 2 {
+		if l.k.Words.Takes(kernel.SayInherits) == 2 {
 			args = []any{l.name, s.Owner}
 		}
-		l.say(SayInherits, args...)
-		l.v.Taints = append(l.v.Taints, Taint{'P', "uses " + s.Name + " of the proprietary module " + s.Owner})
+		l.say(kernel.SayInherits, args...)
+		l.v.Taints = append(l.v.Taints, Taint{"P", "uses " + s.Name + " of the proprietary module " + s.Owner})
 		*proprietary = true
 	}
 	return 0
 }
 
 // proprietary tells whether a module that is loaded before is marked so: for its licence, or since it uses one that is.
-func (l *loader) proprietary(m *Module, seen map[*Module]bool) bool {
+func (l *loader) proprietary(m *kernel.Module, seen map[*kernel.Module]bool) bool {
 	if _, gpl := m.Licence(); !gpl {
 		return true
 	}
@@ -237,9 +239,9 @@ func (l *loader) proprietary(m *Module, seen map[*Module]bool) bool {
 // ignored are undefined symbols that the kernel defines itself.
 func (l *loader) ignored(name string) bool {
 	switch l.k.Machine {
-	case EMX8664, EM386:
+	case kernel.EMX8664, kernel.EM386:
 		return name == "_GLOBAL_OFFSET_TABLE_"
-	case EMPPC64:
+	case kernel.EMPPC64:
 		return name == ".TOC." || name == "TOC."
 	}
 	return false
@@ -266,18 +268,18 @@ func (l *loader) missing(name string) {
 const unsureCRC = "the kernel's CRC of %s"
 
 // use checks version and namespace of a symbol that was found. The errno is 0 if the module may use it.
-func (l *loader) use(s Symbol) syscall.Errno {
+func (l *loader) use(s kernel.Symbol) syscall.Errno {
 	k, v := l.k, l.v
-	if s.Owner == Core && !k.Core.CRCs {
+	if s.Owner == kernel.Core && !k.Core.CRCs {
 		l.unsureOf(unsureCRC, s.Name)
 	} else if was := v.Outcome; !l.version(s, syscall.EINVAL) {
-		if l.k.Features.ForceLoad == No && !l.hasTable() {
+		if l.k.Features.ForceLoad == kernel.No && !l.hasTable() {
 			return syscall.ENOEXEC
 		}
 		v.Outcome, v.Errno = was, 0 // the other symbols are looked at too
 		return syscall.EINVAL
 	}
-	if s.Owner == Core && !k.Core.Licences {
+	if s.Owner == kernel.Core && !k.Core.Licences {
 		if name, gpl := l.m.Licence(); !gpl {
 			l.unsureOf("that the kernel lets a module with the licence "+strconv.Quote(name)+" use %s", s.Name)
 		}
@@ -292,9 +294,9 @@ func (l *loader) use(s Symbol) syscall.Errno {
 		return 0
 	}
 	advice := fmt.Sprintf("add MODULE_IMPORT_NS(%q) to the module's source (without the quotes before 6.13)", s.Namespace)
-	fatal := k.Features.Namespaces != No
+	fatal := k.Features.Namespaces != kernel.No
 	v.reason(fatal, KindNamespace, s.Name, advice, "%s is in namespace %s, which the module does not import", s.Name, s.Namespace)
-	l.say(SayNamespace, l.name, s.Name, s.Namespace)
+	l.say(kernel.SayNamespace, l.name, s.Name, s.Namespace)
 	if fatal {
 		return syscall.EINVAL
 	}
@@ -304,7 +306,7 @@ func (l *loader) use(s Symbol) syscall.Errno {
 // imports tells whether the module may use a namespace: it names it or, where the kernel knows of such, the namespace names the module.
 func (l *loader) imports(ns string) bool {
 	list, special := strings.CutPrefix(ns, "module:")
-	if special && l.k.Words.Has(SayModuleNamespace) != No {
+	if special && l.k.Words.Has(kernel.SayModuleNamespace) != kernel.No {
 		dashes := strings.NewReplacer("-", "_")
 		for _, pattern := range strings.Split(list, ",") {
 			pattern, prefix := strings.CutSuffix(dashes.Replace(pattern), "*")
@@ -323,18 +325,18 @@ func (l *loader) imports(ns string) bool {
 func (l *loader) duplicates() bool {
 	for _, e := range l.m.Exports {
 		s, answer := l.k.lookup(e.Name)
-		if answer != Found || s.Owner == l.m.Name {
+		if answer != kernel.Found || s.Owner == l.m.Name {
 			continue
 		}
 		owner := s.Owner
-		if owner == Core {
+		if owner == kernel.Core {
 			owner = "kernel"
 		} else if !slices.Contains(l.v.Needs, owner) {
 			l.v.reason(false, KindDuplicate, e.Name, "", "it exports %s, as %s does: only one of them can be loaded", e.Name, owner)
 			continue
 		}
 		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+owner, "it exports %s, which %s exports too", e.Name, owner)
-		return l.fail(syscall.ENOEXEC, SayDuplicate, l.name, e.Name, owner)
+		return l.fail(syscall.ENOEXEC, kernel.SayDuplicate, l.name, e.Name, owner)
 	}
 	return true
 }
@@ -351,10 +353,10 @@ func (l *loader) sysfs() bool {
 		return true
 	}
 	switch l.k.Taken(name) {
-	case Yes:
+	case kernel.Yes:
 		l.v.reason(true, KindState, "", "it is in the kernel already: there is nothing to load", "the kernel has %s built in, with a folder in /sys/module", name)
-		return l.fail(syscall.EINVAL, SayInSysfs, name)
-	case Maybe:
+		return l.fail(syscall.EINVAL, kernel.SayInSysfs, name)
+	case kernel.Maybe:
 		l.v.unknown("whether the %s that is built in has a folder in /sys/module: no module of that name loads then", name)
 	}
 	return true

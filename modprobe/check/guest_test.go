@@ -1,6 +1,6 @@
 //go:build linux
 
-package kernel_test
+package check_test
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 // A trial is one module offered to a guest's kernel, and what Check says beforehand.
@@ -29,7 +30,7 @@ type trial struct {
 	file    string // in the guest
 	module  string // to be removed afterwards
 	flags   int
-	verdict *kernel.Verdict
+	verdict *check.Verdict
 	keep    bool // do not remove it: later trials count on it
 }
 
@@ -38,9 +39,9 @@ func (tr *trial) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "kind %s %s\ntrial %s\nfile %s\nmodule %s\nflags %d\n", tr.from, tr.verdict.Outcome, tr.name, tr.file, tr.module, tr.flags)
 	switch {
-	case tr.verdict.Outcome == kernel.Fails:
+	case tr.verdict.Outcome == check.Fails:
 		fmt.Fprintf(&b, "errno %d\n", int(tr.verdict.Errno))
-	case tr.verdict.Outcome == kernel.NotKnown:
+	case tr.verdict.Outcome == check.Unknown:
 		b.WriteString("errno any\n")
 	default:
 		b.WriteString("errno 0\n")
@@ -48,7 +49,7 @@ func (tr *trial) text() string {
 	for _, l := range tr.verdict.Log {
 		fmt.Fprintf(&b, "log %s\n", l)
 	}
-	for _, l := range tr.verdict.Maybe {
+	for _, l := range tr.verdict.MayLog {
 		fmt.Fprintf(&b, "maybe %s\n", l)
 	}
 	if tr.keep {

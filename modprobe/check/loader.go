@@ -1,4 +1,4 @@
-package kernel
+package check
 
 import (
 	"fmt"
@@ -8,15 +8,17 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/errno"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // A loader is one run of the rules, in the kernel's order. Steps return false when the load has failed.
 type loader struct {
-	k     *Kernel
-	m     *Module
+	k     *target
+	m     *kernel.Module
 	flags int
 	v     *Verdict
-	sig   SigState
+	sig   kernel.SigState
 	name  string // of the module, in messages
 
 	unsure     []*unsure         // symbols of which something is not known
@@ -25,10 +27,10 @@ type loader struct {
 	namespaces []string          // that the module imports
 }
 
-// Check replays what the kernel does with a module given to finit_module with these flags (IgnoreModversions, IgnoreVermagic), up
+// Check replays what the kernel does with a module given to finit_module with these flags (modprobe.IgnoreModversions, modprobe.IgnoreVermagic), up
 // to the module's own init function, which it cannot judge.
-func (k *Kernel) Check(m *Module, flags int) *Verdict {
-	l := &loader{k: k, m: m, flags: flags, v: new(Verdict), name: m.Name, namespaces: m.Fields("import_ns")}
+func (k *target) Check(m *kernel.Module, flags int) *Verdict {
+	l := &loader{k: k, m: m, flags: flags, v: &Verdict{Outcome: Loads}, name: m.Name, namespaces: m.Fields("import_ns")}
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
@@ -52,7 +54,7 @@ func (k *Kernel) Check(m *Module, flags int) *Verdict {
 // do not. Of those that do not say, 4.19 and its successors do, 4.14 and its predecessors do not: no image can tell, as both are silent.
 func (l *loader) headerFirst() bool {
 	words := &l.k.Words
-	return words.Has(SayMagic) != Yes && words.Has(SayStructures) != Yes && !AtLeast(l.k.Release, 5, 10) && AtLeast(l.k.Release, 4, 19)
+	return words.Has(kernel.SayMagic) != kernel.Yes && words.Has(kernel.SayStructures) != kernel.Yes && !kernel.AtLeast(l.k.Release, 5, 10) && kernel.AtLeast(l.k.Release, 4, 19)
 }
 
 // unsure is something that is not known of some symbols.
@@ -62,8 +64,6 @@ type unsure struct {
 }
 
 // unsureOf says that something is not known of a symbol.
-//
-//go:noinline
 func (l *loader) unsureOf(what, symbol string) {
 	i := slices.IndexFunc(l.unsure, func(u *unsure) bool { return u.what == what })
 	if i < 0 {
@@ -82,14 +82,14 @@ func (l *loader) finish() {
 		}
 		l.v.unknown(u.what, names)
 	}
-	reasons := l.v.Reasons
+	reasons := l.v.Findings
 	sort.SliceStable(reasons, func(i, j int) bool { return reasons[i].Fatal && !reasons[j].Fatal })
 	switch {
 	case l.v.Outcome == Fails:
-	case len(l.v.Unknown) > 0:
-		l.v.Outcome = NotKnown
+	case len(l.v.NotVerified) > 0:
+		l.v.Outcome = Unknown
 	case len(l.v.Taints) > 0:
-		l.v.Outcome = Taints
+		l.v.Outcome = LoadsTaints
 	}
 }
 
@@ -105,62 +105,62 @@ func (l *loader) state() bool {
 // signature is module_sig_check: it comes before anything else, but for some kernels between 4.19 and 5.10.
 func (l *loader) signature() bool {
 	k, v := l.k, l.v
-	if k.Features.Signatures == No {
-		l.sig = SigValid
+	if k.Features.Signatures == kernel.No {
+		l.sig = kernel.SigValid
 		return true
 	}
-	forced := l.flags&(IgnoreModversions|IgnoreVermagic) != 0
+	forced := l.flags&(modprobe.IgnoreModversions|modprobe.IgnoreVermagic) != 0
 	if !forced {
 		l.sig = k.signature(l.m)
 	}
-	if l.sig == SigUnknownKey && k.Keys == nil {
-		l.sig = SigUnverified
+	if l.sig == kernel.SigUnknownKey && k.Keys == nil {
+		l.sig = kernel.SigUnverified
 	}
 	if line := l.m.Signature.Line; line != "" && !forced {
 		v.Log = append(v.Log, line)
 	}
 	what := "unsigned module"
 	switch l.sig {
-	case SigValid:
+	case kernel.SigValid:
 		return true
-	case SigUnverified:
+	case kernel.SigUnverified:
 		if l.enforced() || k.Lockdown {
 			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
 		}
 		return true
-	case SigBroken:
+	case kernel.SigBroken:
 		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
 			"the signature does not fit the module: the file was changed after it was signed")
 		v.fail(errno.EKEYREJECTED)
 		return false
-	case SigBadTrailer:
+	case kernel.SigBadTrailer:
 		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
 		v.fail(syscall.EBADMSG)
 		return false
-	case SigUnsupported:
+	case kernel.SigUnsupported:
 		what = "module with unsupported crypto"
-	case SigUnknownKey:
+	case kernel.SigUnknownKey:
 		what = "module with unavailable key"
 	}
 	switch {
 	case l.enforced():
 		l.signatureAdvice(what)
-		if k.Words.Has(SayRejected) == No {
+		if k.Words.Has(kernel.SayRejected) == kernel.No {
 			v.fail(errno.ENOKEY) // without a word, up to 5.3
 			return false
 		}
-		return l.fail(errno.EKEYREJECTED, SayRejected, what)
+		return l.fail(errno.EKEYREJECTED, kernel.SayRejected, what)
 	case k.Lockdown:
 		l.signatureAdvice(what)
 		v.fail(syscall.EPERM)
-		v.Maybe = append(v.Maybe, "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7")
+		v.MayLog = append(v.MayLog, "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7")
 		return false
 	}
 	return true
 }
 
 // enforced tells whether unsigned modules are refused.
-func (l *loader) enforced() bool { return l.k.Enforce || l.k.Features.SignEnforce == Yes }
+func (l *loader) enforced() bool { return l.k.Enforce || l.k.Features.SignEnforce == kernel.Yes }
 
 func (l *loader) signatureAdvice(what string) {
 	text := "the kernel demands signatures and this is an " + what
@@ -179,26 +179,26 @@ func (l *loader) blacklist() bool {
 		return true
 	}
 	l.v.reason(true, KindState, "", "take it out of module_blacklist= and start anew", "the kernel's command line has it in module_blacklist=")
-	return l.fail(syscall.EPERM, SayBlacklisted, l.name)
+	return l.fail(syscall.EPERM, kernel.SayBlacklisted, l.name)
 }
 
 // versions tells whether CRCs are compared at all.
-func (l *loader) versions() bool { return l.k.Features.Versions != No }
+func (l *loader) versions() bool { return l.k.Features.Versions != kernel.No }
 
 // hasTable tells whether the kernel sees a table of versions in the module.
-func (l *loader) hasTable() bool { return l.m.Versioned && l.flags&IgnoreModversions == 0 }
+func (l *loader) hasTable() bool { return l.m.Versioned && l.flags&modprobe.IgnoreModversions == 0 }
 
 // force is try_to_force_load: what stands in for something missing.
 func (l *loader) force(what, why string) bool {
 	switch l.k.Features.ForceLoad {
-	case No:
+	case kernel.No:
 		l.v.reason(true, KindForce, "", "no option helps: build the module for this kernel", "%s, and this kernel was built without CONFIG_MODULE_FORCE_LOAD: it says nothing and refuses", why)
 		l.v.fail(syscall.ENOEXEC)
 		return false
-	case Maybe:
+	case kernel.Maybe:
 		l.v.unknown("whether the kernel can be forced (CONFIG_MODULE_FORCE_LOAD)")
 	}
-	l.taint('F', "forced: "+why, SayForced, l.name, what)
+	l.taint("F", "forced: "+why, kernel.SayForced, l.name, what)
 	return true
 }
 
@@ -207,13 +207,13 @@ func (l *loader) layout() bool {
 	if !l.versions() {
 		return true
 	}
-	want, answer := Symbol{}, Unknown
+	want, answer := kernel.Symbol{}, kernel.Unknown
 	if l.k.Core != nil {
-		want, answer = l.k.Core.Lookup(LayoutSymbol)
+		want, answer = l.k.Core.Lookup(kernel.LayoutSymbol)
 	}
-	if answer != Found || !want.HasCRC {
-		if answer == Unknown || !l.k.Core.CRCs {
-			l.unsureOf(unsureCRC, LayoutSymbol)
+	if answer != kernel.Found || !want.HasCRC {
+		if answer == kernel.Unknown || !l.k.Core.CRCs {
+			l.unsureOf(unsureCRC, kernel.LayoutSymbol)
 		}
 		return true
 	}
@@ -221,7 +221,7 @@ func (l *loader) layout() bool {
 }
 
 // version is check_version for one symbol. errno is what the load fails with; it has failed then.
-func (l *loader) version(want Symbol, errno syscall.Errno) bool {
+func (l *loader) version(want kernel.Symbol, errno syscall.Errno) bool {
 	m, v := l.m, l.v
 	if !want.HasCRC || !l.versions() {
 		return true
@@ -244,23 +244,23 @@ func (l *loader) version(want Symbol, errno syscall.Errno) bool {
 	case ok && crc == uint64(want.CRC):
 		return true
 	case ok:
-		l.say(SayDisagrees, l.name, want.Name)
+		l.say(kernel.SayDisagrees, l.name, want.Name)
 		l.versionReason(want, crc)
 	case m.Extended:
-		l.say(SayNoExtVersion, l.name, want.Name)
+		l.say(kernel.SayNoExtVersion, l.name, want.Name)
 		return true
 	default:
 		strict := l.k.Features.Strict
-		l.say(SayNoVersion, l.name, want.Name)
+		l.say(kernel.SayNoVersion, l.name, want.Name)
 		advice := "build it against the exporter's Module.symvers (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
-		if want.Owner == Core || want.InTree {
+		if want.Owner == kernel.Core || want.InTree {
 			advice = "build it against the headers of " + l.k.Release + ", with their Module.symvers"
 		}
-		if strict == No {
+		if strict == kernel.No {
 			v.reason(false, KindNoVersion, want.Name, advice, "built without a version for %s of %s: this kernel only warns", want.Name, want.Owner)
 			return true
 		}
-		if strict == Maybe {
+		if strict == kernel.Maybe {
 			l.unsureOf("that this kernel takes imports without a version (%s)", want.Name)
 			return true
 		}
@@ -270,11 +270,11 @@ func (l *loader) version(want Symbol, errno syscall.Errno) bool {
 	return false
 }
 
-func (l *loader) versionReason(want Symbol, crc uint64) {
-	if want.Name == LayoutSymbol {
+func (l *loader) versionReason(want kernel.Symbol, crc uint64) {
+	if want.Name == kernel.LayoutSymbol {
 		magic, _ := l.m.Field("vermagic")
 		advice := "rebuild it against the headers of " + l.k.Release
-		if r := MagicRelease(magic); r != l.k.Release {
+		if r := kernel.MagicRelease(magic); r != l.k.Release {
 			advice += ", or load it on " + r
 		}
 		l.v.reason(true, KindLayout, want.Name, advice,
@@ -282,7 +282,7 @@ func (l *loader) versionReason(want Symbol, crc uint64) {
 		return
 	}
 	where, advice := "this kernel", "rebuild it against the headers of "+l.k.Release
-	if want.Owner != Core {
+	if want.Owner != kernel.Core {
 		where = "module " + want.Owner
 		if !want.InTree {
 			advice = "rebuild it with the Module.symvers that " + want.Owner + "'s build has left (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
@@ -300,7 +300,7 @@ func (l *loader) vermagic() bool {
 	magic, ok := m.Field("vermagic")
 	versioned := l.hasTable() && m.Basic && l.versions()
 	switch {
-	case l.flags&IgnoreVermagic != 0:
+	case l.flags&modprobe.IgnoreVermagic != 0:
 		if !l.force("bad vermagic", "vermagic is not compared") {
 			return false
 		}
@@ -311,20 +311,20 @@ func (l *loader) vermagic() bool {
 		}
 	case k.Vermagic == "":
 		v.unknown("the kernel's vermagic")
-	case !SameMagic(magic, k.Vermagic, versioned):
+	case !kernel.SameMagic(magic, k.Vermagic, versioned):
 		l.magicReasons(magic, versioned)
-		return l.fail(syscall.ENOEXEC, SayVermagic, l.name, magic, k.Vermagic)
+		return l.fail(syscall.ENOEXEC, kernel.SayVermagic, l.name, magic, k.Vermagic)
 	}
-	if _, live := m.Field("livepatch"); live && k.Features.Livepatch == No {
+	if _, live := m.Field("livepatch"); live && k.Features.Livepatch == kernel.No {
 		v.reason(true, KindFile, "", "use a kernel with CONFIG_LIVEPATCH", "it is a live patch, and this kernel was built without support for them")
-		return l.fail(syscall.ENOEXEC, SayNoLivepatch, l.name)
+		return l.fail(syscall.ENOEXEC, kernel.SayNoLivepatch, l.name)
 	}
 	return true
 }
 
 func (l *loader) magicReasons(magic string, versioned bool) {
 	advice := "rebuild it against the headers of " + l.k.Release
-	diff := DiffVermagic(magic, l.k.Vermagic)
+	diff := kernel.DiffVermagic(magic, l.k.Vermagic)
 	for _, d := range diff {
 		if d.Field == "release" && versioned {
 			continue // does not count
@@ -335,45 +335,38 @@ func (l *loader) magicReasons(magic string, versioned bool) {
 	if advice != "" {
 		l.v.reason(true, KindVermagic, "", advice, "vermagic differs in blanks or order: %q in the module, %q in the kernel", magic, l.k.Vermagic)
 	}
-	if l.flags == IgnoreModversions {
+	if l.flags == modprobe.IgnoreModversions {
 		l.v.reason(false, KindForce, "", "use --force, or --force-vermagic as well", "--force-modversion alone makes the kernel compare the release too")
 	}
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "absent"
-	}
-	return s
-}
-
 // say adds a sentence to what the load prints: surely if the kernel has it, not at all if it does not.
-func (l *loader) say(s Sentence, args ...any) {
+func (l *loader) say(s kernel.Sentence, args ...any) {
 	words := &l.k.Words
-	if words.Has(s) == No {
+	if words.Has(s) == kernel.No {
 		return
 	}
 	if line, sure := words.Line(s, args); sure {
 		l.v.Log = append(l.v.Log, line)
 	} else {
-		l.v.Maybe = append(l.v.Maybe, line)
+		l.v.MayLog = append(l.v.MayLog, line)
 	}
 }
 
 // fail ends the check: the load fails with errno, after this sentence in the log.
-func (l *loader) fail(errno syscall.Errno, s Sentence, args ...any) bool {
+func (l *loader) fail(errno syscall.Errno, s kernel.Sentence, args ...any) bool {
 	l.say(s, args...)
 	l.v.fail(errno)
 	return false
 }
 
 // taint marks the kernel; the sentence is printed unless the mark was there before.
-func (l *loader) taint(letter byte, why string, s Sentence, args ...any) {
+func (l *loader) taint(letter, why string, s kernel.Sentence, args ...any) {
 	if l.v.tainted(letter) {
 		return
 	}
 	l.v.Taints = append(l.v.Taints, Taint{letter, why})
-	if strings.IndexByte(l.k.Tainted, letter) < 0 {
+	if !strings.Contains(l.k.Tainted, letter) {
 		l.say(s, args...)
 	}
 }

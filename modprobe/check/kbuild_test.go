@@ -1,6 +1,6 @@
 //go:build linux
 
-package kernel_test
+package check_test
 
 import (
 	"os"
@@ -14,6 +14,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 // kbuild builds a module out of the kernel's tree with that kernel's own makefiles, and returns its file. Words are more
@@ -71,24 +73,24 @@ func TestKbuild(t *testing.T) {
 		trials []kbuildTrial
 	}{
 		{plain, []kbuildTrial{
-			{"foo, built with bar's Module.symvers", foo, 0, kernel.Taints, 0, ""},
-			{"foo, without", fooNone, 0, kernel.Fails, syscall.EINVAL, kernel.KindNoVersion},
-			{"foo, without, forced", fooNone, kernel.IgnoreModversions, kernel.Taints, 0, ""},
-			{"foo, with a line made by hand", fooZero, 0, kernel.Fails, syscall.EINVAL, kernel.KindVersion},
-			{"foo, which imports a namespace that is none", fooSpace, 0, kernel.Taints, 0, ""},
+			{"foo, built with bar's Module.symvers", foo, 0, check.LoadsTaints, 0, ""},
+			{"foo, without", fooNone, 0, check.Fails, syscall.EINVAL, check.KindNoVersion},
+			{"foo, without, forced", fooNone, modprobe.IgnoreModversions, check.LoadsTaints, 0, ""},
+			{"foo, with a line made by hand", fooZero, 0, check.Fails, syscall.EINVAL, check.KindVersion},
+			{"foo, which imports a namespace that is none", fooSpace, 0, check.LoadsTaints, 0, ""},
 		}},
 		{other, []kbuildTrial{
-			{"foo, built with another bar", foo, 0, kernel.Fails, syscall.EINVAL, kernel.KindVersion},
-			{"foo, built with another bar, forced", foo, kernel.IgnoreModversions, kernel.Taints, 0, ""},
+			{"foo, built with another bar", foo, 0, check.Fails, syscall.EINVAL, check.KindVersion},
+			{"foo, built with another bar, forced", foo, modprobe.IgnoreModversions, check.LoadsTaints, 0, ""},
 		}},
 		{spaced, []kbuildTrial{
-			{"foo, which does not import the namespace", foo, 0, kernel.Fails, syscall.EINVAL, kernel.KindNamespace},
-			{"foo, which does", fooSpace, 0, kernel.Taints, 0, ""},
+			{"foo, which does not import the namespace", foo, 0, check.Fails, syscall.EINVAL, check.KindNamespace},
+			{"foo, which does", fooSpace, 0, check.LoadsTaints, 0, ""},
 		}},
 	} {
 		c := newCourse(t, key, k)
 		k.Modules = nil
-		c.expect(t, kbuildTrial{"foo, before bar", foo, 0, kernel.Fails, syscall.ENOENT, kernel.KindMissing})
+		c.expect(t, kbuildTrial{"foo, before bar", foo, 0, check.Fails, syscall.ENOENT, check.KindMissing})
 		c.add("kbuild", "bar", readModule(t, guest.bar), 0, true)
 		exports := kernel.NewTable("bar", kernel.ReadModule("bar", readModule(t, guest.bar)).Exports)
 		k.Modules = func(symbol string) (kernel.Symbol, bool) {
@@ -107,20 +109,20 @@ type kbuildTrial struct {
 	name    string
 	file    string
 	flags   int
-	outcome kernel.Outcome
+	outcome check.Outcome
 	errno   syscall.Errno
-	kind    kernel.Kind // of what it fails for
+	kind    check.Kind // of what it fails for
 }
 
 // expect adds a trial to a course, if the prediction is what it should be.
 func (c *course) expect(t *testing.T, want kbuildTrial) {
 	t.Helper()
 	v := c.add("kbuild", want.name, readModule(t, want.file), want.flags, false)
-	i := slices.IndexFunc(v.Reasons, func(r kernel.Reason) bool { return r.Fatal })
-	if v.Outcome != want.outcome || v.Errno != want.errno || (i >= 0) != (want.kind != "") || i >= 0 && v.Reasons[i].Kind != want.kind {
-		t.Errorf("%s: %v, %v, %+v", want.name, v.Outcome, v.Errno, v.Reasons)
+	i := slices.IndexFunc(v.Findings, func(r check.Finding) bool { return r.Fatal })
+	if v.Outcome != want.outcome || v.Errno != want.errno || (i >= 0) != (want.kind != "") || i >= 0 && v.Findings[i].Kind != want.kind {
+		t.Errorf("%s: %v, %v, %+v", want.name, v.Outcome, v.Errno, v.Findings)
 	}
-	if strings.Contains(want.name, "forced") && !slices.ContainsFunc(v.Taints, func(t kernel.Taint) bool { return t.Letter == 'F' }) {
+	if strings.Contains(want.name, "forced") && !slices.ContainsFunc(v.Taints, func(t check.Taint) bool { return t.Letter == "F" }) {
 		t.Errorf("%s: not marked as forced: %v", want.name, v.Taints)
 	}
 }

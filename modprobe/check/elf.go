@@ -1,4 +1,4 @@
-package kernel
+package check
 
 import (
 	"encoding/binary"
@@ -6,31 +6,32 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
 // sectionsFirst tells whether the kernel looks at all sections before it looks at their names, at which it then looks more closely.
-func (l *loader) sectionsFirst() Tri { return l.k.Words.Has(SayNamesType) }
+func (l *loader) sectionsFirst() kernel.Tri { return l.k.Words.Has(kernel.SayNamesType) }
 
 // counted tells whether the kernel counts .modinfo and struct module and measures the latter.
-func (l *loader) counted() bool { return l.k.Features.SizeCheck == Yes }
+func (l *loader) counted() bool { return l.k.Features.SizeCheck == kernel.Yes }
 
 // defect is what is wrong with a file, in words for people, and what the kernel says.
-func (l *loader) defect(text string, s Sentence, args ...any) bool {
+func (l *loader) defect(text string, s kernel.Sentence, args ...any) bool {
 	l.v.reason(true, KindFile, "", "the file is damaged or no module for this machine: get it again, or build it for this kernel", "%s", text)
 	l.say(s, args...)
 	if l.structures {
-		l.say(SayStructures)
+		l.say(kernel.SayStructures)
 	}
 	l.v.fail(syscall.ENOEXEC)
 	return false
 }
 
 // mayDefect is a defect for kernels that have a sentence for it; others do not look. It tells whether the load goes on.
-func (l *loader) mayDefect(text string, s Sentence, args ...any) bool {
+func (l *loader) mayDefect(text string, s kernel.Sentence, args ...any) bool {
 	switch l.k.Words.Has(s) {
-	case Yes:
+	case kernel.Yes:
 		return l.defect(text, s, args...)
-	case Maybe:
+	case kernel.Maybe:
 		l.v.reason(false, KindFile, "", "get it again, or build it again", "%s", text)
 		l.v.unknown("whether the kernel minds that %s", text)
 	}
@@ -45,24 +46,24 @@ func (l *loader) header() bool {
 	b := l.m.Image
 	e := l.view()
 	if n := e.Pick(elfHeader64, elfHeader32); len(b) < n {
-		return l.defect(fmt.Sprintf("the file has only %d bytes", len(b)), SayHeaderLen, len(b))
+		return l.defect(fmt.Sprintf("the file has only %d bytes", len(b)), kernel.SayHeaderLen, len(b))
 	}
 	if string(b[:4]) != "\x7fELF" {
-		return l.defect("the file is no ELF file (not expanded, or something else)", SayMagic, `\x7fELF`)
+		return l.defect("the file is no ELF file (not expanded, or something else)", kernel.SayMagic, `\x7fELF`)
 	}
 	if typ := e.U16(16); typ != 1 {
-		return l.defect("the file is an ELF file, but no relocatable one: not a module", SayType, typ, 1)
+		return l.defect("the file is an ELF file, but no relocatable one: not a module", kernel.SayType, typ, 1)
 	}
 	if machine := e.U16(18); l.k.Machine != 0 && machine != uint64(l.k.Machine) {
-		return l.defect(fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d", machine, l.k.Machine), SayMachine, machine)
+		return l.defect(fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d", machine, l.k.Machine), kernel.SayMachine, machine)
 	}
 	shentsize, shnum := e.U16(e.Pick(58, 46)), e.U16(e.Pick(60, 48))
 	if shentsize != uint64(e.Pick(64, 40)) {
-		return l.defect(fmt.Sprintf("section headers of %d bytes", shentsize), SayHeaderSize)
+		return l.defect(fmt.Sprintf("section headers of %d bytes", shentsize), kernel.SayHeaderSize)
 	}
 	shoff := e.Word(e.Pick(40, 32))
 	if shoff >= uint64(len(b)) || shnum*shentsize > uint64(len(b))-shoff {
-		return l.defect("the table of sections lies outside the file: it is cut off", SayTablePlace)
+		return l.defect("the table of sections lies outside the file: it is cut off", kernel.SayTablePlace)
 	}
 	return true
 }
@@ -82,7 +83,7 @@ func (l *loader) view() elf.View {
 func (l *loader) file() bool {
 	l.structures = true
 	steps := []func() bool{l.header, l.sectionNames, l.sectionZero, l.sectionPlaces}
-	if l.sectionsFirst() != No {
+	if l.sectionsFirst() != kernel.No {
 		steps = []func() bool{l.header, l.sectionZero, l.sectionPlaces, l.sectionNames, l.sectionNamed}
 	}
 	for _, step := range steps {
@@ -93,11 +94,11 @@ func (l *loader) file() bool {
 	if l.structures = false; !l.parts() {
 		return false
 	}
-	if l.m.err != nil {
-		l.v.reason(false, KindFile, "", "get it again, or build it again", "the file is damaged where the kernel may not look: %v", l.m.err)
+	if l.m.Err() != nil {
+		l.v.reason(false, KindFile, "", "get it again, or build it again", "the file is damaged where the kernel may not look: %v", l.m.Err())
 		l.v.unknown("what the kernel does with a damaged file")
 	}
-	if k := l.k; k.Class != 0 && len(l.m.Image) > 5 && l.m.err == nil && (l.m.Class != k.Class || l.m.BigEndian != k.BigEndian) {
+	if k := l.k; k.Class != 0 && len(l.m.Image) > 5 && l.m.Err() == nil && (l.m.Class != k.Class || l.m.BigEndian != k.BigEndian) {
 		l.v.reason(false, KindFile, "", "build it for this kernel", "the file says it has %d-bit words or another byte order than the kernel", l.m.Class)
 		l.v.unknown("what the kernel does with another word size or byte order")
 	}
@@ -109,21 +110,21 @@ func (l *loader) sectionNames() bool {
 	e := l.view()
 	shnum, ndx := e.U16(e.Pick(60, 48)), e.U16(e.Pick(62, 50))
 	if ndx == 0 || ndx >= shnum {
-		return l.defect("the index of the section names is wrong", SayNamesIndex, ndx, ndx, shnum)
+		return l.defect("the index of the section names is wrong", kernel.SayNamesIndex, ndx, ndx, shnum)
 	}
 	s := e.Section(ndx)
 	if !e.Fits(s.Off, s.Size) {
-		return l.defect("the names of sections lie outside the file: it is cut off", SayNamesPlace, s.Type)
+		return l.defect("the names of sections lie outside the file: it is cut off", kernel.SayNamesPlace, s.Type)
 	}
-	if s.Type != shtStrtab && !l.mayDefect("the section of section names is none", SayNamesType, s.Type) {
+	if s.Type != shtStrtab && !l.mayDefect("the section of section names is none", kernel.SayNamesType, s.Type) {
 		return false
 	}
 	if s.Size == 0 {
 		// A kernel that does not look finds no section by its name.
-		return l.k.Words.Has(SayNoNames) != Yes || l.defect("sections have no names", SayNoNames)
+		return l.k.Words.Has(kernel.SayNoNames) != kernel.Yes || l.defect("sections have no names", kernel.SayNoNames)
 	}
 	if e.B[s.Off+s.Size-1] != 0 {
-		return l.defect("the names of sections do not end", SayNamesEnd)
+		return l.defect("the names of sections do not end", kernel.SayNamesEnd)
 	}
 	return true
 }
@@ -135,7 +136,7 @@ func (l *loader) sectionZero() bool {
 		return true // there are no sections, which is what is said next; newer kernels look at what lies behind the file
 	}
 	if zero := e.Section(0); zero.Type != 0 || zero.Size != 0 || zero.Addr != 0 {
-		return l.defect("section 0 is not empty", SayZero, zero.Type)
+		return l.defect("section 0 is not empty", kernel.SayZero, zero.Type)
 	}
 	return true
 }
@@ -150,7 +151,7 @@ const (
 
 // sectionPlaces checks every section's place and, on older kernels, its name.
 func (l *loader) sectionPlaces() bool {
-	e, first := l.view(), l.sectionsFirst() != No
+	e, first := l.view(), l.sectionsFirst() != kernel.No
 	shnum := e.U16(e.Pick(60, 48))
 	for i := uint64(1); i < shnum; i++ {
 		s := e.Section(i)
@@ -161,7 +162,7 @@ func (l *loader) sectionPlaces() bool {
 			return l.linkDefect(s, shnum)
 		}
 		if !e.Fits(s.Off, s.Size) {
-			return l.defect(fmt.Sprintf("section %d lies outside the file: it is cut off", i), SayPlace, i, s.Type)
+			return l.defect(fmt.Sprintf("section %d lies outside the file: it is cut off", i), kernel.SayPlace, i, s.Type)
 		}
 		if !first && !l.sectionName(i, s) {
 			return false
@@ -171,7 +172,7 @@ func (l *loader) sectionPlaces() bool {
 }
 
 func (l *loader) linkDefect(s elf.RawSection, shnum uint64) bool {
-	return l.defect("the symbol table has no names", SayLink, s.Link, s.Link, shnum)
+	return l.defect("the symbol table has no names", kernel.SayLink, s.Link, s.Link, shnum)
 }
 
 // sectionName checks where the name of a section is.
@@ -180,12 +181,12 @@ func (l *loader) sectionName(i uint64, s elf.RawSection) bool {
 	if uint64(s.Name) < e.Section(e.U16(e.Pick(62, 50))).Size {
 		return true
 	}
-	if l.sectionsFirst() != Yes && (l.counted() || s.Flags&elf.SectionAlloc == 0) {
+	if l.sectionsFirst() != kernel.Yes && (l.counted() || s.Flags&elf.SectionAlloc == 0) {
 		l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: some kernels follow it and crash", i)
 		l.v.unknown("whether the kernel survives reading a section name outside the file")
 		return true
 	}
-	return l.defect(fmt.Sprintf("the name of section %d lies outside the names", i), SayName, i, s.Type)
+	return l.defect(fmt.Sprintf("the name of section %d lies outside the names", i), kernel.SayName, i, s.Type)
 }
 
 // sectionNamed checks all names of sections, and the symbol table's link.
@@ -215,7 +216,7 @@ func (l *loader) parts() bool {
 	}
 	if counted {
 		if n := len(infos); n > 1 {
-			return l.defect(fmt.Sprintf("%d sections .modinfo", n), SayOneInfo)
+			return l.defect(fmt.Sprintf("%d sections .modinfo", n), kernel.SayOneInfo)
 		}
 		if !l.thisSection(structs) {
 			return false
@@ -225,7 +226,7 @@ func (l *loader) parts() bool {
 		return false
 	}
 	if len(structs) == 0 {
-		return l.defect("no struct module in it", SayNoThis, l.name)
+		return l.defect("no struct module in it", kernel.SayNoThis, l.name)
 	}
 	l.name = l.m.Name
 	return true
@@ -235,16 +236,16 @@ func (l *loader) parts() bool {
 func (l *loader) thisSection(structs []elf.RawSection) bool {
 	switch {
 	case len(structs) != 1:
-		return l.defect("no struct module in it, or several", SayOneThis, l.name)
+		return l.defect("no struct module in it, or several", kernel.SayOneThis, l.name)
 	case structs[0].Type == shtNobits:
-		return l.defect("its struct module has no content", SayThisEmpty, l.name)
+		return l.defect("its struct module has no content", kernel.SayThisEmpty, l.name)
 	case structs[0].Flags&elf.SectionAlloc == 0:
-		return l.defect("its struct module is not to be loaded", SayThisAlloc, l.name)
+		return l.defect("its struct module is not to be loaded", kernel.SayThisAlloc, l.name)
 	}
 	if size := l.k.This.Size; size != 0 && structs[0].Size != size {
 		l.v.reason(true, KindLayout, "", "rebuild it against the headers of "+l.k.Release+"; no force helps",
 			"built for another kernel: struct module has %d bytes in the module, %d in the kernel", structs[0].Size, size)
-		return l.fail(syscall.ENOEXEC, SayThisSize, l.name)
+		return l.fail(syscall.ENOEXEC, kernel.SayThisSize, l.name)
 	}
 	return true
 }
@@ -253,7 +254,7 @@ func (l *loader) thisSection(structs []elf.RawSection) bool {
 func (l *loader) symbolTable() bool {
 	e := l.view()
 	shnum := e.U16(e.Pick(60, 48))
-	for i := uint64(1); i < shnum && l.sectionsFirst() != No; i++ {
+	for i := uint64(1); i < shnum && l.sectionsFirst() != kernel.No; i++ {
 		s := e.Section(i)
 		if s.Type != shtSymtab {
 			continue
@@ -261,12 +262,12 @@ func (l *loader) symbolTable() bool {
 		if s.Link == 0 || uint64(s.Link) >= shnum {
 			return l.linkDefect(s, shnum)
 		}
-		if typ := e.Section(uint64(s.Link)).Type; typ != shtStrtab && !l.mayDefect("the names of symbols are in no string table", SayStringsType, typ) {
+		if typ := e.Section(uint64(s.Link)).Type; typ != shtStrtab && !l.mayDefect("the names of symbols are in no string table", kernel.SayStringsType, typ) {
 			return false
 		}
 	}
-	if !l.m.Symbols && l.m.err == nil {
-		return l.defect("it has no symbol table: it was stripped (use strip --strip-debug)", SayStripped, l.name)
+	if !l.m.Symbols && l.m.Err() == nil {
+		return l.defect("it has no symbol table: it was stripped (use strip --strip-debug)", kernel.SayStripped, l.name)
 	}
 	return true
 }

@@ -1,6 +1,6 @@
 //go:build linux
 
-package kernel_test
+package check_test
 
 import (
 	"bytes"

@@ -1,15 +1,18 @@
-package kernel
+package check
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // Ignored says, in words for people, what a load of a module with these flags passes over, compared with one without them.
-func (k *Kernel) Ignored(m *Module, flags int) (list []string) {
-	if flags&IgnoreVermagic != 0 {
+func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
+	if flags&modprobe.IgnoreVermagic != 0 {
 		magic, ok := m.Field("vermagic")
-		switch diff := DiffVermagic(magic, k.Vermagic); {
+		switch diff := kernel.DiffVermagic(magic, k.Vermagic); {
 		case !ok || k.Vermagic == "":
 			list = append(list, "the vermagic")
 		case len(diff) == 0:
@@ -22,9 +25,9 @@ func (k *Kernel) Ignored(m *Module, flags int) (list []string) {
 			list = append(list, "the vermagic: "+strings.Join(words, ", "))
 		}
 	}
-	if flags&IgnoreModversions != 0 {
+	if flags&modprobe.IgnoreModversions != 0 {
 		switch {
-		case k.Features.Versions == No:
+		case k.Features.Versions == kernel.No:
 			list = append(list, "no CRCs: this kernel has no symbol versions, and compares no types of symbols")
 		case len(m.Versions) > 0:
 			list = append(list, k.ignoredCRCs(m))
@@ -37,17 +40,17 @@ func (k *Kernel) Ignored(m *Module, flags int) (list []string) {
 }
 
 // ignoredCRCs counts the versions of symbols that are not compared.
-func (k *Kernel) ignoredCRCs(m *Module) string {
+func (k *target) ignoredCRCs(m *kernel.Module) string {
 	differ, unknown, layout := 0, 0, ""
 	for _, v := range m.Versions {
 		s, answer := k.lookup(v.Name)
 		switch {
-		case answer != Found || !s.HasCRC:
+		case answer != kernel.Found || !s.HasCRC:
 			unknown++
 		case uint64(s.CRC) != v.CRC:
 			differ++
-			if v.Name == LayoutSymbol {
-				layout = ", " + LayoutSymbol + " among them"
+			if v.Name == kernel.LayoutSymbol {
+				layout = ", " + kernel.LayoutSymbol + " among them"
 			}
 		}
 	}
@@ -66,15 +69,23 @@ func (k *Kernel) ignoredCRCs(m *Module) string {
 }
 
 // unversioned lists what a module imports without a version, though the kernel or another module exports it with one.
-func (k *Kernel) unversioned(m *Module) (lack []string) {
+func (k *target) unversioned(m *kernel.Module) (lack []string) {
 	has := make(map[string]bool, len(m.Versions))
 	for _, v := range m.Versions {
 		has[v.Name] = true
 	}
 	for _, im := range m.Imports {
-		if s, answer := k.lookup(im.Name); !has[im.Name] && answer == Found && s.HasCRC {
+		if s, answer := k.lookup(im.Name); !has[im.Name] && answer == kernel.Found && s.HasCRC {
 			lack = append(lack, im.Name)
 		}
 	}
 	return lack
+}
+
+// orNone is what a module or a kernel has in a field of its vermagic, in words for people.
+func orNone(text string) string {
+	if text == "" {
+		return "absent"
+	}
+	return text
 }

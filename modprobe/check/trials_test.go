@@ -1,6 +1,6 @@
 //go:build linux
 
-package kernel_test
+package check_test
 
 import (
 	"bytes"
@@ -17,13 +17,14 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
+	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
 // kernelOf makes a Kernel of a corpus kernel: its boot image and one of its modules.
-func kernelOf(t testing.TB, key string) *kernel.Kernel {
+func kernelOf(t testing.TB, key string) *check.Target {
 	t.Helper()
 	_, release := kmodtest.Corpus(t, key)
-	k := &kernel.Kernel{Release: release}
+	k := &check.Target{Release: release}
 	k.Use(image(t, key))
 	for _, m := range corpusModules(t, key, func(name string) bool { return name == "vfat" || name == "mii" }) {
 		k.LearnFrom(kernel.ReadModule(m, readModule(t, m)))
@@ -77,7 +78,7 @@ func readModule(t testing.TB, file string) []byte {
 
 // A course is the trials for one boot of one kernel, in their order: what one leaves behind the next one meets.
 type course struct {
-	k      *kernel.Kernel
+	k      *check.Target
 	image  []byte // what the boot image tells, as the memory of the running kernel should
 	list   strings.Builder
 	files  map[string][]byte
@@ -89,7 +90,7 @@ type course struct {
 // perBoot is how many modules one guest is offered: what drivers leave behind adds up.
 const perBoot = 3000
 
-func newCourse(t testing.TB, key string, k *kernel.Kernel) *course {
+func newCourse(t testing.TB, key string, k *check.Target) *course {
 	t.Helper()
 	k.Tainted = ""
 	im := image(t, key)
@@ -98,7 +99,7 @@ func newCourse(t testing.TB, key string, k *kernel.Kernel) *course {
 }
 
 // add predicts what happens to a module and puts it on the list.
-func (c *course) add(from, name string, image []byte, flags int, keep bool) *kernel.Verdict {
+func (c *course) add(from, name string, image []byte, flags int, keep bool) *check.Verdict {
 	m := kernel.ReadModule(name, image)
 	v := c.k.Check(m, flags)
 	file := fmt.Sprintf("trials/%05d.ko", c.trials)
@@ -106,10 +107,10 @@ func (c *course) add(from, name string, image []byte, flags int, keep bool) *ker
 	c.files[file] = image
 	tr := trial{from: from, name: name, file: "/" + file, module: m.Name, flags: flags, verdict: v, keep: keep}
 	c.list.WriteString(tr.text())
-	c.counts[from+" "+v.Outcome.String()]++
+	c.counts[from+" "+string(v.Outcome)]++
 	for _, taint := range v.Taints {
-		if !strings.Contains(c.k.Tainted, string(taint.Letter)) {
-			c.k.Tainted += string(taint.Letter)
+		if !strings.Contains(c.k.Tainted, taint.Letter) {
+			c.k.Tainted += taint.Letter
 		}
 	}
 	return v
@@ -143,7 +144,7 @@ func TestTrials(t *testing.T) {
 		target string
 		pairs  []pair
 		append string // to the kernel's command line
-		set    func(k *kernel.Kernel)
+		set    func(k *check.Target)
 	}
 	plans := map[string]plan{
 		"5.10": {target: "5.10", pairs: []pair{{"6.1", 10, false}, {"5.10", 20, true}}},
@@ -169,10 +170,10 @@ func TestTrials(t *testing.T) {
 				continue
 			}
 			own := []pair{{target, 20, true}}
-			plans[target+"-enforcing"] = plan{target, own, "module.sig_enforce=1", func(k *kernel.Kernel) { k.Enforce = true }}
-			plans[target+"-locked"] = plan{target, own, "lockdown=integrity", func(k *kernel.Kernel) { k.Lockdown = true }}
-			plans[target+"-blacklist"] = plan{target, own, "module_blacklist=other,mii", func(k *kernel.Kernel) { k.Blacklist = []string{"other", "mii"} }}
-			plans[target+"-disabled"] = plan{target, own, "nomodule", func(k *kernel.Kernel) { k.Disabled = true }}
+			plans[target+"-enforcing"] = plan{target, own, "module.sig_enforce=1", func(k *check.Target) { k.Enforce = true }}
+			plans[target+"-locked"] = plan{target, own, "lockdown=integrity", func(k *check.Target) { k.Lockdown = true }}
+			plans[target+"-blacklist"] = plan{target, own, "module_blacklist=other,mii", func(k *check.Target) { k.Blacklist = []string{"other", "mii"} }}
+			plans[target+"-disabled"] = plan{target, own, "nomodule", func(k *check.Target) { k.Disabled = true }}
 		}
 	}
 	for name, plan := range plans {
@@ -249,10 +250,10 @@ func TestUnionVerdicts(t *testing.T) {
 		}
 		m := kernel.ReadModule(f, image)
 		want, got := k.Check(m, 0), byUnion.Check(m, 0)
-		if got.Outcome != want.Outcome && got.Outcome != kernel.NotKnown {
+		if got.Outcome != want.Outcome && got.Outcome != check.Unknown {
 			t.Errorf("%s: %v, by the image %v %v", f, got.Outcome, want.Outcome, want.Errno)
 		}
-		counts[got.Outcome.String()+" for "+want.Outcome.String()]++
+		counts[string(got.Outcome)+" for "+string(want.Outcome)]++
 	}
 	t.Log(counts)
 }
