@@ -14,10 +14,10 @@ FUZZTIME ?= 20000x
 BENCH    ?= .
 BIN      ?= bin
 TOOLS    := modprobe depmod modinfo insmod rmmod lsmod kmod goinitramfs
-# The binaries may not grow beyond so many bytes: all tools, and those that a boot image needs.
+# A guard against accidents, far above what the binaries have: all tools, and those that a boot image needs.
 MAXSIZE  := 6600000
 MAXBOOT  := 4200000
-LDFLAGS  := -s -w -funcalign=16
+LDFLAGS  := -s -w
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: help build demo test test-long test-field need fetch lint fuzz bench install release deb clean

@@ -40,7 +40,13 @@ func (im *Image) Encode(label string) []byte {
 		}
 	}
 	for _, k := range im.Keys {
-		fmt.Fprintf(&b, "# key %s %x %x\n", k.Serial, k.Modulus, k.Point)
+		fmt.Fprintf(&b, "# key %x\n", k.Certificate)
+	}
+	if s := im.Signing; s != nil {
+		fmt.Fprintf(&b, "# digests %s\n", strings.Join(s.Digests, " "))
+		for _, id := range s.Identifiers {
+			fmt.Fprintf(&b, "# identifier %x\n", id)
+		}
 	}
 	b.WriteString("#\n")
 	WriteSymvers(&b, im.Exports.Symbols(), nil) // a Buffer takes everything
@@ -100,14 +106,19 @@ func DecodeImage(label string, data []byte) (*Image, error) {
 			said++
 			im.Words.Known = true
 		case "key":
-			f := strings.Split(value, " ")
-			if len(f) != 3 {
+			certificate, err := hex.DecodeString(value)
+			if err != nil {
 				return nil, errCache
 			}
-			k := Key{Serial: f[0]}
-			k.Modulus, _ = hex.DecodeString(f[1])
-			k.Point, _ = hex.DecodeString(f[2])
-			im.Keys = append(im.Keys, k)
+			im.Keys = append(im.Keys, NewKey(certificate))
+		case "digests":
+			im.Signing = &Signing{Digests: strings.Fields(value)}
+		case "identifier":
+			id, err := hex.DecodeString(value)
+			if err != nil || im.Signing == nil {
+				return nil, errCache
+			}
+			im.Signing.Identifiers = append(im.Signing.Identifiers, string(id))
 		}
 	}
 	symbols, ok := decodeSymbols(text)

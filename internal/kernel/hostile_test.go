@@ -103,7 +103,9 @@ func TestHostileSearch(t *testing.T) {
 // TestHostileKeys has more beginnings of certificates than any kernel.
 func TestHostileKeys(t *testing.T) {
 	image, _ := shapes[0].raw()
-	image = append(image, bytes.Repeat([]byte("\x30\x82\x30\x82\xa0\x03\x02\x01\x02\x02\x01\x07"), 1<<16)...)
+	certificate := []byte("\x30\x0a\x30\x08\xa0\x03\x02\x01\x02\x02\x01\x07")
+	image = append(image, bytes.Repeat(certificate[:len(certificate)-1], 1<<10)...)
+	image = append(image, bytes.Repeat(certificate, 1<<16)...)
 	im, err := kernel.FromImage("raw", image, 0)
 	if err != nil {
 		t.Fatal(err)

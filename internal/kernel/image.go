@@ -52,6 +52,7 @@ type Image struct {
 	Features Features // as far as the image shows them
 	Words    Words    // the loader's sentences
 	Keys     []Key    // keys whose signatures the kernel accepts
+	Signing  *Signing // how it reads signatures; nil if that is not found
 	Machine  uint16   // ELF machine, 0 if the image does not tell
 	Class    int      // 32 or 64, 0 if not known
 }
@@ -65,11 +66,13 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 	}
 	im := &Image{Way: way}
 	words, data := kernel, kernel // where the loader's sentences are, and the certificates
+	records := kernel             // where the kernel's records with variables are
 	var symbols []Symbol
 	f, elfErr := elf.Parse(kernel)
 	if elfErr == nil {
 		im.Machine, im.Class = f.Machine(), f.Class()
 		words, data = sectionOr(f, ".rodata", kernel), sectionOr(f, ".init.data", kernel)
+		records = sectionOr(f, ".data", kernel)
 	}
 	im.Banner = banner(words)
 	im.Release = bannerRelease(im.Banner)
@@ -89,7 +92,7 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 		return nil, fmt.Errorf("%s: %s: %w", source, way, err)
 	}
 	im.Exports = NewTable(source, symbols)
-	im.Keys = keys(data)
+	im.Keys, im.Signing = keys(data), signing(words, records)
 	return im, nil
 }
 

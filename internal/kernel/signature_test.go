@@ -30,12 +30,14 @@ func TestSignatures(t *testing.T) {
 	}
 	check := func(name string, image []byte, keys []Key, want SigState) {
 		t.Helper()
-		if got := ReadModule("vfat", image).Verify(keys); got != want {
+		k := Trust{Keys: keys, Signing: im.Signing}
+		if got := k.Judge(ReadModule("vfat", image)).State; got != want {
 			t.Errorf("%s: %v; want %v", name, got, want)
 		}
 	}
 	check("as built", image, im.Keys, SigValid)
-	check("no keys", image, nil, SigUnknownKey)
+	check("no keys", image, []Key{}, SigUnknownKey)
+	check("keys not known", image, nil, SigUnverified)
 	changed := func(at int) []byte {
 		b := append([]byte(nil), image...)
 		b[at] ^= 1

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
@@ -65,57 +66,61 @@ const (
 // Finding is one thing that a check found.
 type Finding struct {
 	// Kind is what it is about.
-	Kind Kind
+	Kind Kind `json:"kind"`
 	// Fatal reports that the load fails for it.
-	Fatal bool
+	Fatal bool `json:"fatal"`
 	// Symbol is the symbol it is about; empty for none.
-	Symbol string
+	Symbol string `json:"symbol,omitempty"`
 	// Text says what was found.
-	Text string
+	Text string `json:"text"`
 	// Advice says what to do about it; empty for nothing more than for an earlier finding.
-	Advice string
+	Advice string `json:"advice,omitempty"`
 }
 
 // Taint is a mark that a load leaves in the kernel.
 type Taint struct {
 	// Letter is the kernel's letter for it, for instance "E".
-	Letter string
+	Letter string `json:"letter"`
 	// Why says what sets it.
-	Why string
+	Why string `json:"why"`
 }
 
-// Verdict says what a kernel will answer to a module, up to the module's own init function.
+// Verdict says what a kernel will answer to a module, up to the module's own init function. As JSON it is what modprobe
+// --check --json prints; docs/json.md has a sample.
 type Verdict struct {
 	// Module is the module's name.
-	Module string
+	Module string `json:"module"`
 	// Path is its file.
-	Path string
+	Path string `json:"path,omitempty"`
 	// Release is the kernel's.
-	Release string
-	// Source says where the kernel's exports were read from.
-	Source string
+	Release string `json:"release,omitempty"`
 	// Outcome is the answer.
-	Outcome Outcome
+	Outcome Outcome `json:"outcome"`
 	// Errno is the error of a load that fails.
-	Errno syscall.Errno
+	Errno syscall.Errno `json:"errno,omitempty"`
+	// Error is Errno in words, as strerror(3) has them.
+	Error string `json:"error,omitempty"`
 	// Log holds the lines that the kernel's loader prints, in their order.
-	Log []string
+	Log []string `json:"log,omitempty"`
 	// MayLog holds lines that it prints or not, depending on the machine.
-	MayLog []string
+	MayLog []string `json:"may_log,omitempty"`
 	// Taints are the marks that are left, even by most loads that fail.
-	Taints []Taint
+	Taints []Taint `json:"taints"`
 	// Findings are the reasons, the most important first.
-	Findings []Finding
+	Findings []Finding `json:"findings"`
 	// NotVerified lists what could not be verified.
-	NotVerified []string
+	NotVerified []string `json:"not_verified,omitempty"`
 	// Needs names the modules that have to be loaded first.
-	Needs []string
-	// Ignored says what Options.Flags make the kernel pass over.
-	Ignored []string
-	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
-	Hopeless bool
+	Needs []string `json:"needs,omitempty"`
 	// Notes say what else is known: loaded already, blacklisted, forbidden.
-	Notes []string
+	Notes []string `json:"notes,omitempty"`
+	// Source says where the kernel's exports were read from.
+	Source string `json:"source,omitempty"`
+
+	// Ignored says what Options.Flags make the kernel pass over.
+	Ignored []string `json:"-"`
+	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
+	Hopeless bool `json:"-"`
 }
 
 // Checker compares modules with one kernel. It is for one goroutine at a time.
@@ -218,7 +223,24 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		c.set = slices.Clone(asked)
 		verdicts = c.judgeAll(asked)
 	}
-	return append(builtin, verdicts...), errors.Join(failed...)
+	verdicts = append(builtin, verdicts...)
+	for _, v := range verdicts {
+		v.complete()
+	}
+	return verdicts, errors.Join(failed...)
+}
+
+// complete sets what follows from the rest. Lists that a program may count on are [] in JSON, not null.
+func (v *Verdict) complete() {
+	if v.Errno != 0 {
+		v.Error = errno.Text(v.Errno)
+	}
+	if v.Taints == nil {
+		v.Taints = []Taint{}
+	}
+	if v.Findings == nil {
+		v.Findings = []Finding{}
+	}
 }
 
 // verify verifies the signatures of the modules that are known to be judged.

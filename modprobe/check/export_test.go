@@ -14,7 +14,7 @@ type Target = target
 type StructModule = structModule
 
 // Signature judges a module's signature.
-func (k *target) Signature(m *kernel.Module) kernel.SigState { return k.signature(m) }
+func (k *target) Signature(m *kernel.Module) kernel.SigState { return k.signature(m).State }
 
 // Verified counts the modules whose signatures are known.
 func (k *target) Verified() int { return len(k.verified) }

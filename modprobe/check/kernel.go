@@ -7,16 +7,16 @@ import (
 // A target is a kernel: what its loader compares a module with. Fields that are not known keep their zero value; what depends on them
 // is then reported as not known.
 type target struct {
-	Release   string          // as uname -r says it
-	Vermagic  string          // what vermagic must be
-	Machine   uint16          // ELF machine
-	Class     int             // 32 or 64
-	BigEndian bool            // byte order
-	Features  kernel.Features // build options
-	Words     kernel.Words    // the loader's sentences
-	Keys      []kernel.Key    // keys that the kernel accepts signatures of; nil: not known
-	Core      *kernel.Table   // what the kernel itself exports; nil: not known
-	This      structModule    // struct module, as the kernel's own modules have it
+	Release      string          // as uname -r says it
+	Vermagic     string          // what vermagic must be
+	Machine      uint16          // ELF machine
+	Class        int             // 32 or 64
+	BigEndian    bool            // byte order
+	Features     kernel.Features // build options
+	Words        kernel.Words    // the loader's sentences
+	kernel.Trust                 // whose signatures the kernel accepts
+	Core         *kernel.Table   // what the kernel itself exports; nil: not known
+	This         structModule    // struct module, as the kernel's own modules have it
 
 	// Modules finds a symbol that one of the other modules exports: those that will be in the kernel when the module is
 	// loaded. Nil: there are none.
@@ -38,7 +38,7 @@ type target struct {
 	Blacklist []string // names in module_blacklist=
 	Tainted   string   // letters of taints already set: their messages have been printed
 
-	verified map[*kernel.Module]kernel.SigState // what Verify found
+	verified map[*kernel.Module]kernel.SigFinding // what Verify found
 }
 
 // structModule is the size of struct module and where the functions of a module stand in it.
@@ -47,8 +47,7 @@ type structModule struct {
 	Init, Exit int64  // offsets; -1: not known
 }
 
-// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine, the vermagic and the key
-// that it was signed with.
+// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine and the vermagic.
 func (k *target) LearnFrom(m *kernel.Module) {
 	if m.Err() != nil || m.Size == 0 {
 		return
@@ -79,7 +78,7 @@ func (k *target) LearnFrom(m *kernel.Module) {
 
 // Use completes a kernel by what its boot image tells.
 func (k *target) Use(im *kernel.Image) {
-	k.Core, k.Features, k.Words, k.Keys, k.verified = im.Exports, im.Features, im.Words, im.Keys, nil
+	k.Core, k.Features, k.Words, k.Keys, k.Signing, k.verified = im.Exports, im.Features, im.Words, im.Keys, im.Signing, nil
 	if im.Vermagic != "" {
 		k.Vermagic = im.Vermagic
 	}

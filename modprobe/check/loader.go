@@ -109,38 +109,27 @@ func (l *loader) signature() bool {
 		l.sig = kernel.SigValid
 		return true
 	}
-	forced := l.flags&(modprobe.IgnoreModversions|modprobe.IgnoreVermagic) != 0
-	if !forced {
-		l.sig = k.signature(l.m)
+	var found kernel.SigFinding
+	if l.flags&(modprobe.IgnoreModversions|modprobe.IgnoreVermagic) == 0 {
+		found = k.signature(l.m)
+		l.sig = found.State
 	}
-	if l.sig == kernel.SigUnknownKey && k.Keys == nil {
-		l.sig = kernel.SigUnverified
+	if found.Line != "" {
+		v.Log = append(v.Log, found.Line)
 	}
-	if line := l.m.Signature.Line; line != "" && !forced {
-		v.Log = append(v.Log, line)
+	if found.MayLog != "" {
+		v.MayLog = append(v.MayLog, found.MayLog)
 	}
-	what := "unsigned module"
+	var what string
 	switch l.sig {
-	case kernel.SigValid:
-		return true
-	case kernel.SigUnverified:
-		if l.enforced() || k.Lockdown {
-			v.unknown("whether the signature by %q is valid", l.m.Signature.Signer.Issuer)
-		}
-		return true
-	case kernel.SigBroken:
-		v.reason(true, KindSignature, "", "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)",
-			"the signature does not fit the module: the file was changed after it was signed")
-		v.fail(errno.EKEYREJECTED)
-		return false
-	case kernel.SigBadTrailer:
-		v.reason(true, KindSignature, "", "take the damaged signature off and sign it again", "the signature at the end of the file, or its description, is damaged")
-		v.fail(syscall.EBADMSG)
-		return false
+	case kernel.SigNone:
+		what = "unsigned module"
 	case kernel.SigUnsupported:
 		what = "module with unsupported crypto"
 	case kernel.SigUnknownKey:
 		what = "module with unavailable key"
+	default:
+		return l.judged(found)
 	}
 	switch {
 	case l.enforced():
@@ -157,6 +146,56 @@ func (l *loader) signature() bool {
 		return false
 	}
 	return true
+}
+
+// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the load fails.
+func (l *loader) judged(found kernel.SigFinding) bool {
+	v := l.v
+	fails := func(e syscall.Errno, advice, text string) bool {
+		v.reason(true, KindSignature, "", advice, "%s", text)
+		v.fail(e)
+		return false
+	}
+	const (
+		again  = "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)"
+		anew   = "take the damaged signature off and sign it again"
+		broken = "the signature does not fit the module: the file was changed after it was signed"
+	)
+	damaged := "the signature at the end of the file, or its description, is damaged: " + found.Why
+	switch found.State {
+	case kernel.SigValid:
+		return true
+	case kernel.SigBroken:
+		if found.Why != "" {
+			return fails(errno.EKEYREJECTED, again, "the kernel does not take the signature: "+found.Why)
+		}
+		return fails(errno.EKEYREJECTED, again, broken)
+	case kernel.SigMisfit:
+		if l.enforced() {
+			v.MayLog = append(v.MayLog, "Loading of module with unavailable key is rejected")
+			return fails(errno.EKEYREJECTED, again, broken)
+		}
+	case kernel.SigBadTrailer:
+		return fails(syscall.EBADMSG, anew, damaged)
+	case kernel.SigWrong:
+		return fails(syscall.EINVAL, anew, damaged)
+	case kernel.SigTooLong:
+		return fails(syscall.EMSGSIZE, anew, damaged)
+	case kernel.SigEnrolled:
+		if !l.enforced() && !l.k.Lockdown {
+			return true
+		}
+	}
+	v.unknown("whether the kernel takes the signature%s: %s", l.signer(), found.Why)
+	return true
+}
+
+// signer names who signed the module, if that can be read.
+func (l *loader) signer() string {
+	if s := l.m.Signature.Signer; s != nil && s.Issuer != "" {
+		return fmt.Sprintf(" by %q", s.Issuer)
+	}
+	return ""
 }
 
 // enforced tells whether unsigned modules are refused.

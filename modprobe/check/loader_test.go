@@ -4,13 +4,7 @@ package check_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/sha256"
 	"debug/elf"
-	"encoding/hex"
 	"slices"
 	"strings"
 	"syscall"
@@ -36,7 +30,7 @@ func own() *check.Target {
 		Features: kernel.Features{ForceLoad: kernel.Yes, Signatures: kernel.Yes, Versions: kernel.Yes, SizeCheck: kernel.No,
 			Namespaces: kernel.Yes, Strict: kernel.Yes, Livepatch: kernel.Yes, Retpoline: kernel.Yes},
 		Words: check.WordsOf(check.TodaysWords(newer...)),
-		Keys:  []kernel.Key{},
+		Trust: kernel.Trust{Keys: []kernel.Key{}},
 		Core: kernel.NewTable("test", []kernel.Symbol{
 			{Name: "module_layout", Owner: "vmlinux", CRC: 0x11, HasCRC: true},
 			{Name: "plain", Owner: "vmlinux", CRC: 1, HasCRC: true},
@@ -274,66 +268,6 @@ func TestVersionName(t *testing.T) {
 	v := own().Check(kernel.ReadModule("m", m), 0)
 	if v.Errno != syscall.EINVAL || !slices.Contains(v.Log, "m: no symbol version for plain") || len(v.NotVerified) > 0 {
 		t.Errorf("%v %v %q %q", v.Outcome, v.Errno, v.Log, v.NotVerified)
-	}
-}
-
-// TestVerify has modules that are signed by keys of the kernel, changed afterwards, or signed by others.
-func TestVerify(t *testing.T) {
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ecKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := own()
-	k.Enforce = true
-	point, err := ecKey.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.Keys = []kernel.Key{{Serial: "01234567", Modulus: rsaKey.N.Bytes()}, {Serial: "07654321", Point: point[1:]}}
-	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}
-	plain := m.Bytes()
-	sum := sha256.Sum256(plain)
-	rsaSig, err := rsa.SignPKCS1v15(rand.Reader, rsaKey, 5, sum[:]) // crypto.SHA256
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 8 {
-		ecSig, err := ecdsa.SignASN1(rand.Reader, ecKey, sum[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range []struct {
-			serial string
-			sig    []byte
-		}{{"01234567", rsaSig}, {"07654321", ecSig}} {
-			m.Signature = &kmodtest.Signature{Kind: kmodtest.PKCS7, Signer: "me", Sig: s.sig}
-			m.Signature.KeyID, _ = hex.DecodeString(s.serial)
-			image := m.Bytes()
-			if v := k.Check(kernel.ReadModule("m.ko", image), 0); v.Outcome != check.Loads {
-				t.Errorf("%s: %v %+v", s.serial, v.Outcome, v.Findings)
-			}
-			ahead := []*kernel.Module{kernel.ReadModule("m.ko", image), kernel.ReadModule("plain.ko", plain)}
-			if k.Verify(ahead); k.Verified() != 2 || k.Signature(ahead[0]) != kernel.SigValid || k.Signature(ahead[1]) != kernel.SigNone {
-				t.Errorf("%s, ahead: %v, %v", s.serial, k.Signature(ahead[0]), k.Signature(ahead[1]))
-			}
-			image[9] ^= 1
-			if v := k.Check(kernel.ReadModule("m.ko", image), 0); v.Errno != syscall.EKEYREJECTED || len(v.Log) != 0 {
-				t.Errorf("%s, changed: %v %v", s.serial, v.Errno, v.Log)
-			}
-			m.Signature.Sig = bytes.Clone(s.sig)
-			m.Signature.Sig[len(s.sig)-1] ^= 1
-			if v := k.Check(kernel.ReadModule("m.ko", m.Bytes()), 0); v.Errno != syscall.EKEYREJECTED {
-				t.Errorf("%s, signature changed: %v", s.serial, v.Errno)
-			}
-		}
-	}
-	m.Signature.KeyID = []byte{9}
-	if v := k.Check(kernel.ReadModule("m.ko", m.Bytes()), 0); v.Errno != syscall.EKEYREJECTED || !slices.Contains(v.Log, "Loading of module with unavailable key is rejected") {
-		t.Errorf("unknown key: %v %q", v.Errno, v.Log)
 	}
 }
 

@@ -28,8 +28,6 @@ type editor struct {
 	out    []mutation
 }
 
-const mark = "~Module signature appended~\n"
-
 // mutations makes all kinds of changed modules of one of a kernel: mii, which imports from the kernel and exports; the cloud flavour
 // lacks that.
 func mutations(t testing.TB, key string) []mutation {

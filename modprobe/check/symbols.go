@@ -35,7 +35,7 @@ func (l *loader) taints() bool {
 		l.taint("N", "test module", kernel.SayTest, l.name)
 	}
 	if l.sig != kernel.SigValid && k.Features.Signatures != kernel.No {
-		if l.sig == kernel.SigUnverified || k.Features.Signatures == kernel.Maybe {
+		if l.sig == kernel.SigUnverified || l.sig == kernel.SigEnrolled || l.sig == kernel.SigMisfit || k.Features.Signatures == kernel.Maybe {
 			line, _ := k.Words.Line(kernel.SayUnverified, []any{l.name})
 			v.MayLog = append(v.MayLog, line)
 		} else {

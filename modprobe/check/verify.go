@@ -9,22 +9,22 @@ import (
 // Verify verifies the signatures of modules, on all processors at once. What comes out is kept for [target.Check], until [target.Use]
 // brings other keys.
 func (k *target) Verify(modules []*kernel.Module) {
-	states := make([]kernel.SigState, len(modules))
+	found := make([]kernel.SigFinding, len(modules))
 	var each sync.WaitGroup
 	for i, m := range modules {
-		each.Go(func() { states[i] = m.Verify(k.Keys) })
+		each.Go(func() { found[i] = k.Judge(m) })
 	}
 	each.Wait()
-	k.verified = make(map[*kernel.Module]kernel.SigState, len(modules))
+	k.verified = make(map[*kernel.Module]kernel.SigFinding, len(modules))
 	for i, m := range modules {
-		k.verified[m] = states[i]
+		k.verified[m] = found[i]
 	}
 }
 
 // signature judges a module's signature.
-func (k *target) signature(m *kernel.Module) kernel.SigState {
-	if state, ok := k.verified[m]; ok {
-		return state
+func (k *target) signature(m *kernel.Module) kernel.SigFinding {
+	if found, ok := k.verified[m]; ok {
+		return found
 	}
-	return m.Verify(k.Keys)
+	return k.Judge(m)
 }
