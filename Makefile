@@ -118,7 +118,7 @@ test-field: need
 		make=make gcc-12=gcc-12
 	@echo "proving things with the programs that people use (kept in the cache folder: a Debian 12 root)"
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/test/field
-	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./internal/kernelabi -run TestKbuild
+	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./modprobe/check -run TestKbuild
 
 clean:
 	@echo "removing bin and dist (the cache folder with kernels stays: see README.md)"

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
 // firmware reads the keys that are enrolled in the machine's firmware: those of its owner (MOK, with mokutil) and those that boot loaders are
@@ -30,7 +30,7 @@ func (c *Checker) firmware() {
 			continue
 		}
 		const attributes = 4 // which the file begins with
-		keys, ok := kernelabi.EnrolledKeys(data[min(attributes, len(data)):])
+		keys, ok := kernel.EnrolledKeys(data[min(attributes, len(data)):])
 		if c.k.Enrolled = append(c.k.Enrolled, keys...); err != nil || !ok {
 			c.k.MoreKeys = true
 		}

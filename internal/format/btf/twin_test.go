@@ -15,7 +15,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
-	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
@@ -27,7 +27,7 @@ func kernelBTF(t testing.TB, key string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel, _, err := kernelabi.Unwrap(image)
+	kernel, _, err := kernel.Unwrap(image)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestFindDebian(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kernel, way, err := kernelabi.Unwrap(image)
+	kernel, way, err := kernel.Unwrap(image)
 	if err != nil {
 		t.Fatal(err)
 	}

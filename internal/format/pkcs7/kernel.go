@@ -74,7 +74,7 @@ const (
 
 // Read reads a message as a kernel does. It takes less than OpenSSL in lengths and values, and more in identifiers and names, at which it does
 // not look; it stops at the first thing that it does not take, so that the order counts. All this was found out by offering messages to
-// kernels: see the trials in internal/kernelabi.
+// kernels: see the trials in modprobe/check.
 func (d Dialect) Read(msg []byte) (*Message, *KernelError) {
 	if len(msg) > maxMessage {
 		return nil, &KernelError{TooLong, SyntaxError{maxMessage, "more than the kernel reads"}, ""}

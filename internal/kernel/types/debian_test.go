@@ -10,8 +10,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/kernel/types"
-	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
@@ -23,11 +23,11 @@ func debian(t testing.TB, key string) types.Side {
 	if err != nil {
 		t.Fatal(err)
 	}
-	vmlinux, _, err := kernelabi.Unwrap(image)
+	vmlinux, _, err := kernel.Unwrap(image)
 	if err != nil {
 		t.Fatal(err)
 	}
-	told, err := kernelabi.FromImage(release, vmlinux, 0)
+	told, err := kernel.FromImage(release, vmlinux, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,16 +15,16 @@ import (
 
 var at, of = kmodtest.At, kmodtest.Of
 
-// A kernel is made of C by hand: ids of what tests refer to.
-type kernel struct {
+// A testKernel is made of C by hand: ids of what tests refer to.
+type testKernel struct {
 	*kmodtest.BTF
 	long, char, device uint32
 }
 
 // build makes a kernel with struct device, which contains struct power and points to struct bus; change may add to it
 // first.
-func build(bus, power func(k *kernel) uint32) *kernel {
-	k := &kernel{BTF: &kmodtest.BTF{}}
+func build(bus, power func(k *testKernel) uint32) *testKernel {
+	k := &testKernel{BTF: &kmodtest.BTF{}}
 	k.long = k.Int("long unsigned int", 8)
 	k.char = k.Int("char", 1)
 	b, p := bus(k), power(k)
@@ -35,11 +35,11 @@ func build(bus, power func(k *kernel) uint32) *kernel {
 	return k
 }
 
-func plainBus(k *kernel) uint32 {
+func plainBus(k *testKernel) uint32 {
 	return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("flags", k.long, 8))
 }
 
-func plainPower(k *kernel) uint32 {
+func plainPower(k *testKernel) uint32 {
 	return k.Struct("power", 24, at("state", k.long, 0), at("usage", k.char, 8), at("timer", k.long, 16))
 }
 
@@ -54,7 +54,7 @@ func parse(t testing.TB, b *kmodtest.BTF, base *btf.File) *btf.File {
 
 // side makes one of a kernel that exports the functions, with CRCs if differ is not nil: those in it have another
 // one.
-func side(t testing.TB, k *kernel, differ []string) types.Side {
+func side(t testing.TB, k *testKernel, differ []string) types.Side {
 	s := types.Side{Types: parse(t, k.BTF, nil)}
 	for _, name := range []string{"device_add", "bus_find", "kfree", "jiffies"} {
 		e := types.Export{Name: name, CRC: 1, HasCRC: differ != nil}
@@ -70,42 +70,42 @@ func side(t testing.TB, k *kernel, differ []string) types.Side {
 func TestChanges(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		bus    func(k *kernel) uint32
+		bus    func(k *testKernel) uint32
 		change types.Change
 		want   string // Lines of struct bus
 	}{
 		{"same", plainBus, types.Same, ""},
-		{"new at the end", func(k *kernel) uint32 {
+		{"new at the end", func(k *testKernel) uint32 {
 			return k.Struct("bus", 24, at("name", k.Pointer(k.char), 0), at("flags", k.long, 8), at("more", k.long, 16))
 		}, types.Grown, "size was 16, is 24|long unsigned int more at 0x10 is new"},
-		{"gone", func(k *kernel) uint32 {
+		{"gone", func(k *testKernel) uint32 {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0))
 		}, types.Gone, "long unsigned int flags at 0x8 is gone"},
-		{"moved", func(k *kernel) uint32 {
+		{"moved", func(k *testKernel) uint32 {
 			return k.Struct("bus", 24, at("id", k.long, 0), at("name", k.Pointer(k.char), 8), at("flags", k.long, 16))
 		}, types.Moved, "size was 16, is 24|long unsigned int id at 0x0 is new|" +
 			"from char *name at 0x0 on 2 moved by +8 bytes"},
-		{"of another size", func(k *kernel) uint32 {
+		{"of another size", func(k *testKernel) uint32 {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("flags", k.char, 8))
 		}, types.Moved, "long unsigned int flags at 0x8 is now char flags at 0x8"},
-		{"another name for the same", func(k *kernel) uint32 {
+		{"another name for the same", func(k *testKernel) uint32 {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("flags", k.Typedef("flags_t", k.long), 8))
 		}, types.Text, "long unsigned int flags at 0x8 is now flags_t flags at 0x8"},
-		{"const", func(k *kernel) uint32 {
+		{"const", func(k *testKernel) uint32 {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.Add(10<<24, "", k.char)), 0), at("flags", k.long, 8))
 		}, types.Text, "char *name at 0x0 is now const char *name at 0x0"},
-		{"tagged", func(k *kernel) uint32 {
+		{"tagged", func(k *testKernel) uint32 {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.Add(18<<24, "user", k.char)), 0), at("flags", k.long, 8))
 		}, types.Same, ""},
-		{"pointer to something else", func(k *kernel) uint32 {
+		{"pointer to something else", func(k *testKernel) uint32 {
 			return k.Struct("bus", 16, at("name", k.Pointer(k.Struct("name", 0)), 0), at("flags", k.long, 8))
 		}, types.Moved, "char *name at 0x0 is now struct name *name at 0x0"},
-		{"bit fields in the place of a number", func(k *kernel) uint32 {
+		{"bit fields in the place of a number", func(k *testKernel) uint32 {
 			return k.Add(1<<31|4<<24|3, "bus", 16, k.Text("name"), k.Pointer(k.char), 0, k.Text("flags"), k.long,
 				63<<24|64, k.Text("new"), k.long, 1<<24|127)
 		}, types.Moved, "long unsigned int flags at 0x8 is now long unsigned int flags:63 at 0x8:0|" +
 			"long unsigned int new:1 at 0xf:7 is new"},
-		{"in a union without name", func(k *kernel) uint32 {
+		{"in a union without name", func(k *testKernel) uint32 {
 			u := k.Union("", 8, at("flags", k.long, 0), at("mode", k.char, 0))
 			return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("", u, 8))
 		}, types.Added, "char mode at 0x8 is new"},
@@ -138,7 +138,7 @@ func TestChanges(t *testing.T) {
 // TestReport has exports that are gone, new, without type, and declared in another way.
 func TestReport(t *testing.T) {
 	a, b := build(plainBus, plainPower), build(plainBus, plainPower)
-	for i, k := range []*kernel{a, b} {
+	for i, k := range []*testKernel{a, b} {
 		k.Enum("state", of("ON", 0), of("OFF", uint32(1+i)))
 		k.Func("same_abi", k.long, of("x", k.long))
 		k.Func("returns", []uint32{0, k.long}[i])
@@ -213,26 +213,26 @@ func TestEnums(t *testing.T) {
 
 // TestModule puts modules into each class.
 func TestModule(t *testing.T) {
-	movedBus := func(k *kernel) uint32 {
+	movedBus := func(k *testKernel) uint32 {
 		return k.Struct("bus", 24, at("id", k.long, 0), at("name", k.Pointer(k.char), 8), at("flags", k.long, 16))
 	}
-	movedPower := func(k *kernel) uint32 {
+	movedPower := func(k *testKernel) uint32 {
 		return k.Struct("power", 24, at("timer", k.long, 0), at("state", k.long, 8), at("usage", k.char, 16))
 	}
-	addedBus := func(k *kernel) uint32 {
+	addedBus := func(k *testKernel) uint32 {
 		u := k.Union("", 8, at("flags", k.long, 0), at("mode", k.char, 0))
 		return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("", u, 8))
 	}
-	textBus := func(k *kernel) uint32 {
+	textBus := func(k *testKernel) uint32 {
 		return k.Struct("bus", 16, at("name", k.Pointer(k.char), 0), at("flags", k.Typedef("flags_t", k.long), 8))
 	}
-	names := func(b *kmodtest.BTF, k *kernel) { b.Struct("own", 8, at("dev", b.Pointer(k.device), 0)) }
+	names := func(b *kmodtest.BTF, k *testKernel) { b.Struct("own", 8, at("dev", b.Pointer(k.device), 0)) }
 	calls := []types.Export{{Name: "device_add", CRC: 1, HasCRC: true}, {Name: "kfree", CRC: 1, HasCRC: true}}
 	for _, test := range []struct {
 		name       string
-		bus, power func(k *kernel) uint32
+		bus, power func(k *testKernel) uint32
 		differ     []string // in the second kernel
-		own        func(b *kmodtest.BTF, k *kernel)
+		own        func(b *kmodtest.BTF, k *testKernel)
 		imports    []types.Export
 		class      types.Class
 		used       string // of the first type
@@ -251,14 +251,14 @@ func TestModule(t *testing.T) {
 		{"contained in what it passes on", plainBus, movedPower, []string{"device_add"}, nil, calls,
 			types.ClassNamesMoved,
 			"names it in calls of device_add(), within struct device"},
-		{"embedded", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *kernel) {
+		{"embedded", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *testKernel) {
 			b.Struct("own", 16, at("bus", 3+1, 0)) // behind long, char and the pointer to char
 		}, calls, types.ClassNamesMoved, "embeds it in struct own.bus"},
-		{"taken", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *kernel) {
+		{"taken", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *testKernel) {
 			b.Func("probe", 0, of("b", b.Pointer(4)))
 			b.Struct("own", 16, at("bus", b.Pointer(4), 0))
 		}, calls, types.ClassNamesMoved, "takes it in probe()"},
-		{"copied", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *kernel) {
+		{"copied", movedBus, plainPower, []string{"device_add"}, func(b *kmodtest.BTF, k *testKernel) {
 			b.Struct("bus", 16, at("name", b.Pointer(k.char), 0), at("flags", k.long, 8))
 		}, calls, types.ClassNamesMoved, "has a copy of it"},
 		{"no type", plainBus, plainPower, []string{"jiffies"}, names,
@@ -300,7 +300,7 @@ func TestModule(t *testing.T) {
 
 // TestWay is the shortest way to a type, and the number of symbols that reach it.
 func TestWay(t *testing.T) {
-	grown := func(k *kernel) uint32 {
+	grown := func(k *testKernel) uint32 {
 		return k.Struct("bus", 24, at("name", k.Pointer(k.char), 0), at("flags", k.long, 8), at("more", k.long, 16))
 	}
 	a, b := build(plainBus, plainPower), build(grown, plainPower)
@@ -354,9 +354,9 @@ func TestDistilled(t *testing.T) {
 	distilled.Add(7<<24, "device", 0)
 	own := &kmodtest.BTF{Base: distilled}
 	own.Struct("own", 24, at("bus", 1, 0), at("dev", own.Pointer(2), 16))
-	grown := func(k *kernel) uint32 { return k.Struct("bus", 24, at("name", k.long, 0)) }
+	grown := func(k *testKernel) uint32 { return k.Struct("bus", 24, at("name", k.long, 0)) }
 	for _, test := range []struct {
-		bus   func(k *kernel) uint32
+		bus   func(k *testKernel) uint32
 		class types.Class
 	}{{plainBus, types.ClassNotKnown}, {grown, types.ClassNamesMoved}} {
 		base := parse(t, distilled, nil)
