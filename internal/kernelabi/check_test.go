@@ -277,7 +277,7 @@ func TestImageCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	im.Keys = []kernelabi.Key{kernelabi.NewKey(newTestKey(t, "rsa", 1).certificate), kernelabi.NewKey([]byte("no certificate"))}
-	im.Signing = &kernelabi.Signing{Digests: []string{"sha1", "sha256"}, Identifiers: []string{"\x2a\x03", "\x2a\x04"}}
+	im.Signing = &kernelabi.Signing{Builtin: []string{"sha1", "sha256"}, Identifiers: []string{"\x2a\x03", "\x2a\x04"}}
 	im.Features = kernelabi.Features{ForceLoad: kernelabi.Yes, Strict: kernelabi.No, LicenceAgain: kernelabi.Yes}
 	im.Words = kernelabi.WordsOf(kernelabi.TodaysWords("ELF"))
 	data := im.Encode("label 1 2")

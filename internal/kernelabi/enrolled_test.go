@@ -42,7 +42,7 @@ func TestEnrolledKeys(t *testing.T) {
 	}
 	k := own()
 	k.Enrolled = list
-	k.Signing = &kernelabi.Signing{Digests: []string{"sha256"}, Identifiers: []string{oidECDSA + "\x02"}}
+	k.Signing = &kernelabi.Signing{Builtin: []string{"sha256", "rsa", "ecdsa-nist-p384"}, Identifiers: []string{oidECDSA + "\x02"}}
 	body := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}.Bytes()
 	changed := bytes.Clone(body)
 	changed[9] ^= 1

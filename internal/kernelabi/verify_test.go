@@ -92,7 +92,7 @@ func TestVerify(t *testing.T) {
 	}
 	k := own()
 	k.Keys, k.Enforce = im.Keys, true
-	k.Signing = &kernelabi.Signing{Digests: []string{"sha256", "sha512", "sha3-256"}, Identifiers: []string{oidECDSA + "\x02", oidNIST + "\x08"}}
+	k.Signing = &kernelabi.Signing{Builtin: []string{"sha256", "sha512", "sha3-256", "rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}, Identifiers: []string{oidECDSA + "\x02", oidNIST + "\x08"}}
 	plain := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}.Bytes()
 	judge := func(body []byte, form *sigForm) *kernelabi.Verdict {
 		return k.Check(kernelabi.ReadModule("m.ko", append(bytes.Clone(body), trailer(form.bytes())...)), 0)
@@ -136,7 +136,7 @@ func BenchmarkVerify(b *testing.B) {
 	for _, kind := range []string{"rsa", "p384"} {
 		key := newTestKey(b, kind, 1)
 		m := kernelabi.ReadModule("m", append(bytes.Clone(body), trailer(key.sign(b, body, 1).bytes())...))
-		k := kernelabi.Kernel{Keys: []kernelabi.Key{kernelabi.NewKey(key.certificate)}, Signing: &kernelabi.Signing{Digests: []string{"sha256"}, Identifiers: []string{oidECDSA + "\x02"}}}
+		k := kernelabi.Kernel{Keys: []kernelabi.Key{kernelabi.NewKey(key.certificate)}, Signing: &kernelabi.Signing{Builtin: []string{"sha256", "rsa", "ecdsa-nist-p384"}, Identifiers: []string{oidECDSA + "\x02"}}}
 		b.Run(kind, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
