@@ -36,7 +36,7 @@ type Signature struct {
 
 // A SigFinding is a state, and how it was found.
 type SigFinding struct {
-	State  SigState
+	State  SigState // what it is
 	Why    string // what is wrong, or not known
 	Line   string // what the kernel prints about it
 	MayLog string // what it may print before
@@ -45,7 +45,7 @@ type SigFinding struct {
 // A Signing is what a kernel's image tells of how the kernel reads signatures.
 type Signing struct {
 	Identifiers []string // the object identifiers that it knows, of those of which not all kernels know
-	Digests     []string // digests that are built in, by their names in OpenSSL
+	Builtin     []string // digests that are built in, by their names in OpenSSL, and kinds of keys, by the kernel's
 }
 
 // A Trust is what a kernel accepts signatures by.
@@ -151,9 +151,15 @@ func (k *Trust) trust(m *Module, signers []pkcs7.SignerInfo) SigFinding {
 func (k *Trust) trustOne(m *Module, s *pkcs7.SignerInfo) SigFinding {
 	switch {
 	case k.Keys == nil:
+<<<<<<< HEAD:internal/kernel/signature.go
 		return SigFinding{State: SigUnverified, Why: "the kernel's keys are not known"}
 	case k.Signing == nil || !slices.Contains(k.Signing.Digests, s.Hash):
 		return SigFinding{State: SigUnverified, Why: "the kernel may lack the digest " + s.Hash}
+=======
+		return sigFinding{state: SigUnverified, why: "the kernel's keys are not known"}
+	case k.Signing == nil || !slices.Contains(k.Signing.Builtin, s.Hash):
+		return sigFinding{state: SigUnverified, why: "the kernel may lack the digest " + s.Hash}
+>>>>>>> crypto:internal/kernelabi/signature.go
 	}
 	own := k.tryKeys(m, s, k.Keys)
 	if own.State != SigUnknownKey {
@@ -183,11 +189,21 @@ func (k *Trust) tryKeys(m *Module, s *pkcs7.SignerInfo, keys []Key) SigFinding {
 			ok, known := key.verifies(s, m.Image)
 			switch {
 			case !known:
+<<<<<<< HEAD:internal/kernel/signature.go
 				return SigFinding{State: SigUnverified, Why: "it is of a kind that cannot be verified here"}
+=======
+				return sigFinding{state: SigUnverified, why: "it is of a kind that cannot be verified here"}
+			case ok && !slices.Contains(k.Signing.Builtin, key.kind()):
+				return sigFinding{state: SigUnverified, why: "the kernel may lack " + key.kind()}
+>>>>>>> crypto:internal/kernelabi/signature.go
 			case ok:
 				return SigFinding{State: SigValid}
 			}
+<<<<<<< HEAD:internal/kernel/signature.go
 			return SigFinding{State: SigBroken}
+=======
+			return sigFinding{state: SigBroken} // so it is for a kernel that lacks what it takes to verify it
+>>>>>>> crypto:internal/kernelabi/signature.go
 		}
 	}
 	return result
@@ -214,30 +230,30 @@ func signing(words, data []byte) *Signing {
 			s.Identifiers = append(s.Identifiers, id)
 		}
 	}
-	// A digest is a record with two names, each in so much space: its own, and that of the code.
+	known := []string{"md4", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512", "sm3",
+		"rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}
+	// An algorithm is a record with two names, each in so much space, before 4.12 in half of it: its own, and that of the code.
 	const space = 128
 	for _, code := range []string{"-generic\x00", "-lib\x00"} {
-		for off := 0; ; {
+		for off := 0; ; off += len(code) {
 			i := bytes.Index(data[off:], []byte(code))
 			if i < 0 {
 				break
 			}
-			off += i + len(code)
-			end := off - len(code)
-			start := bytes.LastIndexByte(data[max(0, end-space):end], 0) + 1 + max(0, end-space)
-			name := string(data[start:end])
-			if start >= space && bytes.HasPrefix(data[start-space:], []byte(name+"\x00")) && !slices.Contains(s.Digests, name) && slices.Contains(digestNames(), name) {
-				s.Digests = append(s.Digests, name)
+			off += i
+			start := max(0, off-space)
+			start += bytes.LastIndexByte(data[start:off], 0) + 1
+			name := string(data[start:off])
+			record := func(space int) bool {
+				return start >= space && bytes.HasPrefix(data[start-space:], []byte(name+"\x00"))
+			}
+			if slices.Contains(known, name) && !slices.Contains(s.Builtin, name) && (record(space) || record(space/2)) {
+				s.Builtin = append(s.Builtin, name)
 			}
 		}
 	}
-	slices.Sort(s.Digests)
+	slices.Sort(s.Builtin)
 	return s
-}
-
-// digestNames are the digests that modules may be signed with.
-func digestNames() []string {
-	return []string{"md4", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512", "sm3"}
 }
 
 // identifierList finds the kernel's list of object identifiers: they stand one behind the other, without what tells their lengths.
