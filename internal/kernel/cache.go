@@ -10,7 +10,7 @@ import (
 )
 
 // cacheHead begins a cached image. The number changes whenever what is read out of images does.
-const cacheHead = "# gomodprobe kernel image 4\n"
+const cacheHead = "# gomodprobe kernel image 5\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 

@@ -67,7 +67,7 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 		r.Hintf("%s", reason)
 	}
 	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
-		forcing.Because(r.Logger, r.p, e.Path, r.load.Flags, e.Err)
+		forcing.Because(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)
 	}
 }
 
