@@ -177,6 +177,8 @@ type builder struct {
 	config  config
 	modules []*module // in the order of the tables, once sorted
 	symbols map[string]symbol
+	// kernelKnown is that the symbols which the kernel exports are known.
+	kernelKnown bool
 	order   []int // modules from users to used
 
 	problems []Problem

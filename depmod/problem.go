@@ -36,6 +36,9 @@ const (
 	// SymbolLine: line Line of System.map or Module.symvers, Path, is not understood; Text is the line, or the number in
 	// it that is none. Passed over.
 	SymbolLine
+	// NoSymbols: System.map or Module.symvers, Path, names nothing that the kernel exports, so that what modules need and nobody
+	// exports is not reported: it would be nearly all of it.
+	NoSymbols
 	// Unresolved: the module Path needs the symbol Symbol, which neither a module nor the kernel exports. Found only if
 	// the kernel's symbols are known.
 	Unresolved
@@ -80,6 +83,8 @@ func (k Kind) String() string {
 		return "unreadable"
 	case SymbolLine:
 		return "symbol-line"
+	case NoSymbols:
+		return "no-symbols"
 	case Unresolved:
 		return "unresolved"
 	case Disagrees:
@@ -153,6 +158,8 @@ func (p Problem) String() string {
 		return fmt.Sprintf("%s: module cannot be read: %v", at, cause(p.Err))
 	case SymbolLine:
 		return fmt.Sprintf("%s: not understood: %q", at, strings.TrimSuffix(p.Text, "\n"))
+	case NoSymbols:
+		return fmt.Sprintf("%s: names no symbol that the kernel exports; unknown symbols are not looked for", at)
 	case Unresolved:
 		return fmt.Sprintf("%s: needs unknown symbol %s", at, p.Symbol)
 	case Disagrees:

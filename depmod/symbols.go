@@ -43,6 +43,9 @@ func (b *builder) readKernelSymbols() error {
 		line(string(data[:end]), n)
 		data = data[end:]
 	}
+	if b.kernelKnown = len(b.symbols) > 0; !b.kernelKnown {
+		b.report(Problem{Kind: NoSymbols, Path: b.SymbolsName})
+	}
 	for _, name := range [...]string{"__this_module", "_GLOBAL_OFFSET_TABLE_", "TOC."} {
 		b.addSymbol(name, symbol{owner: inKernel})
 	}
@@ -149,13 +152,12 @@ func (b *builder) know() {
 // resolve finds for each module the modules it needs, in the order in which its symbols first mention them.
 func (b *builder) resolve() {
 	b.know()
-	kernelKnown := b.Symvers != nil || b.SystemMap != nil
 	seen := make([]int, len(b.modules)) // the last module, plus 1, that was found to need this one
 	for _, m := range b.modules {
 		for _, n := range m.facts.needs {
 			s := m.facts.names.known[n.number()]
 			if s.owner == nobody {
-				if kernelKnown && !n.weak() {
+				if b.kernelKnown && !n.weak() {
 					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.number()]})
 				}
 				continue

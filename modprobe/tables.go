@@ -242,12 +242,14 @@ func readDep(data []byte) (l list) {
 // readAlias reads modules.alias and modules.symbols: "alias PATTERN MODULE".
 func readAlias(data []byte) (l list) {
 	for line := range bytes.Lines(data) {
-		words := strings.Fields(string(line))
-		if len(words) != 3 || words[0] != "alias" {
+		// A pattern may have blanks in it.
+		rest, ok := strings.CutPrefix(strings.TrimRight(string(line), "\r\n"), "alias ")
+		i := strings.LastIndexByte(rest, ' ')
+		if !ok || i <= 0 || i == len(rest)-1 {
 			continue
 		}
-		if key, err := alias.Normalize(words[1]); err == nil {
-			l = append(l, entry{key, words[2]})
+		if key, err := alias.Normalize(rest[:i]); err == nil {
+			l = append(l, entry{key, rest[i+1:]})
 		}
 	}
 	return l
@@ -266,11 +268,16 @@ func readBuiltin(data []byte) (l list) {
 // readBuiltinModinfo reads modules.builtin.modinfo: "MODULE.alias=PATTERN" among others, each ending in NUL.
 func readBuiltinModinfo(data []byte) (l list) {
 	for record := range bytes.SplitSeq(data, []byte{0}) {
-		module, text, ok := strings.Cut(string(record), ".")
-		pattern, isAlias := strings.CutPrefix(text, "alias=")
-		if !ok || !isAlias {
+		if len(record) == 0 {
+			continue // padding
+		}
+		// As depmod cuts it: no name of a module is empty.
+		dot := strings.IndexByte(string(record[1:]), '.') + 1
+		pattern, isAlias := strings.CutPrefix(string(record[dot+1:]), "alias=")
+		if dot == 0 || !isAlias || pattern == "" {
 			continue
 		}
+		module := string(record[:dot])
 		if key, err := alias.Normalize(pattern); err == nil {
 			l = append(l, entry{key, module})
 		}

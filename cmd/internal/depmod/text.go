@@ -72,6 +72,10 @@ func (r *depmodRun) message(p depmod.Problem) {
 		} else {
 			log.Errorf("%s:%d: invalid line: %s", p.Path, p.Line, p.Text)
 		}
+	case depmod.NoSymbols:
+		if r.errsyms {
+			log.Warningf("%s", p)
+		}
 	case depmod.Unresolved:
 		if r.errsyms {
 			log.Warningf("%s needs unknown symbol %s", p.Path, p.Symbol)
