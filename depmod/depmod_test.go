@@ -158,7 +158,7 @@ func TestNoSymbols(t *testing.T) {
 	tree := memory(t, "module kernel/a.ko\n import printk\n import kfree\n", nil)
 	for text, want := range map[string]depmod.Kind{
 		"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n": depmod.NoSymbols,
-		"ffffffff81000010 r __ksymtab_printk\n":                                                 depmod.Unresolved,
+		"ffffffff81000010 r __ksymtab_printk\n":                                                depmod.Unresolved,
 	} {
 		options := &depmod.Options{FS: tree, Release: "6.1.0", SystemMap: strings.NewReader(text), SymbolsName: "System.map"}
 		tables, err := depmod.Build(context.Background(), options)

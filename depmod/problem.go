@@ -1,9 +1,11 @@
 package depmod
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 )
@@ -127,6 +129,12 @@ type Problem struct {
 	Mode fs.FileMode
 	// Err is the cause, or nil.
 	Err error
+}
+
+// Dangling reports whether nothing is there: a Problem of kind Entry is a link that leads nowhere, one of kind Directory a
+// folder that the configuration names and that does not exist.
+func (p Problem) Dangling() bool {
+	return errors.Is(p.Err, fs.ErrNotExist) || errors.Is(p.Err, syscall.ELOOP) || errors.Is(p.Err, syscall.ENOTDIR)
 }
 
 // String returns the problem in a sentence.

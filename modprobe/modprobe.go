@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
@@ -96,26 +97,11 @@ func New(o *Options) (*Prober, error) {
 	return p, p.locate()
 }
 
-// locate finds the module directory: lib/modules, or usr/lib/modules where only that exists.
-func (p *Prober) locate() (err error) {
-	base := p.opts.Dir
-	p.dir = base + "/lib/modules/" + p.release
-	if p.dirName, err = sysroot.Name(p.fsys, p.dir); err != nil {
-		return err
-	}
-	if _, err := fs.Stat(p.fsys, p.dirName); err == nil {
-		p.hasDir = true
-		return nil
-	}
-	other := base + "/usr/lib/modules/" + p.release
-	name, err := sysroot.Name(p.fsys, other)
-	if err != nil {
-		return err
-	}
-	if _, err := fs.Stat(p.fsys, name); err == nil {
-		p.dir, p.dirName, p.hasDir = other, name, true
-	}
-	return nil
+// locate finds the module directory.
+func (p *Prober) locate() error {
+	dir, err := moduledir.Find(p.fsys, p.opts.Dir, p.release)
+	p.dir, p.dirName, p.hasDir = dir.Path, dir.Name, dir.Exists
+	return err
 }
 
 // Close gives the memory of the tables back. The Prober finds nothing afterwards, and the names that AppendNames gave

@@ -90,6 +90,9 @@ func Still(fsys fs.FS) fs.FS {
 	return fsys
 }
 
+// valid reports whether a name is one of an fs.FS, but that it may have any bytes.
+func valid(name string) bool { return fs.ValidPath(strings.ToValidUTF8(name, "?")) }
+
 type rootFS struct {
 	fsys fs.FS
 	dirs *sync.Map // where folders lead, string to string; nil: not remembered
@@ -142,7 +145,7 @@ func (r rootFS) Lstat(name string) (fs.FileInfo, error) {
 
 // name resolves all links of a valid name.
 func (r rootFS) name(op, name string) (string, error) {
-	if !fs.ValidPath(name) {
+	if !valid(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if r.dirs == nil {
@@ -173,7 +176,7 @@ func (r rootFS) dir(name string) (string, error) {
 
 // parent is name with the last element as it is.
 func (r rootFS) parent(op, name string) (string, error) {
-	if !fs.ValidPath(name) {
+	if !valid(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if name == "." {

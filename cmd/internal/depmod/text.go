@@ -47,6 +47,10 @@ func (r *depmodRun) message(p depmod.Problem) {
 	case depmod.Directory:
 		log.Errorf("could not open directory %s: %s", p.Path, cli.Strerror(p.Err))
 	case depmod.Entry:
+		if p.Dangling() {
+			log.Warningf("could not stat %s: %s", p.Path, cli.Strerror(p.Err))
+			break
+		}
 		log.Errorf("could not stat %s: %s", p.Path, cli.Strerror(p.Err))
 	case depmod.FileType:
 		log.Errorf("unsupported file type %s: %o", p.Path, fileType(p.Mode))
