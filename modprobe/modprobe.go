@@ -23,7 +23,8 @@ import (
 
 // Options say where a Prober finds things. The zero value is the running system.
 type Options struct {
-	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/").
+	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/"). For a system in another
+	// folder take [Root]; an os.DirFS of a folder is taken for that, too.
 	FS fs.FS
 	// Dir is the directory that has lib/modules/RELEASE, an absolute path: -d of modprobe. Only the module tree is
 	// looked for there; the configuration stays where it is. Default: the root of FS. It is put in front of
@@ -82,6 +83,7 @@ func New(o *Options) (*Prober, error) {
 	if p.fsys == nil {
 		p.fsys = sysroot.Host("/")
 	}
+	p.fsys = sysroot.Confine(p.fsys)
 	if p.kernel == nil {
 		p.kernel = Running()
 	}
@@ -96,6 +98,10 @@ func New(o *Options) (*Prober, error) {
 	}
 	return p, p.locate()
 }
+
+// Root returns the files of the system whose root folder is dir, for Options.FS: symbolic links are followed inside, so that
+// none leads to files of this machine.
+func Root(dir string) fs.FS { return sysroot.New(sysroot.Host(dir)) }
 
 // locate finds the module directory.
 func (p *Prober) locate() error {

@@ -2,6 +2,8 @@ package sysroot
 
 import (
 	"io/fs"
+	"os"
+	"reflect"
 	"strings"
 )
 
@@ -13,6 +15,16 @@ func Below(fsys fs.FS, dir string) fs.FS {
 		return fsys
 	}
 	return belowFS{fsys, dir + "/", Still(New(prefixed{fsys, dir}))}
+}
+
+// Confine returns a file system for a system's root folder that somebody has given as an fs.FS: an os.DirFS, which lets absolute
+// links lead to this machine, as New makes it unless it is of "/", any other as it is.
+func Confine(fsys fs.FS) fs.FS {
+	v := reflect.ValueOf(fsys)
+	if v.IsValid() && v.Type() == reflect.TypeOf(os.DirFS("")) && strings.Trim(v.String(), "/") != "" {
+		return New(fsys)
+	}
+	return fsys
 }
 
 // Sub returns the folder dir, a name in fsys, as a file system. It keeps no link inside.

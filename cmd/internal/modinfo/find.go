@@ -93,7 +93,7 @@ func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget, hint string
 		return nil, cli.NoTree(f.prober, "")
 	}
 	if err != nil {
-		return nil, ""
+		return nil, cli.Unlisted(f.prober, name)
 	}
 	for _, m := range modules {
 		t := newTarget(m)

@@ -32,6 +32,10 @@ func (r *modprobeRun) fail(operand string, err error) (fatal bool) {
 		r.missing("Module %s not found in directory %s", operand, r.p.Dir())
 		if errors.Is(e.Err, modprobe.ErrNoTables) {
 			r.Hintf("%s", cli.NoTree(r.p, r.root))
+		} else if r.Level >= cli.LevelError {
+			if hint := cli.Unlisted(r.p, operand); hint != "" {
+				r.Hintf("%s", hint)
+			}
 		}
 		return true
 	case e.Op == "remove":

@@ -123,6 +123,15 @@ func Parse(data []byte) (*Index, error) {
 	return &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}, nil
 }
 
+// CheckRoot reports whether the root node is there. It is written last: a table that was cut does not have it. The error is a
+// *FormatError.
+func (x *Index) CheckRoot() error {
+	if err := x.read(new(node), x.root); err != nil {
+		return err
+	}
+	return nil
+}
+
 // Close gives the memory back, if it was mapped. The Index and its strings must not be used any more.
 func (x *Index) Close() error {
 	data, mapped := x.data, x.mapped
