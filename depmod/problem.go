@@ -38,7 +38,7 @@ const (
 	// SymbolLine: line Line of System.map or Module.symvers, Path, is not understood; Text is the line, or the number in
 	// it that is none. Passed over.
 	SymbolLine
-	// NoSymbols: System.map or Module.symvers, Path, names nothing that the kernel exports, so that what modules need and nobody
+	// NoSymbols: System.map, Path, names nothing that the kernel exports, so that what modules need and nobody
 	// exports is not reported: it would be nearly all of it.
 	NoSymbols
 	// Unresolved: the module Path needs the symbol Symbol, which neither a module nor the kernel exports. Found only if

@@ -43,9 +43,7 @@ func (b *builder) readKernelSymbols() error {
 		line(string(data[:end]), n)
 		data = data[end:]
 	}
-	if b.kernelKnown = len(b.symbols) > 0; !b.kernelKnown {
-		b.report(Problem{Kind: NoSymbols, Path: b.SymbolsName})
-	}
+	b.kernelKnown = b.Symvers != nil || len(b.symbols) > 0
 	for _, name := range [...]string{"__this_module", "_GLOBAL_OFFSET_TABLE_", "TOC."} {
 		b.addSymbol(name, symbol{owner: inKernel})
 	}
@@ -157,6 +155,9 @@ func (b *builder) resolve() {
 		for _, n := range m.facts.needs {
 			s := m.facts.names.known[n.number()]
 			if s.owner == nobody {
+				if b.SystemMap != nil && !b.kernelKnown && !n.weak() && !b.failed(NoSymbols) {
+					b.report(Problem{Kind: NoSymbols, Path: b.SymbolsName})
+				}
 				if b.kernelKnown && !n.weak() {
 					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.number()]})
 				}

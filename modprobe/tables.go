@@ -94,8 +94,12 @@ func (p *Prober) builtin() table {
 // builtinAlias returns the table of the builtin modules' aliases.
 func (p *Prober) builtinAlias() table {
 	return p.tables.builtinAlias.get(func() table {
-		if x, _ := p.openIndex("modules.builtin.alias.bin"); x != nil {
+		x, err := moduledir.OpenIndex(p.fsys, p.name("modules.builtin.alias.bin"))
+		if err == nil {
 			return x
+		}
+		if isDamaged(err) {
+			p.report(&TableError{File: p.path("modules.builtin.alias.bin"), Instead: "modules.builtin.modinfo", Err: err})
 		}
 		data, err := moduledir.ReadText(p.fsys, p.name("modules.builtin.modinfo"))
 		if err != nil {
@@ -114,33 +118,26 @@ func orEmpty(t table) table {
 }
 
 // open opens NAME.bin, or the text file NAME that it was made from. If neither is usable it returns nil, and why NAME.bin is
-// not. warn says whether reading the text is worth a report.
+// not. warn says whether it is worth a report that NAME.bin is missing or empty; that it is damaged is in any case.
 func (p *Prober) open(name string, read func([]byte) list, warn bool) (table, error) {
-	x, err := p.openIndex(name + ".bin")
-	if x != nil {
+	x, err := moduledir.OpenIndex(p.fsys, p.name(name+".bin"))
+	if err == nil {
 		return x, nil
 	}
 	data, textErr := moduledir.ReadText(p.fsys, p.name(name))
 	if textErr != nil {
 		return nil, err
 	}
-	if warn {
+	if warn || isDamaged(err) {
 		p.report(&TableError{File: p.path(name + ".bin"), Instead: name, Err: err})
 	}
 	return read(data), nil
 }
 
-// openIndex opens a .bin table; nil if it is not usable. A wrong number in the header is reported in any case, as by kmod.
-func (p *Prober) openIndex(name string) (table, error) {
-	x, err := moduledir.OpenIndex(p.fsys, p.name(name))
-	if err == nil {
-		return x, nil
-	}
+// isDamaged reports whether a table that is not usable is damaged, and not just missing or empty.
+func isDamaged(err error) bool {
 	var format *index.FormatError
-	if errors.As(err, &format) && format.Want != 0 {
-		p.report(&TableError{File: p.path(name), Err: format})
-	}
-	return nil, err
+	return errors.As(err, &format)
 }
 
 // list is a table in memory. Its entries are looked at one by one; their order is that of their priority.

@@ -33,7 +33,7 @@ const maxTable = 256 << 20
 func OpenIndex(fsys fs.FS, name string) (*index.Index, error) {
 	x, err := index.Open(fsys, name)
 	if err == nil {
-		if err = x.CheckRoot(); err == nil {
+		if err = x.CheckEnd(); err == nil {
 			return x, nil
 		}
 		x.Close()
@@ -80,7 +80,7 @@ func Usable(name string, data []byte) error {
 	case strings.HasSuffix(base, ".bin"):
 		x, err := index.Parse(data)
 		if err == nil {
-			err = x.CheckRoot()
+			err = x.CheckEnd()
 		}
 		if err != nil {
 			return damaged(err)

@@ -1,6 +1,7 @@
 package sysroot
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"reflect"
@@ -8,13 +9,13 @@ import (
 )
 
 // Below returns fsys with symbolic links followed inside the folder dir, a name in fsys, for what is in there: a link to an
-// absolute path starts again at dir. Names outside lead where they do in fsys. It is for use while no folder or link in
+// absolute path starts again at dir. Names outside lead where they do in fsys, and so does a link that leads out of dir by "..". It is for use while no folder or link in
 // there changes.
 func Below(fsys fs.FS, dir string) fs.FS {
 	if dir == "." {
 		return fsys
 	}
-	return belowFS{fsys, dir + "/", Still(New(prefixed{fsys, dir}))}
+	return belowFS{fsys, dir + "/", Still(rootFS{fsys: prefixed{fsys, dir}, strict: true})}
 }
 
 // Confine returns a file system for a system's root folder that somebody has given as an fs.FS: an os.DirFS, which lets absolute
@@ -35,8 +36,9 @@ func Sub(fsys fs.FS, dir string) fs.FS {
 	return prefixed{fsys, dir}
 }
 
-// Resolve follows all symbolic links of a name inside fsys; see New. What does not exist stays as it is.
-func Resolve(fsys fs.FS, name string) (string, error) { return resolve(fsys, name) }
+// Resolve follows all symbolic links of a name inside fsys; see New. What does not exist stays as it is. A link that leads out by
+// ".." is an error.
+func Resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name, true) }
 
 // belowFS is what Below returns.
 type belowFS struct {
@@ -57,6 +59,9 @@ func (b belowFS) at(name string) (fs.FS, string) {
 func (b belowFS) Open(name string) (fs.File, error) {
 	fsys, at := b.at(name)
 	f, err := fsys.Open(at)
+	if errors.Is(err, errOutside) {
+		return b.fsys.Open(name)
+	}
 	return f, named(err, name)
 }
 
@@ -64,6 +69,9 @@ func (b belowFS) Open(name string) (fs.File, error) {
 func (b belowFS) Stat(name string) (fs.FileInfo, error) {
 	fsys, at := b.at(name)
 	info, err := fs.Stat(fsys, at)
+	if errors.Is(err, errOutside) {
+		return fs.Stat(b.fsys, name)
+	}
 	return info, named(err, name)
 }
 
@@ -71,6 +79,9 @@ func (b belowFS) Stat(name string) (fs.FileInfo, error) {
 func (b belowFS) Lstat(name string) (fs.FileInfo, error) {
 	fsys, at := b.at(name)
 	info, err := fs.Lstat(fsys, at)
+	if errors.Is(err, errOutside) {
+		return fs.Lstat(b.fsys, name)
+	}
 	return info, named(err, name)
 }
 
@@ -78,6 +89,9 @@ func (b belowFS) Lstat(name string) (fs.FileInfo, error) {
 func (b belowFS) ReadDir(name string) ([]fs.DirEntry, error) {
 	fsys, at := b.at(name)
 	list, err := fs.ReadDir(fsys, at)
+	if errors.Is(err, errOutside) {
+		return fs.ReadDir(b.fsys, name)
+	}
 	return list, named(err, name)
 }
 
@@ -85,6 +99,9 @@ func (b belowFS) ReadDir(name string) ([]fs.DirEntry, error) {
 func (b belowFS) ReadLink(name string) (string, error) {
 	fsys, at := b.at(name)
 	target, err := fs.ReadLink(fsys, at)
+	if errors.Is(err, errOutside) {
+		return fs.ReadLink(b.fsys, name)
+	}
 	return target, named(err, name)
 }
 

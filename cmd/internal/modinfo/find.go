@@ -75,7 +75,7 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 		found(t)
 	}
 	if list == nil {
-		if t := f.file(operand); t != nil {
+		if t := f.file(operand); t != nil && strings.Contains(operand, ".") { // no name of a module has a dot
 			found(t)
 			return
 		}

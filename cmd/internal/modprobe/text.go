@@ -9,7 +9,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
-	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -151,7 +150,7 @@ func (r *modprobeRun) report(err error) {
 	case errors.As(err, &config):
 		r.reportConfig(config)
 	case errors.As(err, &table):
-		r.reportTable(table)
+		r.Warningf("%s", table)
 	case errors.As(err, &state):
 		r.Errorf("unknown %s: '%s'", state.File, state.Text)
 	case errors.As(err, &name):
@@ -188,18 +187,5 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 		r.Errorf("Cannot stat directory entry: %s", e.File)
 	default:
 		r.Errorf("%s", e)
-	}
-}
-
-// reportTable shows that a table is not used.
-func (r *modprobeRun) reportTable(e *modprobe.TableError) {
-	var format *index.FormatError
-	switch {
-	case errors.As(e.Err, &format) && format.Off == 0:
-		r.Errorf("magic check fail: %x instead of %x", format.Got, format.Want)
-	case errors.As(e.Err, &format):
-		r.Errorf("major version check fail: %d instead of %d", format.Got, format.Want)
-	default:
-		r.Warningf("%s", e)
 	}
 }
