@@ -80,8 +80,9 @@ const staticNodesUsage = `Usage:
 	kmod static-nodes [options]
 
 Options:
-	-b, --root=DIR        look below DIR
-	-S, --set-version=RELEASE  of this kernel, not the running one
+	-b, --root=DIR        look in the system whose root is DIR
+	-S, --set-version=RELEASE
+	                      of this kernel instead of the running one
 	-f, --format=FORMAT   human (default), tmpfiles or devname
 	-o, --output=FILE     write to FILE instead of standard output
 	-h, --help            print this text

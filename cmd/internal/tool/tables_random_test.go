@@ -280,3 +280,24 @@ func (s *setup) listed(module string) bool {
 	_, known := needs[alias.ModName(module)]
 	return known
 }
+
+// TestModinfoAnyFile: the path of a file is read whatever it is called.
+func TestModinfoAnyFile(t *testing.T) {
+	image := &fstest.MapFile{Data: kmodtest.Module{Name: "foo"}.Bytes()}
+	files := fstest.MapFS{"foo.ko.unsigned": image, "dir/noext": image, "plain": image}
+	for operand, want := range map[string]int{"/foo.ko.unsigned": 0, "foo.ko.unsigned": 0, "./dir/noext": 0, "plain": 1} {
+		var stdout, stderr bytes.Buffer
+		status := tool.Main(&cli.Env{
+			Args:      []string{"modinfo", "-F", "name", operand},
+			LookupEnv: func(string) (string, bool) { return "", false },
+			FS:        files,
+			Stdout:    &stdout,
+			Stderr:    &stderr,
+			Kernel:    new(modprobetest.Kernel),
+			Cwd:       func() (string, error) { return "/", nil },
+		})
+		if status != want || want == 0 && stdout.String() != "foo\n" {
+			t.Errorf("modinfo %s: status %d, %q, %s", operand, status, &stdout, &stderr)
+		}
+	}
+}
