@@ -40,6 +40,7 @@ type runner struct {
 	log Log // the kernel's, opened at the first insertion; nil if there is none
 
 	listening bool
+	said      []string // what the kernel has said since the last insertion began
 }
 
 func (r *runner) close() {
@@ -142,7 +143,7 @@ func (r *runner) insert(s *Step) error {
 	}
 	defer f.Close()
 	r.listen()
-	err = r.p.Insmod(f, s.Params, s.Flags)
+	err = r.insmod(f, s.Params, s.Flags)
 	switch {
 	case errors.Is(err, syscall.EEXIST):
 		if s.FirstTime {
