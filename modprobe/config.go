@@ -122,14 +122,14 @@ func (c *Config) settings(module, alias string) string {
 	return strings.Join(text, " ")
 }
 
-// softdep returns the first softdep directive for a module.
-func (c *Config) softdep(module string) (s Softdep) {
+// softdep returns what all softdep directives for a module say together.
+func (c *Config) softdep(module string) (all Softdep) {
 	for _, s := range c.Softdeps {
 		if glob.Match(s.Pattern, module) {
-			return s
+			all.Pre, all.Post = append(all.Pre, s.Pre...), append(all.Post, s.Post...)
 		}
 	}
-	return s
+	return all
 }
 
 // command returns the first of the commands for a module.

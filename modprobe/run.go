@@ -55,7 +55,7 @@ func (r *runner) group(steps []Step) error {
 	for i := range steps {
 		if s := &steps[i]; s.Requested {
 			requested = s.Module.Name
-			if s.Op == OpInsmod && !s.FirstTime && s.Group > 0 && r.p.state(requested).inKernel() {
+			if s.Op == OpInsmod && !s.FirstTime && s.Group > 0 && r.inKernel(s) {
 				return nil // a group before this one has loaded it
 			}
 		}
@@ -76,6 +76,14 @@ func (r *runner) group(steps []Step) error {
 	return nil
 }
 
+// inKernel reports whether there is nothing to insert any more. That the module is builtin has been decided by the plan.
+func (r *runner) inKernel(s *Step) bool {
+	if s.Module.Path != "" {
+		return r.p.fileState(s.Module.Name).inKernel()
+	}
+	return r.p.state(s.Module.Name).inKernel()
+}
+
 // step carries out one step. The error is an *Error.
 func (r *runner) step(s *Step, requested string) error {
 	return r.stepError(s, requested, r.do(s))
@@ -92,7 +100,7 @@ func (r *runner) do(s *Step) error {
 			return nil
 		}
 	case OpInsmod, OpInstall:
-		if r.p.state(s.Module.Name).inKernel() {
+		if r.inKernel(s) {
 			if s.FirstTime {
 				return ErrLoaded
 			}

@@ -91,6 +91,10 @@ func (e *explainer) meaning(path string, err error) string {
 		return "this kernel loads no modules"
 	case is(syscall.ENOENT):
 		return "a module it needs is missing, or something the module itself looked for; the kernel's log may say what (dmesg)"
+	case is(syscall.EEXIST):
+		return "a module of this name is in the kernel already"
+	case is(syscall.EISDIR):
+		return ""
 	case is(syscall.EACCES):
 		return "a security module (SELinux, AppArmor, IMA), or the module itself, denied it; the log of the kernel or of auditd says which"
 	case is(syscall.EBUSY):

@@ -72,10 +72,13 @@ func (r *modprobeRun) insertOne(operand, params string) (modprobe.Plan, int) {
 	for group := range plan.Groups() {
 		status = r.group(group)
 	}
+	if len(plan) > 0 && !plan[len(plan)-1].Last {
+		status = 0 // nothing was to be done for the last module: that is its status
+	}
 	return plan, status
 }
 
-// group inserts one module. Its status is that of the operand if no other follows: that is kmod's rule.
+// group inserts one module. Its status is that of the operand if no other module follows: that is kmod's rule.
 func (r *modprobeRun) group(plan modprobe.Plan) int {
 	if r.dryRun {
 		for _, s := range plan {

@@ -83,7 +83,9 @@ func TestErrnoCalls(t *testing.T) {
 }
 
 // errnoModule is the name of the module of that compression that answers with an errno.
-func errnoModule(ext string, n int) string { return fmt.Sprintf("m%se%d", strings.TrimPrefix(ext, "."), n) }
+func errnoModule(ext string, n int) string {
+	return fmt.Sprintf("m%se%d", strings.TrimPrefix(ext, "."), n)
+}
 
 // callsByModule returns the calls about each module, such as "finit_module 4 init_module".
 func callsByModule(r *kmodtest.Result) map[string]string {
