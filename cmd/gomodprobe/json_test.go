@@ -14,8 +14,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// TestJSONDocs: docs/json.md shows what the script json-docs compares with, and its tables have every key of the structs
-// that are printed, and no other.
+// TestJSONDocs: docs/json.md shows what the script json-docs compares with, and its tables have every key of the
+// structs that are printed, and no other.
 func TestJSONDocs(t *testing.T) {
 	data, err := os.ReadFile("../../docs/json.md")
 	if err != nil {

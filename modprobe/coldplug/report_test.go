@@ -19,11 +19,13 @@ func TestReportJSON(t *testing.T) {
 		Devices: 3, Took: 212*ms + 700*time.Microsecond, Waiting: []string{"sda1"}, Unmatched: []string{"pci:v00009999d1"},
 		Modules: []coldplug.Module{
 			{
-				Name: "base", Path: "/lib/modules/6.1.0/kernel/base.ko", By: "disk", Asked: 3 * ms, Ready: 3 * ms, Start: 4 * ms, End: 9 * ms,
+				Name: "base", Path: "/lib/modules/6.1.0/kernel/base.ko", By: "disk",
+				Asked: 3 * ms, Ready: 3 * ms, Start: 4 * ms, End: 9 * ms,
 			},
 			{
-				Name: "disk", Path: "/lib/modules/6.1.0/kernel/disk.ko", Params: "speed=3", Device: "sys/bus/pci/devices/0000:00:01.0",
-				Alias: "pci:v00002222d1", Asked: 3 * ms, Ready: 9 * ms, Start: 9 * ms, End: 11 * ms, Err: errors.New("disk: No such device"),
+				Name: "disk", Path: "/lib/modules/6.1.0/kernel/disk.ko", Params: "speed=3",
+				Device: "sys/bus/pci/devices/0000:00:01.0", Alias: "pci:v00002222d1",
+				Asked: 3 * ms, Ready: 9 * ms, Start: 9 * ms, End: 11 * ms, Err: errors.New("disk: No such device"),
 			},
 		},
 	}

@@ -122,7 +122,8 @@ func (i *initRun) report() ([]byte, error) {
 		Loaded: ms(r.Loaded), Took: ms(i.env.Now().Sub(i.Begin)), Coldplug: r.Cold,
 	}
 	if d := r.Device; d != nil {
-		doc.Device, doc.UUID, doc.Label, doc.PartUUID, doc.PartLabel = "/dev/"+d.Node, d.UUID, d.Label, d.PartUUID, d.PartLabel
+		doc.Device, doc.UUID, doc.Label = "/dev/"+d.Node, d.UUID, d.Label
+		doc.PartUUID, doc.PartLabel = d.PartUUID, d.PartLabel
 	}
 	var b bytes.Buffer
 	err := cli.WriteJSON(&b, doc)

@@ -281,14 +281,14 @@ func (c *checkRun) print(v *check.Verdict) {
 
 // findings writes the reasons. Of many symbols with the same trouble the first three are shown.
 func (c *checkRun) findings(v *check.Verdict) {
-	shown := map[string]int{}
+	shown, advised := map[check.Kind]int{}, map[string]bool{}
 	for _, f := range v.Findings {
 		if shown[f.Kind]++; shown[f.Kind] > 3 && f.Symbol != "" {
 			continue
 		}
 		c.out.Line("  ", f.Text)
-		if f.Advice != "" && shown[f.Kind+f.Advice] == 0 {
-			shown[f.Kind+f.Advice]++
+		if advice := string(f.Kind) + f.Advice; f.Advice != "" && !advised[advice] {
+			advised[advice] = true
 			c.out.Line("    -> ", f.Advice)
 		}
 	}

@@ -3,7 +3,6 @@ package tool_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -122,36 +121,6 @@ func write(t *testing.T, name string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, data, 0o666); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestModinfoTags builds without decoders: other formats still work, and the
-// message says what is missing.
-func TestModinfoTags(t *testing.T) {
-	kmodtest.Long(t)
-	dir := t.TempDir()
-	image := kmodtest.Module{Name: "m"}.Bytes()
-	files := kmodtest.Compressed(t, image)
-	files[""] = image
-	for tag, without := range map[string]string{"kmod_nogzip": "gz", "kmod_noxz": "xz", "kmod_nozstd": "zst"} {
-		bin := filepath.Join(dir, tag)
-		if out, err := exec.Command("go", "build", "-tags", tag, "-o", bin, "../../gomodprobe").CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		for ext, data := range files {
-			name := strings.TrimSuffix(filepath.Join(dir, "m.ko."+ext), ".")
-			write(t, name, data)
-			cmd := exec.Command(bin, "-F", "license", name)
-			cmd.Args[0] = "modinfo"
-			out, err := cmd.CombinedOutput()
-			if ext == without {
-				if err == nil || !strings.Contains(string(out), "unsupported") {
-					t.Errorf("%s: %s: %v\n%s", tag, name, err, out)
-				}
-			} else if err != nil || string(out) != "GPL\n" {
-				t.Errorf("%s: %s: %v\n%s", tag, name, err, out)
-			}
-		}
 	}
 }
 
