@@ -43,7 +43,7 @@ func (im *Image) Encode(label string) []byte {
 		fmt.Fprintf(&b, "# key %x\n", k.Certificate)
 	}
 	if s := im.Signing; s != nil {
-		fmt.Fprintf(&b, "# digests %s\n", strings.Join(s.Digests, " "))
+		fmt.Fprintf(&b, "# builtin %s\n", strings.Join(s.Builtin, " "))
 		for _, id := range s.Identifiers {
 			fmt.Fprintf(&b, "# identifier %x\n", id)
 		}
@@ -111,8 +111,8 @@ func DecodeImage(label string, data []byte) (*Image, error) {
 				return nil, errCache
 			}
 			im.Keys = append(im.Keys, NewKey(certificate))
-		case "digests":
-			im.Signing = &Signing{Digests: strings.Fields(value)}
+		case "builtin":
+			im.Signing = &Signing{Builtin: strings.Fields(value)}
 		case "identifier":
 			id, err := hex.DecodeString(value)
 			if err != nil || im.Signing == nil {

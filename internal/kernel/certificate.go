@@ -74,6 +74,31 @@ func (k *Key) extensions(c cryptobyte.String) bool {
 	return true
 }
 
+// Curves, as they are written.
+const (
+	oidP256 = "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+	oidP384 = "\x06\x05\x2b\x81\x04\x00\x22"
+	oidP521 = "\x06\x05\x2b\x81\x04\x00\x23"
+)
+
+// kind is the kernel's name for the algorithm of the key; "" for one that is not verified here.
+func (k *Key) kind() string {
+	if string(k.algorithm) == oidRSA {
+		return "rsa"
+	}
+	if string(k.algorithm) == oidEC {
+		switch string(k.parameters) {
+		case oidP256:
+			return "ecdsa-nist-p256"
+		case oidP384:
+			return "ecdsa-nist-p384"
+		case oidP521:
+			return "ecdsa-nist-p521"
+		}
+	}
+	return ""
+}
+
 // context is the tag of a constructed value that the grammar tells by this number.
 func context(n asn1.Tag) asn1.Tag { return n.ContextSpecific().Constructed() }
 

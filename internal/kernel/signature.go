@@ -36,16 +36,16 @@ type Signature struct {
 
 // A SigFinding is a state, and how it was found.
 type SigFinding struct {
-	State  SigState
-	Why    string // what is wrong, or not known
-	Line   string // what the kernel prints about it
-	MayLog string // what it may print before
+	State  SigState // what it is
+	Why    string   // what is wrong, or not known
+	Line   string   // what the kernel prints about it
+	MayLog string   // what it may print before
 }
 
 // A Signing is what a kernel's image tells of how the kernel reads signatures.
 type Signing struct {
 	Identifiers []string // the object identifiers that it knows, of those of which not all kernels know
-	Digests     []string // digests that are built in, by their names in OpenSSL
+	Builtin     []string // digests that are built in, by their names in OpenSSL, and kinds of keys, by the kernel's
 }
 
 // A Trust is what a kernel accepts signatures by.
@@ -152,7 +152,7 @@ func (k *Trust) trustOne(m *Module, s *pkcs7.SignerInfo) SigFinding {
 	switch {
 	case k.Keys == nil:
 		return SigFinding{State: SigUnverified, Why: "the kernel's keys are not known"}
-	case k.Signing == nil || !slices.Contains(k.Signing.Digests, s.Hash):
+	case k.Signing == nil || !slices.Contains(k.Signing.Builtin, s.Hash):
 		return SigFinding{State: SigUnverified, Why: "the kernel may lack the digest " + s.Hash}
 	}
 	own := k.tryKeys(m, s, k.Keys)
@@ -184,10 +184,12 @@ func (k *Trust) tryKeys(m *Module, s *pkcs7.SignerInfo, keys []Key) SigFinding {
 			switch {
 			case !known:
 				return SigFinding{State: SigUnverified, Why: "it is of a kind that cannot be verified here"}
+			case ok && !slices.Contains(k.Signing.Builtin, key.kind()):
+				return SigFinding{State: SigUnverified, Why: "the kernel may lack " + key.kind()}
 			case ok:
 				return SigFinding{State: SigValid}
 			}
-			return SigFinding{State: SigBroken}
+			return SigFinding{State: SigBroken} // so it is for a kernel that lacks what it takes to verify it
 		}
 	}
 	return result
@@ -214,30 +216,30 @@ func signing(words, data []byte) *Signing {
 			s.Identifiers = append(s.Identifiers, id)
 		}
 	}
-	// A digest is a record with two names, each in so much space: its own, and that of the code.
+	known := []string{"md4", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512", "sm3",
+		"rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}
+	// An algorithm is a record with two names, each in so much space, before 4.12 in half of it: its own, and that of the code.
 	const space = 128
 	for _, code := range []string{"-generic\x00", "-lib\x00"} {
-		for off := 0; ; {
+		for off := 0; ; off += len(code) {
 			i := bytes.Index(data[off:], []byte(code))
 			if i < 0 {
 				break
 			}
-			off += i + len(code)
-			end := off - len(code)
-			start := bytes.LastIndexByte(data[max(0, end-space):end], 0) + 1 + max(0, end-space)
-			name := string(data[start:end])
-			if start >= space && bytes.HasPrefix(data[start-space:], []byte(name+"\x00")) && !slices.Contains(s.Digests, name) && slices.Contains(digestNames(), name) {
-				s.Digests = append(s.Digests, name)
+			off += i
+			start := max(0, off-space)
+			start += bytes.LastIndexByte(data[start:off], 0) + 1
+			name := string(data[start:off])
+			record := func(space int) bool {
+				return start >= space && bytes.HasPrefix(data[start-space:], []byte(name+"\x00"))
+			}
+			if slices.Contains(known, name) && !slices.Contains(s.Builtin, name) && (record(space) || record(space/2)) {
+				s.Builtin = append(s.Builtin, name)
 			}
 		}
 	}
-	slices.Sort(s.Digests)
+	slices.Sort(s.Builtin)
 	return s
-}
-
-// digestNames are the digests that modules may be signed with.
-func digestNames() []string {
-	return []string{"md4", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512", "sm3"}
 }
 
 // identifierList finds the kernel's list of object identifiers: they stand one behind the other, without what tells their lengths.

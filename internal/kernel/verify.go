@@ -73,11 +73,11 @@ func (k *Key) verifiesRSA(s *pkcs7.SignerInfo, h crypto.Hash, sum []byte) (ok, k
 func (k *Key) verifiesECDSA(s *pkcs7.SignerInfo, sum []byte) (ok, known bool) {
 	var curve elliptic.Curve
 	switch string(k.parameters) {
-	case "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07":
+	case oidP256:
 		curve = elliptic.P256()
-	case "\x06\x05\x2b\x81\x04\x00\x22":
+	case oidP384:
 		curve = elliptic.P384()
-	case "\x06\x05\x2b\x81\x04\x00\x23":
+	case oidP521:
 		curve = elliptic.P521()
 	default:
 		return false, false

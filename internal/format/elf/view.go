@@ -37,8 +37,13 @@ const SectionAlloc = 2
 
 // A RawSection is one section header, of which nothing has been checked.
 type RawSection struct {
-	Name, Type, Link       uint32
-	Flags, Addr, Off, Size uint64
+	Name  uint32 // offset of its name in the section of names
+	Type  uint32 // SHT_PROGBITS and so on
+	Link  uint32 // the section it refers to; what for depends on Type
+	Flags uint64 // SHF_ALLOC and so on
+	Addr  uint64 // where it is loaded; 0 in modules
+	Off   uint64 // where it begins in the file, in bytes
+	Size  uint64 // in bytes
 }
 
 // Section reads the header of section i.

@@ -9,8 +9,9 @@ import (
 
 // A Part is a section of a program: a part of its image.
 type Part struct {
-	Name     string
-	From, To int
+	Name string // such as .rodata
+	From int    // its first byte in the image
+	To   int    // the byte after its last
 }
 
 // Program makes a 64-bit little-endian ELF file of an image. The first section is none, the last holds the names.
