@@ -1,0 +1,30 @@
+package trusted
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+)
+
+// hoster is a file system of files of the operating system, below a folder of it.
+type hoster interface{ HostDir() string }
+
+// hostDir returns the folder of the operating system that fsys is.
+func hostDir(fsys fs.FS) (dir string, ok bool) {
+	if h, is := fsys.(hoster); is {
+		dir, ok = h.HostDir(), true
+	} else if v := reflect.ValueOf(fsys); v.IsValid() && v.Type() == reflect.TypeOf(os.DirFS("")) {
+		dir, ok = v.String(), true
+	}
+	if !ok {
+		return "", false
+	}
+	abs, err := filepath.Abs(dir)
+	return abs, err == nil
+}
+
+// sameFile reports whether two descriptions are of the same file of the same content.
+func sameFile(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
