@@ -28,8 +28,11 @@ var (
 	ErrDirective error = &condition{text: "unknown or incomplete directive"}
 	// ErrDeprecated is that a line of configuration has a directive that is not read any more.
 	ErrDeprecated error = &condition{text: "directive not read any more"}
-	// ErrUntrusted is that an install or remove command stands in a file that others than root can write.
-	ErrUntrusted error = &condition{"command in a file that others than root can write", fs.ErrPermission}
+	// ErrUntrusted is that an install or remove command stands in a file that others than root can write, or can put another one in
+	// the place of.
+	ErrUntrusted error = &condition{"command in a file that others than root can write or replace", fs.ErrPermission}
+	// ErrOtherRoot is that an install or remove command belongs to a root folder that is not this machine's.
+	ErrOtherRoot error = &condition{"a command of another root folder is not run on this machine", fs.ErrPermission}
 	// ErrRecursion is that an install or remove command has started itself again.
 	ErrRecursion error = &condition{text: "command runs itself again and again; it needs --ignore-install or --ignore-remove"}
 )

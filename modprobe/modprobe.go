@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // Options say where a Prober finds things. The zero value is the running system.
@@ -37,7 +38,8 @@ type Options struct {
 	// Kernel is what modules are loaded into. Default: Running().
 	Kernel Kernel
 	// Shell runs an install or remove command. Default: /bin/sh -c with MODPROBE_MODULE=MODULE in the environment.
-	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it.
+	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the file system of
+	// this machine, the default is to run nothing: ErrOtherRoot.
 	Shell func(ctx context.Context, command, module string) error
 	// Step is called before each step of a plan is carried out, if it is not nil.
 	Step func(Step)
@@ -85,7 +87,10 @@ func New(o *Options) (*Prober, error) {
 		p.kernel = Running()
 	}
 	if p.opts.Shell == nil {
-		p.opts.Shell = Shell
+		p.opts.Shell = NoShell
+		if trusted.IsMachine(p.fsys) {
+			p.opts.Shell = Shell
+		}
 	}
 	if p.release == "" {
 		var err error

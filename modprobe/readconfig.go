@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
-	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // configDirs are the folders of modprobe.d(5), the strongest first.
@@ -43,7 +43,7 @@ func (p *Prober) readConfig() *Config {
 		}
 		for _, file := range files {
 			c.mark(file.Name)
-			c.parse(file, sync.OnceValue(func() bool { return p.trusts(file.Path) }), p.report)
+			c.parse(file, sync.OnceValue(func() bool { return p.trusts(file) }), p.report)
 		}
 	}
 	c.mark("")
@@ -56,14 +56,10 @@ func (p *Prober) readConfig() *Config {
 	return c
 }
 
-// trusts reports whether the commands in a file may be run: whoever writes them becomes root.
-func (p *Prober) trusts(path string) bool {
-	name, err := sysroot.Name(p.fsys, path)
-	if err != nil {
-		return false
-	}
-	info, err := fs.Stat(p.fsys, name)
-	return err == nil && trusted(info)
+// trusts reports whether the commands in a file may be run: whoever writes them becomes root. It is judged who could write the
+// file that was read, and who could have had another one read in its place.
+func (p *Prober) trusts(file confd.File) bool {
+	return trusted.Owned(p.fsys, strings.TrimPrefix(file.Path, "/"), file.Info) == nil
 }
 
 // reportProblem reports a file that is not read. What cannot be opened is passed over in silence, as by kmod.
@@ -91,7 +87,7 @@ func (c *Config) mark(next string) {
 func (p *Prober) addTail(c *Config) {
 	var extra Config
 	for _, name := range []string{"modules.softdep", "modules.weakdep"} {
-		data, err := fs.ReadFile(p.fsys, p.name(name))
+		data, err := trusted.ReadFile(p.fsys, p.name(name), confd.MaxSize)
 		if err == nil {
 			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
 		}

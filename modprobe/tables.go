@@ -3,7 +3,6 @@ package modprobe
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // table is one of the tables of a module directory, from its .bin file or from something slower.
@@ -132,9 +132,12 @@ func (p *Prober) openIndex(name string) table {
 	return nil
 }
 
+// maxTable is the size in bytes up to which a text table is read. Those of a distribution have one or two million.
+const maxTable = 64 << 20
+
 // openText reads a text table.
 func (p *Prober) openText(name string, read func([]byte) list) table {
-	data, err := fs.ReadFile(p.fsys, p.name(name))
+	data, err := trusted.ReadFile(p.fsys, p.name(name), maxTable)
 	if err != nil {
 		return nil
 	}

@@ -24,6 +24,12 @@ func hostDir(fsys fs.FS) (dir string, ok bool) {
 	return abs, err == nil
 }
 
+// IsMachine reports whether a file system is all of the files of this machine.
+func IsMachine(fsys fs.FS) bool {
+	dir, ok := hostDir(fsys)
+	return ok && dir == string(filepath.Separator)
+}
+
 // sameFile reports whether two descriptions are of the same file of the same content.
 func sameFile(a, b fs.FileInfo) bool {
 	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())

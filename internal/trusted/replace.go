@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -40,17 +41,40 @@ func Replace(name string, durable bool, write func(io.Writer) error) error {
 
 // ReplaceOwned writes a file of the operating system, by its absolute path, that ReadOwned will believe. It makes the folders that
 // are missing. If others than root and the caller could put another file in its place, it is not written, and the error is
-// an *UntrustedError. A link of that name is replaced, and what it leads to stays as it is.
-func ReplaceOwned(name string, data []byte) error {
+// an *UntrustedError. A link of that name is replaced, and what it leads to stays as it is. If keep is not 0, the folder is a cache
+// of no more than so many files: those that were written first are removed.
+func ReplaceOwned(name string, data []byte, keep int) error {
 	dir, base, err := ownedFolder(name)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return replaceIn(dir, base, replacement{perm: 0o644, exact: true, write: func(w io.Writer) error {
+	if err := replaceIn(dir, base, replacement{perm: 0o644, exact: true, write: func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
-	}})
+	}}); err != nil || keep == 0 {
+		return err
+	}
+	return prune(dir, base, keep)
+}
+
+// prune removes the oldest files of a folder that has more than keep, but not the one that was just written.
+func prune(dir *os.File, written string, keep int) error {
+	entries, err := os.ReadDir(dir.Name())
+	if err != nil || len(entries) <= keep {
+		return err
+	}
+	var old []fs.FileInfo
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && e.Name() != written {
+			old = append(old, info)
+		}
+	}
+	slices.SortFunc(old, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for _, info := range old[min(len(old), max(keep-1, 0)):] {
+		os.Remove(filepath.Join(dir.Name(), info.Name())) // another process may have been faster
+	}
+	return nil
 }
 
 // replacement says how a file is written.

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/internal/trusted"
@@ -109,8 +110,12 @@ func TestOwned(t *testing.T) {
 		{"a link in a stranger's folder", func(d string) error {
 			return errors.Join(os.Mkdir(d+"/his", 0o755), os.Symlink(d+"/sub/a", d+"/his/l"), os.Chown(d+"/his", stranger, 0))
 		}, "his/l", true, false},
-		{"a link in a sticky folder", func(d string) error {
+		{"root's link in a sticky folder", func(d string) error {
 			return errors.Join(os.Mkdir(d+"/tmp", 0o755), os.Chmod(d+"/tmp", 0o777|fs.ModeSticky), os.Symlink(d+"/sub/a", d+"/tmp/l"))
+		}, "tmp/l", true, true},
+		{"a stranger's link in a sticky folder", func(d string) error {
+			return errors.Join(os.Mkdir(d+"/tmp", 0o755), os.Chmod(d+"/tmp", 0o777|fs.ModeSticky), os.Symlink(d+"/sub/a", d+"/tmp/l"),
+				os.Lchown(d+"/tmp/l", stranger, stranger))
 		}, "tmp/l", true, false},
 		{"a link through a stranger's folder", func(d string) error {
 			return errors.Join(os.Mkdir(d+"/his", 0o755), os.Symlink(d+"/his/../sub/a", d+"/l"), os.Chown(d+"/his", stranger, 0))
@@ -207,23 +212,31 @@ func TestReplaceStranger(t *testing.T) {
 func TestReplaceOwned(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "cache", "kernels", "image")
-	must(t, trusted.ReplaceOwned(name, []byte("one")))
+	must(t, trusted.ReplaceOwned(name, []byte("one"), 0))
 	victim := write(t, filepath.Join(dir, "victim"), "precious")
 	must(t, os.Remove(name), os.Symlink(victim, name))
 	if _, err := trusted.ReadOwned(sysroot.Host("/"), name[1:], 10); !errors.Is(err, trusted.ErrLink) {
 		t.Errorf("a link in a cache: %v", err)
 	}
-	must(t, trusted.ReplaceOwned(name, []byte("two")))
+	must(t, trusted.ReplaceOwned(name, []byte("two"), 0))
 	if data, err := trusted.ReadOwned(sysroot.Host("/"), name[1:], 10); err != nil || string(data) != "two" {
 		t.Errorf("%q, %v", data, err)
 	}
 	if data, _ := os.ReadFile(victim); string(data) != "precious" {
 		t.Errorf("the file behind a link: %q", data)
 	}
+	for i := range 20 {
+		file := filepath.Join(dir, "cache", "kernels", string(rune('a'+i)))
+		must(t, trusted.ReplaceOwned(file, nil, 0), os.Chtimes(file, time.Time{}, time.Unix(int64(1000+i), 0)))
+	}
+	must(t, trusted.ReplaceOwned(name, []byte("two"), 4))
+	if list, err := os.ReadDir(filepath.Dir(name)); err != nil || len(list) != 4 || list[0].Name() != "image" && list[3].Name() != "t" {
+		t.Errorf("kept %v, %v; want the newest 4", list, err)
+	}
 	needRoot(t)
 	must(t, os.Chown(filepath.Join(dir, "cache"), stranger, stranger))
 	var e *trusted.UntrustedError
-	if err := trusted.ReplaceOwned(name, []byte("three")); !errors.As(err, &e) {
+	if err := trusted.ReplaceOwned(name, []byte("three"), 0); !errors.As(err, &e) {
 		t.Errorf("below a stranger's folder: %v", err)
 	}
 	if _, err := trusted.ReadOwned(sysroot.Host("/"), name[1:], 10); !errors.As(err, &e) {

@@ -69,9 +69,9 @@ func (w *walk) to(name string, follow, makes bool) (last string, err error) {
 			if len(todo) == 0 && !follow {
 				return element, w.strict()
 			}
-			target, err := w.link(element)
+			target, owner, err := w.link(element)
 			if err == nil {
-				if err := w.through(target); err != nil {
+				if err := w.through(target, owner); err != nil {
 					return "", err
 				}
 				todo = append(elements(target), todo...)
@@ -96,12 +96,12 @@ func elements(name string) []string {
 	return slices.DeleteFunc(strings.Split(name, "/"), func(e string) bool { return e == "" || e == "." })
 }
 
-// through prepares for going where a link leads.
-func (w *walk) through(target string) error {
+// through prepares for going where a link of that owner leads.
+func (w *walk) through(target string, owner uint32) error {
 	if w.links++; w.links > maxLinks {
 		return &fs.PathError{Op: "open", Path: w.where, Err: unix.ELOOP}
 	}
-	if err := w.strict(); err != nil {
+	if err := w.strict(); err != nil && !ours(owner) {
 		return err
 	}
 	if strings.HasPrefix(target, "/") {
@@ -110,14 +110,26 @@ func (w *walk) through(target string) error {
 	return nil
 }
 
-// link returns where a link leads; an error if it is none.
-func (w *walk) link(name string) (string, error) {
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(w.fd, name, buf)
+// link returns where a link leads, and whose it is; an error if it is none.
+func (w *walk) link(name string) (target string, owner uint32, err error) {
+	fd, err := openAt(w.fd, name, unix.O_PATH|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	return string(buf[:n]), nil
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return "", 0, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		return "", 0, unix.EINVAL
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err != nil {
+		return "", 0, err
+	}
+	return string(buf[:n]), st.Uid, nil
 }
 
 // OpenOwned opens a regular file of the operating system by its absolute path, if nobody but root and the caller can write it or

@@ -22,6 +22,8 @@ import (
 	"os"
 	"sync"
 	"unsafe"
+
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 const (
@@ -74,7 +76,7 @@ type Index struct {
 // Open opens the table of that name. A file that is an *os.File is mapped into memory where the system can do that, any
 // other is read. Whoever replaces a table must do so by renaming: to cut a mapped file short kills its readers.
 func Open(fsys fs.FS, name string) (*Index, error) {
-	f, err := fsys.Open(name)
+	f, err := trusted.Open(fsys, name)
 	if err != nil {
 		return nil, err
 	}
