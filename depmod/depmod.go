@@ -77,8 +77,9 @@ var (
 	// ErrCycle: modules depend on each other in a circle, so that none can be loaded first. The error is a *CycleError,
 	// and the Problems of kind Cycle have the circles.
 	ErrCycle = errors.New("modules depend on each other in a circle")
-	// ErrUnreadable: a module could not be read. The Problems of kind Unreadable say which and why.
-	ErrUnreadable = errors.New("a module cannot be read")
+	// ErrUnreadable: a module, or a folder that may have modules, could not be read. The Problems of kind Unreadable and
+	// Directory say which and why.
+	ErrUnreadable = errors.New("a module or a folder cannot be read")
 	// ErrBadKey: a name or an alias is not 7-bit ASCII and cannot be put into a table. The Problems of kind BadKey have it.
 	ErrBadKey = errors.New("a name or an alias is not 7-bit ASCII")
 )
@@ -203,7 +204,7 @@ func (b *builder) build() ([]table, error) {
 	if err := b.sortDependencies(); err != nil {
 		return nil, err
 	}
-	if b.failed(Unreadable) && !b.KeepGoing {
+	if (b.failed(Unreadable) || b.unreadFolder()) && !b.KeepGoing {
 		return nil, ErrUnreadable
 	}
 	files, err := b.tables()
@@ -253,6 +254,14 @@ func (b *builder) report(p Problem) { b.problems = append(b.problems, p) }
 // failed reports whether there was a problem of that kind.
 func (b *builder) failed(kind Kind) bool {
 	return slices.ContainsFunc(b.problems, func(p Problem) bool { return p.Kind == kind })
+}
+
+// unreadFolder reports whether there is a folder that could not be listed: the modules in it would be lost to the tables. A folder
+// that does not exist has none.
+func (b *builder) unreadFolder() bool {
+	return slices.ContainsFunc(b.problems, func(p Problem) bool {
+		return p.Kind == Directory && !errors.Is(p.Err, fs.ErrNotExist)
+	})
 }
 
 // inFS returns the name that an fs.FS knows a path by.
