@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 )
 
 // InstallError says what kept Install from putting the tables in place. The tables that were there are still there.
@@ -248,6 +250,7 @@ func (in *installation) write(f table) error {
 
 // renameAll gives the new tables their names. The old ones are kept by a second name until all is done.
 func (in *installation) renameAll() error {
+	defer in.switching()()
 	in.old = make(map[string]error, len(in.files))
 	for _, f := range in.files {
 		in.old[f.name] = in.link(in.path(f.name), in.backup(f.name))
@@ -264,6 +267,16 @@ func (in *installation) renameAll() error {
 		}
 	}
 	return nil
+}
+
+// switching tells those who read tables, by a file, that they are being exchanged until the result is called. Without it they may
+// get an answer of both sets, as with kmod; so that it cannot be made is no error.
+func (in *installation) switching() (done func()) {
+	name := in.path(index.SwitchName)
+	if f, err := in.create(name); err == nil {
+		f.Close()
+	}
+	return func() { in.remove(name) }
 }
 
 // undo puts the old table of that name back, or removes the new one if there was none. On a file system without links

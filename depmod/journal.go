@@ -114,6 +114,7 @@ func (in *installation) complete(name, id string) error {
 			return nil // killed before all were written, or another Install has been here since
 		}
 	}
+	defer in.switching()()
 	for _, name := range todo {
 		if err := in.rename(killed.temp(name), in.path(name)); err != nil {
 			return &InstallError{"rename", in.dir, name, err}

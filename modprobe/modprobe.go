@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/internal/trusted"
@@ -52,7 +53,7 @@ type Options struct {
 }
 
 // Prober finds, loads and removes modules. It is safe for concurrent use. Configuration and tables are read once, when
-// they are first needed.
+// they are first needed; tables again if Resolve, Plan or PlanRemove find that depmod has replaced them.
 type Prober struct {
 	opts    Options
 	fsys    fs.FS
@@ -62,12 +63,11 @@ type Prober struct {
 	dirName string // the same as a name in fsys
 	hasDir  bool   // whether it exists
 
-	tables tables
-	found  sync.Pool // of *[]index.Value
+	tables atomic.Pointer[tables] // another one once depmod has replaced them
+	found  sync.Pool              // of *[]index.Value
 
 	configOnce sync.Once
 	config     *Config
-	tailOnce   sync.Once // adds modules.softdep and modules.weakdep to config
 
 	formatOnce sync.Once
 	format     string // the compression the kernel expands itself
@@ -76,6 +76,7 @@ type Prober struct {
 // New returns a Prober. o may be nil.
 func New(o *Options) (*Prober, error) {
 	p := new(Prober)
+	p.tables.Store(new(tables))
 	if o != nil {
 		p.opts = *o
 	}
@@ -126,12 +127,13 @@ func (p *Prober) locate() (err error) {
 // Close gives the memory of the tables back. The Prober finds nothing afterwards, and the names that AppendNames gave
 // are not valid any more. A program that makes one Prober need not call it: the tables are mapped, not read.
 func (p *Prober) Close() error {
-	t := &p.tables
 	var failed error
-	for _, lazy := range []*lazyTable{&t.dep, &t.alias, &t.symbols, &t.builtin, &t.builtinAlias} {
-		lazy.once.Do(func() { lazy.table = list(nil) })
-		if c, ok := lazy.table.(io.Closer); ok {
-			failed = errors.Join(failed, c.Close())
+	for t := p.tables.Load(); t != nil; t = t.before {
+		for _, lazy := range []*lazyTable{&t.dep, &t.alias, &t.symbols, &t.builtin, &t.builtinAlias} {
+			lazy.once.Do(func() { lazy.table = list(nil) })
+			if c, ok := lazy.table.(io.Closer); ok {
+				failed = errors.Join(failed, c.Close())
+			}
 		}
 	}
 	return failed

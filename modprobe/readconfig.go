@@ -18,9 +18,13 @@ func configDirs() []string {
 
 // Config returns the configuration. It is shared: do not change it.
 func (p *Prober) Config() *Config {
-	c := p.base()
-	p.tailOnce.Do(func() { p.addTail(c) })
-	return c
+	t := p.tables.Load()
+	t.configOnce.Do(func() {
+		c := *p.base()
+		p.addTail(&c)
+		t.config = &c
+	})
+	return t.config
 }
 
 // base returns the configuration without modules.softdep and modules.weakdep, which most lookups do not need.
@@ -87,7 +91,7 @@ func (c *Config) mark(next string) {
 func (p *Prober) addTail(c *Config) {
 	var extra Config
 	for _, name := range []string{"modules.softdep", "modules.weakdep"} {
-		data, err := trusted.ReadFile(p.fsys, p.name(name), confd.MaxSize)
+		data, err := p.readText(name, confd.MaxSize)
 		if err == nil {
 			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
 		}

@@ -30,7 +30,12 @@ type Module struct {
 //
 // The places that are asked, and which of them ends the search, are those of kmod_module_new_from_lookup: aliases of
 // the configuration, names, symbols, install and remove commands, aliases of the modules, builtin names, builtin aliases.
-func (p *Prober) Resolve(name string) ([]Module, error) {
+func (p *Prober) Resolve(name string) (modules []Module, err error) {
+	p.settled(func() { modules, err = p.resolve(name) })
+	return modules, err
+}
+
+func (p *Prober) resolve(name string) ([]Module, error) {
 	if strings.HasPrefix(name, "/") {
 		nodes, err := newSearch(p).find(name)
 		if err != nil {

@@ -32,15 +32,16 @@ type tree struct {
 
 // tree returns the files of the module directory, and says once that they are used.
 func (p *Prober) tree() *tree {
-	p.tables.tree.once.Do(func() {
+	tables := p.tables.Load()
+	tables.tree.once.Do(func() {
 		t := &tree{p: p, files: make(map[string]string), info: make(map[string][]string)}
-		p.tables.tree.tree = t
+		tables.tree.tree = t
 		fs.WalkDir(p.fsys, p.name("."), t.visit)
 		if len(t.files) > 0 {
 			p.report(&TableError{File: p.path("modules.dep.bin"), Instead: "the modules themselves", Err: errNoTable})
 		}
 	})
-	return p.tables.tree.tree
+	return tables.tree.tree
 }
 
 // visit adds a file. Of two with the same name the one in updates/ counts, else the first.

@@ -3,6 +3,7 @@ package modprobe
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -33,6 +34,24 @@ type tables struct {
 	dep, alias, symbols, builtin, builtinAlias lazyTable
 	// tree is the module directory itself, read when there are no tables.
 	tree lazyTree
+
+	// config is the configuration with what stands in modules.softdep and modules.weakdep.
+	config     *Config
+	configOnce sync.Once
+
+	before *tables // those that were read before, whose memory may be in use yet
+	mu     sync.Mutex
+	opened map[string]fs.FileInfo // of the files that were read; nil: there was none
+}
+
+// note remembers which file was read.
+func (t *tables) note(name string, info fs.FileInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.opened == nil {
+		t.opened = make(map[string]fs.FileInfo)
+	}
+	t.opened[name] = info
 }
 
 // lazyTable is a table that is opened once.
@@ -49,7 +68,7 @@ func (t *lazyTable) get(open func() table) table {
 
 // dep returns the table of the modules' files.
 func (p *Prober) dep() table {
-	return p.tables.dep.get(func() table {
+	return p.tables.Load().dep.get(func() table {
 		if t := p.open("modules.dep", readDep, true); t != nil {
 			return t
 		}
@@ -59,7 +78,7 @@ func (p *Prober) dep() table {
 
 // alias returns the table of alias patterns.
 func (p *Prober) alias() table {
-	return p.tables.alias.get(func() table {
+	return p.tables.Load().alias.get(func() table {
 		if t := p.open("modules.alias", readAlias, true); t != nil {
 			return t
 		}
@@ -69,7 +88,7 @@ func (p *Prober) alias() table {
 
 // symbols returns the table of exported symbols.
 func (p *Prober) symbols() table {
-	return p.tables.symbols.get(func() table {
+	return p.tables.Load().symbols.get(func() table {
 		if t := p.open("modules.symbols", readAlias, true); t != nil {
 			return t
 		}
@@ -82,12 +101,12 @@ func (p *Prober) symbols() table {
 
 // builtin returns the table of the builtin modules' names.
 func (p *Prober) builtin() table {
-	return p.tables.builtin.get(func() table { return orEmpty(p.open("modules.builtin", readBuiltin, false)) })
+	return p.tables.Load().builtin.get(func() table { return orEmpty(p.open("modules.builtin", readBuiltin, false)) })
 }
 
 // builtinAlias returns the table of the builtin modules' aliases.
 func (p *Prober) builtinAlias() table {
-	return p.tables.builtinAlias.get(func() table {
+	return p.tables.Load().builtinAlias.get(func() table {
 		if t := p.openIndex("modules.builtin.alias.bin"); t != nil {
 			return t
 		}
@@ -121,7 +140,8 @@ var errNoTable = errors.New("missing or damaged")
 // openIndex opens a .bin table. A damaged one is reported; one without even a header is what depmod makes of a kernel
 // without the list of builtin modules.
 func (p *Prober) openIndex(name string) table {
-	x, err := index.Open(p.fsys, p.name(name))
+	x, info, err := index.OpenInfo(p.fsys, p.name(name))
+	p.tables.Load().note(name, info)
 	if err == nil {
 		return x
 	}
@@ -137,11 +157,22 @@ const maxTable = 64 << 20
 
 // openText reads a text table.
 func (p *Prober) openText(name string, read func([]byte) list) table {
-	data, err := trusted.ReadFile(p.fsys, p.name(name), maxTable)
+	data, err := p.readText(name, maxTable)
 	if err != nil {
 		return nil
 	}
 	return read(data)
+}
+
+// readText reads a file beside the tables.
+func (p *Prober) readText(name string, limit int64) ([]byte, error) {
+	f, info, err := trusted.OpenInfo(p.fsys, p.name(name))
+	p.tables.Load().note(name, info)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return trusted.ReadOpen(f, info.Size(), limit)
 }
 
 // list is a table in memory. Its entries are looked at one by one; their order is that of their priority.

@@ -30,7 +30,12 @@ func IsMachine(fsys fs.FS) bool {
 	return ok && dir == string(filepath.Separator)
 }
 
-// sameFile reports whether two descriptions are of the same file of the same content.
-func sameFile(a, b fs.FileInfo) bool {
-	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+// Same reports whether two descriptions are of the same file of the same content, as far as its file system tells. nil is that
+// there is no file.
+func Same(a, b fs.FileInfo) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	known := os.SameFile(a, a) // those of other file systems are not
+	return (!known || os.SameFile(a, b)) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }

@@ -149,7 +149,7 @@ func Owned(fsys fs.FS, name string, info fs.FileInfo) error {
 		return err
 	}
 	defer f.Close()
-	if !sameFile(info, now) {
+	if info == nil || !Same(info, now) {
 		return &UntrustedError{Path: "/" + name, Why: "it was replaced while it was read"}
 	}
 	return nil
