@@ -3,6 +3,7 @@
 package forcing
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"syscall"
@@ -19,6 +20,7 @@ type Forcer struct {
 	*cli.Logger
 	p       *modprobe.Prober
 	quiet   bool
+	refusal string // the sentence of the program about a module that is not inserted, up to the reason
 	checker *check.Checker
 	flags   int
 }
@@ -26,6 +28,11 @@ type Forcer struct {
 // New returns a forcer for modules that p finds. With quiet it only says why forcing does not help.
 func New(l *cli.Logger, p *modprobe.Prober, quiet bool) *Forcer {
 	return &Forcer{Logger: l, p: p, quiet: quiet}
+}
+
+// ForFile returns a forcer for insmod, whose messages have the name of the file as it was typed.
+func ForFile(l *cli.Logger, p *modprobe.Prober, typed string) *Forcer {
+	return &Forcer{Logger: l, p: p, refusal: "could not insert module " + typed}
 }
 
 // Allow says what forcing the module in a file means. It reports false, after saying why, if no flag can help.
@@ -67,7 +74,7 @@ func (f *Forcer) refuse(v *check.Verdict) {
 	level := f.Level
 	f.Level = max(level, cli.LevelError)
 	defer func() { f.Level = level }()
-	f.Errorf("could not insert '%s': %s", v.Module, cli.Strerror(v.Errno))
+	f.Errorf("%s: %s", cmp.Or(f.refusal, "could not insert '"+v.Module+"'"), cli.Strerror(v.Errno))
 	for i, finding := range v.Findings {
 		if !finding.Fatal || i == 4 {
 			break

@@ -83,7 +83,7 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 	}
 	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true, Explain: check.Explain})
 	if err == nil && flags != 0 {
-		f := forcing.New(l, p, false)
+		f := forcing.ForFile(l, p, operand)
 		if !f.Allow(abs, flags, true) {
 			return 1
 		}
