@@ -246,14 +246,11 @@ type encoder struct {
 	known   map[*names][]uint32 // the same for the numbers that the modules of one worker have
 }
 
-//go:noinline
 func appendString(out []byte, s string) []byte {
 	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
 }
 
-// uint writes a number. Inlined where it is called it would take kilobytes.
-//
-//go:noinline
+// uint writes a number.
 func (e *encoder) uint(n uint64) { e.out = binary.AppendUvarint(e.out, n) }
 
 func (e *encoder) strings(list []string) {

@@ -247,8 +247,6 @@ func (b *builder) defaults() {
 }
 
 // report notes a problem.
-//
-//go:noinline
 func (b *builder) report(p Problem) { b.problems = append(b.problems, p) }
 
 // failed reports whether there was a problem of that kind.
@@ -306,8 +304,6 @@ func readSmall(fsys fs.FS, name string) ([]byte, error) {
 var errNotRegular = errors.New("not a regular file")
 
 // join returns a path in a folder, both as shown.
-//
-//go:noinline
 func join(dir, name string) string { return strings.TrimSuffix(dir, "/") + "/" + name }
 
 // parallel calls do for 0 to n-1, several at a time, until the context ends.

@@ -2,12 +2,12 @@ package depmod
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"hash/maphash"
 	"io"
 	"io/fs"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -121,14 +121,20 @@ func (t *text) keep(b []byte) string {
 
 // readModules reads modules, several at a time.
 func (b *builder) readModules(list []*module) {
-	todo := b.largestFirst(b.fromCache(list))
+	todo, large := b.largestFirst(b.fromCache(list))
 	budget := compress.NewBudget()
 	defer budget.Close()
 	var wg sync.WaitGroup
 	var next atomic.Int64
-	for range min(b.Workers, len(todo)) {
+	next.Store(int64(large))
+	for worker := range min(b.Workers, len(todo)) {
 		wg.Go(func() {
 			r := newReader(b, budget)
+			if worker == 0 {
+				for i := 0; i < large && b.ctx.Err() == nil; i++ {
+					r.read(todo[i])
+				}
+			}
 			for b.ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= len(todo) {
@@ -153,17 +159,25 @@ func (b *builder) reportUnreadable() {
 	}
 }
 
+// largeFile is the size in bytes from which one worker reads compressed modules, one after the other: two of them in memory
+// at a time would make the peak. In the trees of distributions these are a handful, the drivers of graphics cards.
+const largeFile = 1 << 20
+
 // largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for what
-// comes after. Of others only small parts are read.
-func (b *builder) largestFirst(list []*module) []*module {
+// comes after. The first few are large. Of modules that are not compressed only small parts are read.
+func (b *builder) largestFirst(list []*module) (sorted []*module, large int) {
 	compressed := slices.ContainsFunc(list, func(m *module) bool { _, ok := cutCompression(m.path); return ok })
 	if !compressed {
-		return list
+		return list, 0
 	}
 	b.parallel(len(list), func(i int) { list[i].key, _ = b.files.key(list[i].file) })
 	list = slices.Clone(list)
-	sort.SliceStable(list, func(i, j int) bool { return list[i].key.size > list[j].key.size })
-	return list
+	slices.SortStableFunc(list, func(x, y *module) int { return cmp.Compare(y.key.size, x.key.size) })
+	large = slices.IndexFunc(list, func(m *module) bool { return m.key.size < largeFile })
+	if large < 0 {
+		large = len(list)
+	}
+	return list, large
 }
 
 // reader reads modules one after the other, and is the elf.Linker of the one it reads.

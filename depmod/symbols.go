@@ -86,8 +86,6 @@ func (b *builder) systemMapLine(line string, n int) {
 func (b *builder) addSymbol(name string, s symbol) { b.symbols[b.withoutPrefix(name)] = s }
 
 // withoutPrefix takes Options.SymbolPrefix off a name.
-//
-//go:noinline
 func (b *builder) withoutPrefix(name string) string {
 	if b.SymbolPrefix != 0 && name != "" && name[0] == b.SymbolPrefix {
 		return name[1:]

@@ -308,8 +308,6 @@ func (b *builder) builtinAliases(t *binTable) {
 }
 
 // appendWords appends a line of three words.
-//
-//go:noinline
 func appendWords(out []byte, x, y, z string) []byte {
 	out = append(append(out, x...), ' ')
 	out = append(append(out, y...), ' ')

@@ -22,7 +22,7 @@ func TestReason(t *testing.T) {
 		want  string
 	}{
 		{"magic", syscall.ENOEXEC, []string{"mid: version magic '6.5.0 SMP mod_unload ' should be '6.1.0 SMP preempt mod_unload '"}, nil,
-			"it was built for another kernel: release is 6.5.0, should be 6.1.0, preemption is missing, should be preempt"},
+			"it was built for another kernel: release is 6.5.0, should be 6.1.0, preemption is absent, should be preempt"},
 		{"others", syscall.ENODEV, []string{"eth0: link up", "other: 'x' failed"}, nil, "the module found no device of its own"},
 		{"own words", syscall.ENODEV, []string{"mid: no hardware"}, nil, "mid: no hardware"},
 		{"taint is no reason", syscall.ENODEV, []string{"mid: loading out-of-tree module taints kernel."}, nil, "the module found no device of its own"},

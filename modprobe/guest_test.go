@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -32,7 +33,7 @@ func TestGuest(t *testing.T) {
 			if k.long {
 				kmodtest.Long(t)
 			}
-			tests := "^TestGuest(Load|Compressed|Reason|Many|Wait)$"
+			tests := "^TestGuest(Load|Compressed|SignedAfter|Reason|Many|Wait)$"
 			if os.Getenv("GOMODPROBE_LONG") != "" {
 				tests = "" // all of them
 			}
@@ -80,6 +81,20 @@ func guestFiles(t *testing.T, key string) map[string][]byte {
 			kmodtest.Missing(t, "%s: %v", command[0], err)
 		}
 		files[name] = packed
+	}
+	// Signed after compression, which no build does: the signature stands behind the compressed module.
+	body, signature := elf.SplitSignature(image)
+	if signature == nil {
+		return files
+	}
+	for ext, command := range map[string][]string{"xz": {"xz", "--check=crc32", "--lzma2=dict=1MiB"}, "gz": {"gzip", "-n"}, "zst": {"zstd", "-q"}} {
+		cmd := exec.Command(command[0], append(command[1:], "-c")...)
+		cmd.Stdin = bytes.NewReader(body)
+		packed, err := cmd.Output()
+		if err != nil {
+			kmodtest.Missing(t, "%s: %v", command[0], err)
+		}
+		files["signed/"+ext+"/dummy.ko."+ext] = append(packed, image[len(body):]...)
 	}
 	return files
 }
@@ -154,6 +169,43 @@ func TestGuestCompressed(t *testing.T) {
 	}
 	if len(files) != 6 {
 		t.Errorf("files: %q", files)
+	}
+}
+
+// TestGuestSignedAfter gives the kernel dummy with its signature behind the compressed module. A kernel whose decompressor reads it does not look
+// behind the compressed data: it takes the module for unsigned. What the kernel cannot expand we cannot either, and kmod says the same.
+func TestGuestSignedAfter(t *testing.T) {
+	vmtest.InGuest(t)
+	p, err := modprobe.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernels, _ := os.ReadFile("/sys/module/compression")
+	ext := map[string]string{"xz": "xz", "gzip": "gz", "zstd": "zst"}[strings.TrimSpace(string(kernels))]
+	files, _ := filepath.Glob("/signed/*/dummy.ko.*")
+	if len(files) != 3 {
+		t.Fatalf("files: %q", files)
+	}
+	for _, file := range files {
+		plan, err := p.Plan(file, nil)
+		if err == nil {
+			err = p.Run(context.Background(), plan)
+		}
+		if strings.HasSuffix(file, "."+ext) && ext != "" {
+			taint, _ := os.ReadFile("/sys/module/dummy/taint")
+			if err != nil || !bytes.Contains(taint, []byte("E")) {
+				t.Errorf("%s: %v, taint %q; want it to be loaded as an unsigned one", file, err, taint)
+			}
+			unload(t, "dummy")
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), "offset") {
+			t.Errorf("%s: %v; want an error that says where the file is damaged", file, err)
+		}
+		t.Logf("%s on a kernel that expands %q: %v", file, ext, err)
+		if _, err := os.Stat("/sys/module/dummy"); err == nil {
+			t.Errorf("%s: it is loaded", file)
+		}
 	}
 }
 

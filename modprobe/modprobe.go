@@ -153,8 +153,6 @@ func (p *Prober) Options() Options {
 }
 
 // path returns the absolute path of a file in the module directory; an absolute name stays as it is.
-//
-//go:noinline
 func (p *Prober) path(name string) string {
 	if strings.HasPrefix(name, "/") {
 		return name
@@ -171,8 +169,6 @@ func (p *Prober) name(file string) string {
 }
 
 // report passes on what goes wrong without being a failure.
-//
-//go:noinline
 func (p *Prober) report(err error) {
 	if p.opts.Log != nil {
 		p.opts.Log(err)

@@ -145,8 +145,6 @@ type search struct {
 func newSearch(p *Prober) *search { return &search{p: p, nodes: make(map[string]*node)} }
 
 // node returns the module of that name, found by that alias.
-//
-//go:noinline
 func (s *search) node(name, alias string) *node {
 	key := name
 	if alias != "" {

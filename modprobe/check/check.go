@@ -12,8 +12,9 @@ import (
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -64,59 +65,62 @@ const (
 
 // Finding is one thing that a check found.
 type Finding struct {
-	// Kind is what it is about: file, signature, vermagic, layout, version, no version, missing, licence, namespace,
-	// duplicate, state or force.
-	Kind string
+	// Kind is what it is about.
+	Kind Kind `json:"kind"`
 	// Fatal reports that the load fails for it.
-	Fatal bool
+	Fatal bool `json:"fatal"`
 	// Symbol is the symbol it is about; empty for none.
-	Symbol string
+	Symbol string `json:"symbol,omitempty"`
 	// Text says what was found.
-	Text string
+	Text string `json:"text"`
 	// Advice says what to do about it; empty for nothing more than for an earlier finding.
-	Advice string
+	Advice string `json:"advice,omitempty"`
 }
 
 // Taint is a mark that a load leaves in the kernel.
 type Taint struct {
 	// Letter is the kernel's letter for it, for instance "E".
-	Letter string
+	Letter string `json:"letter"`
 	// Why says what sets it.
-	Why string
+	Why string `json:"why"`
 }
 
-// Verdict says what a kernel will answer to a module, up to the module's own init function.
+// Verdict says what a kernel will answer to a module, up to the module's own init function. As JSON it is what modprobe
+// --check --json prints; docs/json.md has a sample.
 type Verdict struct {
 	// Module is the module's name.
-	Module string
+	Module string `json:"module"`
 	// Path is its file.
-	Path string
+	Path string `json:"path,omitempty"`
 	// Release is the kernel's.
-	Release string
-	// Source says where the kernel's exports were read from.
-	Source string
+	Release string `json:"release,omitempty"`
 	// Outcome is the answer.
-	Outcome Outcome
+	Outcome Outcome `json:"outcome"`
 	// Errno is the error of a load that fails.
-	Errno syscall.Errno
+	Errno syscall.Errno `json:"errno,omitempty"`
+	// Error is Errno in words, as strerror(3) has them.
+	Error string `json:"error,omitempty"`
 	// Log holds the lines that the kernel's loader prints, in their order.
-	Log []string
+	Log []string `json:"log,omitempty"`
 	// MayLog holds lines that it prints or not, depending on the machine.
-	MayLog []string
+	MayLog []string `json:"may_log,omitempty"`
 	// Taints are the marks that are left, even by most loads that fail.
-	Taints []Taint
+	Taints []Taint `json:"taints"`
 	// Findings are the reasons, the most important first.
-	Findings []Finding
+	Findings []Finding `json:"findings"`
 	// NotVerified lists what could not be verified.
-	NotVerified []string
+	NotVerified []string `json:"not_verified,omitempty"`
 	// Needs names the modules that have to be loaded first.
-	Needs []string
-	// Ignored says what Options.Flags make the kernel pass over.
-	Ignored []string
-	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
-	Hopeless bool
+	Needs []string `json:"needs,omitempty"`
 	// Notes say what else is known: loaded already, blacklisted, forbidden.
-	Notes []string
+	Notes []string `json:"notes,omitempty"`
+	// Source says where the kernel's exports were read from.
+	Source string `json:"source,omitempty"`
+
+	// Ignored says what Options.Flags make the kernel pass over.
+	Ignored []string `json:"-"`
+	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
+	Hopeless bool `json:"-"`
 }
 
 // Checker compares modules with one kernel. It is for one goroutine at a time.
@@ -125,22 +129,22 @@ type Checker struct {
 	opts   modprobe.Options // of p
 	fsys   fs.FS            // the same
 	o      Options
-	k      kernelabi.Kernel
+	k      target
 	source string
 	notes  []string
-	added  *kernelabi.Table // what modules that are not here export, by a Module.symvers; nil: none
-	denied bool             // a file could not be read for want of rights
+	added  *kernel.Table // what modules that are not here export, by a Module.symvers; nil: none
+	denied bool          // a file could not be read for want of rights
 	unread unread
 	live   bool // the kernel is the running one
 
-	learning sync.WaitGroup    // done when sample is set, and k has what modules of the kernel tell
-	sample   *kernelabi.Module // one of the kernel's modules; nil if there is none
+	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
+	sample   *kernel.Module // one of the kernel's modules; nil if there is none
 
-	ahead  map[string]*kernelabi.Module           // modules of Options.Names and what they need, by path
-	byName map[string]*kernelabi.Module           // modules of the tree that were read, by name; nil if there is no such
-	tables map[*kernelabi.Module]*kernelabi.Table // what modules export
-	judged *kernelabi.Module                      // the module whose turn it is: it does not provide for itself
-	set    []*kernelabi.Module                    // modules checked together: they come before those of the tree
+	ahead  map[string]*kernel.Module        // modules of Options.Names and what they need, by path
+	byName map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
+	tables map[*kernel.Module]*kernel.Table // what modules export
+	judged *kernel.Module                   // the module whose turn it is: it does not provide for itself
+	set    []*kernel.Module                 // modules checked together: they come before those of the tree
 }
 
 // unread names the sources that take seconds and are read only when a verdict depends on them.
@@ -207,7 +211,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 				failed = append(failed, err)
 				continue
 			}
-			if !slices.ContainsFunc(c.set, func(o *kernelabi.Module) bool { return o.Path == m.Path }) {
+			if !slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Path == m.Path }) {
 				c.set = append(c.set, m)
 			}
 		}
@@ -219,12 +223,29 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		c.set = slices.Clone(asked)
 		verdicts = c.judgeAll(asked)
 	}
-	return append(builtin, verdicts...), errors.Join(failed...)
+	verdicts = append(builtin, verdicts...)
+	for _, v := range verdicts {
+		v.complete()
+	}
+	return verdicts, errors.Join(failed...)
+}
+
+// complete sets what follows from the rest. Lists that a program may count on are [] in JSON, not null.
+func (v *Verdict) complete() {
+	if v.Errno != 0 {
+		v.Error = errno.Text(v.Errno)
+	}
+	if v.Taints == nil {
+		v.Taints = []Taint{}
+	}
+	if v.Findings == nil {
+		v.Findings = []Finding{}
+	}
 }
 
 // verify verifies the signatures of the modules that are known to be judged.
 func (c *Checker) verify() {
-	signed := func(m *kernelabi.Module) bool { return m.Signature.Present }
+	signed := func(m *kernel.Module) bool { return m.Signature.Present }
 	if c.o.Flags == 0 && slices.ContainsFunc(c.set, signed) {
 		c.readKeys()
 	}
@@ -244,7 +265,7 @@ func unsettled(v *Verdict) bool {
 }
 
 // judgeAll judges a set until no verdict changes.
-func (c *Checker) judgeAll(asked []*kernelabi.Module) []*Verdict {
+func (c *Checker) judgeAll(asked []*kernel.Module) []*Verdict {
 	verdicts := make([]*Verdict, len(asked))
 	for changed := true; changed; {
 		changed = false
@@ -252,7 +273,7 @@ func (c *Checker) judgeAll(asked []*kernelabi.Module) []*Verdict {
 			v := c.judge(m)
 			if v.Outcome == Fails && (verdicts[i] == nil || verdicts[i].Outcome != Fails) {
 				// Its exports are gone: what counted on them is judged again.
-				c.set = slices.DeleteFunc(c.set, func(o *kernelabi.Module) bool { return o == m })
+				c.set = slices.DeleteFunc(c.set, func(o *kernel.Module) bool { return o == m })
 				changed = len(asked) > 1
 			}
 			verdicts[i] = v
@@ -285,8 +306,8 @@ func (c *Checker) files(name string) ([]string, error) {
 
 // readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be
 // found or read is left out: whoever asks for it learns why.
-func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
-	found := map[string]*kernelabi.Module{}
+func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
+	found := map[string]*kernel.Module{}
 	var files []string
 	add := func(file string) {
 		if _, twice := found[file]; !twice {
@@ -328,7 +349,7 @@ func (c *Checker) readAhead(names []string) map[string]*kernelabi.Module {
 }
 
 // read reads a module file, if that has not been done ahead.
-func (c *Checker) read(file string) (*kernelabi.Module, error) {
+func (c *Checker) read(file string) (*kernel.Module, error) {
 	if m := c.ahead[file]; m != nil {
 		return m, nil
 	}
@@ -336,7 +357,7 @@ func (c *Checker) read(file string) (*kernelabi.Module, error) {
 }
 
 // readFile reads a module file.
-func (c *Checker) readFile(file string) (*kernelabi.Module, error) {
+func (c *Checker) readFile(file string) (*kernel.Module, error) {
 	name, err := sysroot.Name(c.fsys, file)
 	if err != nil {
 		return nil, err
@@ -345,22 +366,22 @@ func (c *Checker) readFile(file string) (*kernelabi.Module, error) {
 	if err != nil {
 		return nil, &modprobe.Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
 	}
-	return kernelabi.ReadModule(file, image), nil
+	return kernel.ReadModule(file, image), nil
 }
 
 // judge asks the rules about one module, and about the modules of the tree that it needs.
-func (c *Checker) judge(m *kernelabi.Module) *Verdict {
+func (c *Checker) judge(m *kernel.Module) *Verdict {
 	c.judged = m
-	found := c.k.Check(m, c.o.Flags)
-	v := c.verdict(m, found)
+	v := c.k.Check(m, c.o.Flags)
+	c.describe(v, m)
 	seen := map[string]bool{m.Name: true}
-	for queue := slices.Clone(found.Needs); len(queue) > 0; queue = queue[1:] {
+	for queue := slices.Clone(v.Needs); len(queue) > 0; queue = queue[1:] {
 		name := queue[0]
 		if seen[name] {
 			continue
 		}
 		seen[name] = true
-		if slices.ContainsFunc(c.set, func(o *kernelabi.Module) bool { return o.Name == name }) {
+		if slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Name == name }) {
 			continue // judged by itself
 		}
 		need := c.module(name)
@@ -369,40 +390,31 @@ func (c *Checker) judge(m *kernelabi.Module) *Verdict {
 		}
 		sub := c.k.Check(need, 0)
 		queue = append(queue, sub.Needs...)
-		if sub.Outcome != kernelabi.Fails {
+		if sub.Outcome != Fails {
 			continue
 		}
 		why := ""
-		if len(sub.Reasons) > 0 {
-			why = ": " + sub.Reasons[0].Text
+		if len(sub.Findings) > 0 {
+			why = ": " + sub.Findings[0].Text
 		}
 		v.Outcome, v.Errno = Fails, sub.Errno
 		v.Log = append(slices.Clone(sub.Log), v.Log...)
-		missing := Finding{Kind: "missing", Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
+		missing := Finding{Kind: KindMissing, Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
 		v.Findings = append([]Finding{missing}, v.Findings...)
 	}
 	return v
 }
 
-// verdict turns what the rules say into a Verdict.
-func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdict {
+// describe adds to a verdict of the rules what the Checker knows besides.
+func (c *Checker) describe(v *Verdict, m *kernel.Module) {
 	name := m.Name
 	if name == "" {
 		name = alias.FromPath(m.Path)
 	}
-	v := &Verdict{
-		Module: name, Path: m.Path, Release: c.k.Release, Source: c.source,
-		Outcome: Outcome(found.Outcome.String()), Errno: found.Errno, Log: found.Log, MayLog: found.Maybe,
-		NotVerified: found.Unknown, Needs: found.Needs, Notes: slices.Clone(c.notes),
-	}
-	for _, t := range found.Taints {
-		v.Taints = append(v.Taints, Taint{string(t.Letter), t.Why})
-	}
-	for _, r := range found.Reasons {
-		v.Findings = append(v.Findings, Finding{string(r.Kind), r.Fatal, r.Symbol, r.Text, r.Advice})
-	}
+	v.Module, v.Path, v.Release, v.Source = name, m.Path, c.k.Release, c.source
 	v.Ignored = c.k.Ignored(m, c.o.Flags)
-	v.Hopeless = v.Outcome == Fails && hopeless(found)
+	v.Hopeless = v.Outcome == Fails && slices.ContainsFunc(v.Findings, Finding.hopeless)
+	v.Notes = slices.Clone(c.notes)
 	config := c.p.Config()
 	if config.Blacklisted(name) {
 		v.Notes = append(v.Notes, "blacklisted in modprobe.d: not loaded by an alias")
@@ -413,7 +425,6 @@ func (c *Checker) verdict(m *kernelabi.Module, found *kernelabi.Verdict) *Verdic
 	if c.loaded(name) {
 		v.Notes = append(v.Notes, "a module of this name is loaded already")
 	}
-	return v
 }
 
 // loaded reports whether a module of that name is in the kernel, which must be the running one.
@@ -425,30 +436,12 @@ func (c *Checker) loaded(name string) bool {
 	return state.Builtin || state.Live
 }
 
-// hopeless reports whether a load fails for something else than what flags make the kernel ignore.
-func hopeless(found *kernelabi.Verdict) bool {
-	for _, r := range found.Reasons {
-		switch r.Kind {
-		case kernelabi.KindVermagic, kernelabi.KindVersion, kernelabi.KindNoVersion, kernelabi.KindState:
-		case kernelabi.KindLayout:
-			if r.Fatal && r.Symbol == "" {
-				return true
-			}
-		default:
-			if r.Fatal {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // module returns a module of the tree by its name, or nil.
-func (c *Checker) module(name string) *kernelabi.Module {
+func (c *Checker) module(name string) *kernel.Module {
 	if m, ok := c.byName[name]; ok {
 		return m
 	}
-	var m *kernelabi.Module
+	var m *kernel.Module
 	if file := c.file(name); file != "" {
 		m, _ = c.read(file)
 	}
@@ -466,7 +459,7 @@ func (c *Checker) file(name string) string {
 }
 
 // provide finds a symbol among the modules checked together and those of the tree.
-func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
+func (c *Checker) provide(symbol string) (kernel.Symbol, bool) {
 	for _, m := range c.set {
 		if m == c.judged {
 			continue
@@ -482,18 +475,18 @@ func (c *Checker) provide(symbol string) (kernelabi.Symbol, bool) {
 	}
 	if c.added != nil {
 		s, answer := c.added.Lookup(symbol)
-		return s, answer == kernelabi.Found
+		return s, answer == kernel.Found
 	}
-	return kernelabi.Symbol{}, false
+	return kernel.Symbol{}, false
 }
 
 // export finds a symbol among what a module exports.
-func (c *Checker) export(m *kernelabi.Module, symbol string) (kernelabi.Symbol, bool) {
+func (c *Checker) export(m *kernel.Module, symbol string) (kernel.Symbol, bool) {
 	table := c.tables[m]
 	if table == nil {
-		table = kernelabi.NewTable(m.Path, slices.Clone(m.Exports))
+		table = kernel.NewTable(m.Path, slices.Clone(m.Exports))
 		c.tables[m] = table
 	}
 	s, answer := table.Lookup(symbol)
-	return s, answer == kernelabi.Found
+	return s, answer == kernel.Found
 }

@@ -28,7 +28,7 @@ func ExampleModule() {
 		dir + "build/Module.symvers": {Data: []byte("0x1111\tbus_register\tvmlinux\tEXPORT_SYMBOL_GPL\n")},
 		"srv/card.ko":                module(0x2222),
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: "6.1.0", NoConfig: true, Kernel: new(modprobetest.Kernel)})
+	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: "6.1.0", NoConfig: true, Kernel: &modprobetest.Kernel{Version: "6.12.0"}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
-	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -76,7 +76,7 @@ func magicWords(words []string) string {
 			continue
 		}
 		var text []string
-		for _, d := range kernelabi.DiffVermagic(module, strings.TrimSuffix(rest, "'")) {
+		for _, d := range kernel.DiffVermagic(module, strings.TrimSuffix(rest, "'")) {
 			text = append(text, d.Field+" is "+orNone(d.Module)+", should be "+orNone(d.Kernel))
 		}
 		if text != nil {
@@ -84,13 +84,6 @@ func magicWords(words []string) string {
 		}
 	}
 	return ""
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "missing"
-	}
-	return text
 }
 
 // builtFor returns the release in the version magic of a module file, "" if that cannot be read.
@@ -110,7 +103,7 @@ func (e *explainer) builtFor(path string) string {
 	info, _ := f.Modinfo()
 	for _, text := range info {
 		if magic, ok := strings.CutPrefix(text, "vermagic="); ok {
-			return kernelabi.MagicRelease(magic)
+			return kernel.MagicRelease(magic)
 		}
 	}
 	return ""

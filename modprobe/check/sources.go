@@ -12,7 +12,7 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -31,7 +31,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	opts := p.Options()
 	c := &Checker{
 		p: p, opts: opts, fsys: opts.FS, o: *o,
-		byName: map[string]*kernelabi.Module{}, tables: map[*kernelabi.Module]*kernelabi.Table{},
+		byName: map[string]*kernel.Module{}, tables: map[*kernel.Module]*kernel.Table{},
 	}
 	c.k.Release = p.Release()
 	c.k.Modules = c.provide
@@ -47,8 +47,9 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	}
 	if c.running() && opts.Dir == "" {
 		c.state()
+		c.firmware()
 	}
-	if c.k.Features.Strict == kernelabi.Maybe {
+	if c.k.Features.Strict == kernel.Maybe {
 		c.k.Features.Strict = c.strict()
 	}
 	return c, nil
@@ -56,7 +57,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 
 // readAll reads what the kernel exports, from its image if that has been read. The modules that tell of the kernel, and
 // those of Options.Names, are read at the same time.
-func (c *Checker) readAll(image *kernelabi.Image) error {
+func (c *Checker) readAll(image *kernel.Image) error {
 	c.learning.Go(func() { c.sample = c.learn() })
 	var ahead sync.WaitGroup
 	ahead.Go(func() { c.ahead = c.readAhead(c.o.Names) })
@@ -73,7 +74,7 @@ func (c *Checker) readAll(image *kernelabi.Image) error {
 
 // learned waits for what modules of the kernel tell, and returns one of them, or nil. Whoever uses c.k while the kernel
 // is read calls it first.
-func (c *Checker) learned() *kernelabi.Module {
+func (c *Checker) learned() *kernel.Module {
 	c.learning.Wait()
 	return c.sample
 }
@@ -96,7 +97,7 @@ func (c *Checker) readKeys() {
 }
 
 // forImage returns the Prober for the kernel that o.Image holds, and the image if it had to be read to know.
-func forImage(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernelabi.Image, error) {
+func forImage(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernel.Image, error) {
 	opts := p.Options()
 	if o.Image == "" || o.Symvers != "" || opts.Release != "" {
 		return p, nil, nil
@@ -111,30 +112,30 @@ func forImage(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernelabi.Imag
 
 // strict tells whether a kernel without an image that says so refuses imports without a version: all did up to 4.8, and
 // Debian's do.
-func (c *Checker) strict() kernelabi.Tri {
-	if major, minor := kernelabi.ParseRelease(c.p.Release()); major > 0 && (major < 4 || major == 4 && minor < 9) {
-		return kernelabi.Yes
+func (c *Checker) strict() kernel.Tri {
+	if major, minor := kernel.ParseRelease(c.p.Release()); major > 0 && (major < 4 || major == 4 && minor < 9) {
+		return kernel.Yes
 	}
 	data, err := fs.ReadFile(c.fsys, "etc/os-release")
 	if err != nil {
-		return kernelabi.Maybe
+		return kernel.Maybe
 	}
 	for line := range strings.Lines(string(data)) {
 		if strings.TrimSpace(line) == "ID=debian" {
-			return kernelabi.Yes
+			return kernel.Yes
 		}
 	}
-	return kernelabi.No
+	return kernel.No
 }
 
 // learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns
 // one of the modules, or nil. One module's word is not the kernel's: it may have strayed into the tree. Two of one kind
 // are believed, and one that is alone.
-func (c *Checker) learn() (sample *kernelabi.Module) {
-	var all []*kernelabi.Module
+func (c *Checker) learn() (sample *kernel.Module) {
+	var all []*kernel.Module
 	tries := 0
 	for m := range c.tree(1) {
-		if magic, _ := m.Field("vermagic"); kernelabi.MagicRelease(magic) != c.p.Release() {
+		if magic, _ := m.Field("vermagic"); kernel.MagicRelease(magic) != c.p.Release() {
 			continue
 		}
 		if m.Err() == nil {
@@ -163,9 +164,9 @@ func (c *Checker) learn() (sample *kernelabi.Module) {
 
 // tree reads the modules of the tree that belong to the kernel itself, at most atOnce at a time, and yields them in
 // their order.
-func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
-	return func(yield func(*kernelabi.Module) bool) {
-		ahead := make(chan chan *kernelabi.Module, atOnce-1)
+func (c *Checker) tree(atOnce int) iter.Seq[*kernel.Module] {
+	return func(yield func(*kernel.Module) bool) {
+		ahead := make(chan chan *kernel.Module, atOnce-1)
 		stop := make(chan struct{})
 		defer func() {
 			close(stop)
@@ -178,7 +179,7 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernelabi.Module] {
 				if !strings.HasPrefix(file, c.path("kernel/")) {
 					continue
 				}
-				one := make(chan *kernelabi.Module, 1)
+				one := make(chan *kernel.Module, 1)
 				select {
 				case ahead <- one:
 				case <-stop:
@@ -239,7 +240,7 @@ func (c *Checker) kernelExports() error {
 	if sample := c.learned(); sample != nil && !c.union(true) {
 		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does not.
 		c.source = "the versions that a module of " + c.p.Dir() + " was built with"
-		c.k.Core = kernelabi.Union(c.source, release, slices.Values([]*kernelabi.Module{sample}))
+		c.k.Core = kernel.Union(c.source, release, slices.Values([]*kernel.Module{sample}))
 		c.unread.modules = !c.o.Quick
 	}
 	return nil
@@ -302,16 +303,16 @@ func (c *Checker) union(cached bool) bool {
 		if cache == nil {
 			return false
 		}
-		im, err := kernelabi.DecodeImage(label, cache.Get(label))
+		im, err := kernel.DecodeImage(label, cache.Get(label))
 		if err != nil {
 			return false
 		}
 		c.k.Core = im.Exports
 		c.k.Core.Complete, c.k.Core.Licences = false, false
 	} else {
-		c.k.Core = kernelabi.Union(source, c.p.Release(), c.tree(min(runtime.GOMAXPROCS(0), 8)))
+		c.k.Core = kernel.Union(source, c.p.Release(), c.tree(min(runtime.GOMAXPROCS(0), 8)))
 		if cache != nil {
-			cache.Put(label, (&kernelabi.Image{Exports: c.k.Core}).Encode(label))
+			cache.Put(label, (&kernel.Image{Exports: c.k.Core}).Encode(label))
 		}
 	}
 	c.source = source
@@ -333,7 +334,7 @@ func (c *Checker) image(name string, cached bool) error {
 }
 
 // bootImage reads a boot image, or what is kept of it.
-func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernelabi.Image, error) {
+func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image, error) {
 	file, err := sysroot.Name(fsys, name)
 	if err != nil {
 		return nil, err
@@ -343,10 +344,10 @@ func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernelabi.Im
 		return nil, named(name, err)
 	}
 	label := fmt.Sprintf("%s %d %d", name, info.Size(), info.ModTime().UnixNano())
-	var im *kernelabi.Image
+	var im *kernel.Image
 	if cache != nil {
 		if data := cache.Get(label); data != nil {
-			im, _ = kernelabi.DecodeImage(label, data)
+			im, _ = kernel.DecodeImage(label, data)
 		}
 	}
 	if im == nil && cached {
@@ -376,7 +377,7 @@ func named(name string, err error) error {
 }
 
 // readImage reads a boot image.
-func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
+func readImage(fsys fs.FS, file, name string) (*kernel.Image, error) {
 	f, err := fsys.Open(file)
 	if err != nil {
 		return nil, err
@@ -386,11 +387,11 @@ func readImage(fsys fs.FS, file, name string) (*kernelabi.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kernelabi.FromImage(name, data, 0)
+	return kernel.FromImage(name, data, 0)
 }
 
 // use takes over what an image tells, unless it is another kernel's.
-func (c *Checker) use(name string, im *kernelabi.Image) error {
+func (c *Checker) use(name string, im *kernel.Image) error {
 	if im.Release != c.p.Release() {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())
 	}
@@ -418,7 +419,7 @@ func (c *Checker) symversAsked() error {
 	if err != nil {
 		return err
 	}
-	if len(table.Of(kernelabi.Core).Symbols()) > 0 {
+	if len(table.Of(kernel.Core).Symbols()) > 0 {
 		return c.useSymvers(c.o.Symvers, table)
 	}
 	if err := c.kernelExports(); err != nil {
@@ -430,7 +431,7 @@ func (c *Checker) symversAsked() error {
 }
 
 // readSymvers reads a Module.symvers.
-func (c *Checker) readSymvers(name string) (*kernelabi.Table, error) {
+func (c *Checker) readSymvers(name string) (*kernel.Table, error) {
 	file, err := sysroot.Name(c.fsys, name)
 	if err != nil {
 		return nil, err
@@ -439,7 +440,7 @@ func (c *Checker) readSymvers(name string) (*kernelabi.Table, error) {
 	if err != nil {
 		return nil, named(name, err)
 	}
-	table, problems, err := kernelabi.ParseSymvers(name, data)
+	table, problems, err := kernel.ParseSymvers(name, data)
 	if err != nil {
 		return nil, err
 	}
@@ -463,13 +464,13 @@ func (c *Checker) symvers(name string) error {
 }
 
 // useSymvers takes a table for what the kernel exports, if it is of this build.
-func (c *Checker) useSymvers(name string, table *kernelabi.Table) error {
+func (c *Checker) useSymvers(name string, table *kernel.Table) error {
 	if sample := c.learned(); sample != nil {
 		if err := table.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	c.k.Core, c.source = table.Of(kernelabi.Core), name
+	c.k.Core, c.source = table.Of(kernel.Core), name
 	return nil
 }
 
@@ -489,7 +490,7 @@ func (c *Checker) kcore() error {
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	im, err := kernelabi.FromKcore(kallsyms, r)
+	im, err := kernel.FromKcore(kallsyms, r)
 	if err != nil {
 		return err
 	}
@@ -521,17 +522,17 @@ func (c *Checker) config() {
 }
 
 // taken tells whether the running kernel has a folder in /sys/module for a part of itself of that name.
-func (c *Checker) taken(name string) kernelabi.Tri {
+func (c *Checker) taken(name string) kernel.Tri {
 	if _, err := fs.Stat(c.fsys, "sys/module"); err != nil {
-		return kernelabi.Maybe
+		return kernel.Maybe
 	}
 	if _, err := fs.Stat(c.fsys, "sys/module/"+name); err != nil {
-		return kernelabi.No
+		return kernel.No
 	}
 	if _, err := fs.Stat(c.fsys, "sys/module/"+name+"/initstate"); err == nil {
-		return kernelabi.No // it is a module
+		return kernel.No // it is a module
 	}
-	return kernelabi.Yes
+	return kernel.Yes
 }
 
 // state reads what the running kernel enforces.
@@ -552,7 +553,7 @@ func (c *Checker) state() {
 			c.k.Blacklist = append(c.k.Blacklist, strings.Split(list, ",")...)
 		}
 	}
-	c.k.Tainted = kernelabi.TaintLetters(read("proc/sys/kernel/tainted"))
+	c.k.Tainted = kernel.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.live = true
 	c.k.Taken = c.taken
 	list, err := c.p.Loaded()

@@ -66,49 +66,6 @@ type Uevent struct {
 	Alias string
 }
 
-// Report is what Run did.
-type Report struct {
-	// Modules in the order in which they were asked for.
-	Modules []Module
-	// Unmatched are modaliases of devices that no module is for, sorted.
-	Unmatched []string
-	// Waiting is what of Options.Until did not appear.
-	Waiting []string
-	// Deferred are devices whose driver waits for another device, as the kernel tells at the end in debugfs; often
-	// empty because debugfs is not mounted.
-	Deferred []string
-	// Devices is how many devices with a modalias were seen.
-	Devices int
-	// Took is the time from the beginning to the end.
-	Took time.Duration
-	// TimedOut tells that it was ended by Timeout.
-	TimedOut bool
-}
-
-// Module is one module in a Report. Times are since the beginning of Run.
-type Module struct {
-	// Name of the module.
-	Name string
-	// Path of its file.
-	Path string
-	// Params it got.
-	Params string
-	// Device that asked for it, below /sys, and its Alias; empty for one that another module needs.
-	Device string
-	// Alias of the device.
-	Alias string
-	// By is the module that needs it; empty for one that a device asks for.
-	By string
-	// Asked is when it was asked for.
-	Asked time.Duration
-	// Ready is when all it needs was there.
-	Ready time.Duration
-	// Start and End are when it was handed to the kernel, and when the kernel was done with it.
-	Start, End time.Duration
-	// Err is why it was not loaded: nil, a *modprobe.Error, that of what it needs, or that Run ended before.
-	Err error
-}
-
 // Run loads the drivers of all devices that are there or appear, several at a time, each module once, after what
 // it depends on and between its softdeps. Blacklist, forbid, parameters and install commands count as for an alias. A
 // module that fails is in the report and no error; the error is that of ctx or of the options.

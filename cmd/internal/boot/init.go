@@ -2,6 +2,7 @@
 package boot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
-	command "github.com/gomodprobe/gomodprobe/cmd/internal/modprobe"
 	"github.com/gomodprobe/gomodprobe/initramfs/boot"
-	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
@@ -80,51 +79,55 @@ func (i *initRun) start() error {
 	}
 	text := fmt.Sprintf("starting %s on %s, %d ms after /init was", r.Init, what, i.env.Now().Sub(i.Begin).Milliseconds())
 	i.env.WriteFile("/dev/kmsg", []byte("<6>init: "+text+"\n")) // for those who read the log; nothing depends on it
-	if err := i.env.WriteFile(bootReport, i.json()); err != nil {
+	doc, err := i.report()
+	if err == nil {
+		err = i.env.WriteFile(bootReport, doc)
+	}
+	if err != nil {
 		i.say("%v", err)
 	}
 	return i.machine.Switch(boot.Root, r.Init, i.env.Args[1:])
 }
 
-// json is the report. Times are milliseconds since /init was started.
-func (i *initRun) json() []byte {
+// bootDoc is boot.json. Times are milliseconds since /init was started; what did not happen is left out.
+type bootDoc struct {
+	Root      string           `json:"root,omitempty"`
+	Device    string           `json:"device,omitempty"`
+	UUID      string           `json:"uuid,omitempty"`
+	Label     string           `json:"label,omitempty"`
+	PartUUID  string           `json:"partuuid,omitempty"`
+	PartLabel string           `json:"partlabel,omitempty"`
+	Type      string           `json:"type,omitempty"`
+	Init      string           `json:"init,omitempty"`
+	Settled   *int64           `json:"settled_ms,omitempty"`
+	Found     *int64           `json:"found_ms,omitempty"`
+	Mounted   *int64           `json:"mounted_ms,omitempty"`
+	Loaded    *int64           `json:"loaded_ms,omitempty"`
+	Took      *int64           `json:"took_ms,omitempty"`
+	Coldplug  *coldplug.Report `json:"coldplug,omitempty"`
+}
+
+// report is boot.json.
+func (i *initRun) report() ([]byte, error) {
 	r := &i.Report
-	var w jsonw.Writer
-	text := func(key, value string) {
-		if value != "" {
-			w.Key(key)
-			w.String(value)
+	ms := func(d time.Duration) *int64 {
+		if d <= 0 {
+			return nil
 		}
+		n := d.Milliseconds()
+		return &n
 	}
-	ms := func(key string, d time.Duration) {
-		if d > 0 {
-			w.Key(key)
-			w.Int(d.Milliseconds())
-		}
+	doc := bootDoc{
+		Root: i.Config.Root, Type: r.Type, Init: r.Init, Settled: ms(r.Settled), Found: ms(r.Found), Mounted: ms(r.Mounted),
+		Loaded: ms(r.Loaded), Took: ms(i.env.Now().Sub(i.Begin)), Coldplug: r.Cold,
 	}
-	w.BeginObject()
-	text("root", i.Config.Root)
 	if d := r.Device; d != nil {
-		text("device", "/dev/"+d.Node)
-		text("uuid", d.UUID)
-		text("label", d.Label)
-		text("partuuid", d.PartUUID)
-		text("partlabel", d.PartLabel)
+		doc.Device, doc.UUID, doc.Label = "/dev/"+d.Node, d.UUID, d.Label
+		doc.PartUUID, doc.PartLabel = d.PartUUID, d.PartLabel
 	}
-	text("type", r.Type)
-	text("init", r.Init)
-	ms("settled_ms", r.Settled)
-	ms("found_ms", r.Found)
-	ms("mounted_ms", r.Mounted)
-	ms("loaded_ms", r.Loaded)
-	ms("took_ms", i.env.Now().Sub(i.Begin))
-	if r.Cold != nil {
-		w.Key("coldplug")
-		command.ColdObject(&w, r.Cold)
-	}
-	w.EndObject()
-	w.Newline()
-	return w.Bytes()
+	var b bytes.Buffer
+	err := cli.WriteJSON(&b, doc)
+	return b.Bytes(), err
 }
 
 // fail says what went wrong and does what the kernel's command line wants then: restart, or a shell, after whose end it

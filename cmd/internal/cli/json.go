@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// WriteJSON writes a document for programs that people can read as well: indented, with <, > and & as they are. What the
-// tools print are structs whose tags are the schema; docs/json.md shows each.
+// WriteJSON writes a document for programs that people can read as well: indented, with <, > and & as they are. What
+// the tools print are structs whose tags are the schema; docs/json.md shows each.
 func WriteJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -124,8 +124,7 @@ func levelWord(level int) string {
 	return fmt.Sprintf("LOG-%03d", level)
 }
 
-// Strerror returns glibc's text for an error of the system. Go's texts for an errno are glibc's with a small first
-// letter; wrappers such as *fs.PathError are taken off.
+// Strerror returns glibc's text for an error of the system. Wrappers such as *fs.PathError are taken off.
 func Strerror(err error) string {
 	for {
 		inner := errors.Unwrap(err)
@@ -146,21 +145,14 @@ func Strerror(err error) string {
 	case err == errors.ErrUnsupported:
 		return "Operation not supported"
 	}
-	text := err.Error()
-	if number, ok := strings.CutPrefix(text, "errno "); ok {
-		return "Unknown error " + number
-	}
-	if text != "" && 'a' <= text[0] && text[0] <= 'z' {
-		text = string(text[0]-'a'+'A') + text[1:]
-	}
-	return text
+	return errno.Text(err)
 }
 
 // ErrnoText is the text of the errno in err, or of what is innermost.
 func ErrnoText(err error) string {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return Strerror(errno)
+	var code syscall.Errno
+	if errors.As(err, &code) {
+		return Strerror(code)
 	}
 	return Strerror(err)
 }

@@ -43,7 +43,9 @@ type differenceJSON struct {
 }
 
 // writeJSON prints everything that was found.
-func (r *depmodRun) writeJSON(out io.Writer, problems []depmod.Problem, differences []depmod.Difference, err error) error {
+func (r *depmodRun) writeJSON(
+	out io.Writer, problems []depmod.Problem, differences []depmod.Difference, err error,
+) error {
 	doc := depmodDoc{Release: r.version, Dir: r.dir, Out: r.out, Problems: cli.Each(problems, newProblemJSON)}
 	if err != nil {
 		text := err.Error()

@@ -12,11 +12,11 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
-	"github.com/gomodprobe/gomodprobe/internal/kernelabi"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
 // readModules reads the modules of all operands as the kernel sees them. Messages have been shown if ok is false.
-func (f *modinfoFinder) readModules(log *cli.Logger, operands []string) (list []*kernelabi.Module, ok bool) {
+func (f *modinfoFinder) readModules(log *cli.Logger, operands []string) (list []*kernel.Module, ok bool) {
 	ok = true
 	read := func(t *modinfoTarget) error {
 		switch {
@@ -31,7 +31,7 @@ func (f *modinfoFinder) readModules(log *cli.Logger, operands []string) (list []
 			image, _, err = compress.ReadFile(f.env.FS, name, nil, 0)
 		}
 		if err == nil {
-			m := kernelabi.ReadModule(path.Clean(t.path), image)
+			m := kernel.ReadModule(path.Clean(t.path), image)
 			list = append(list, m)
 			err = m.Err()
 		}
@@ -68,7 +68,7 @@ func runModinfoFiles(env *cli.Env, log *cli.Logger, args *modinfoArgs) int {
 	case args.view == modinfoSymvers:
 		for _, m := range list {
 			file := symversPath(m.Path, finder.prober.Dir())
-			kernelabi.WriteSymvers(out, m.Exports, func(string) string { return file }) // the error stays in out
+			kernel.WriteSymvers(out, m.Exports, func(string) string { return file }) // the error stays in out
 		}
 	case len(list) == 2:
 		d := differ{out: out, a: list[0], b: list[1]}
@@ -99,14 +99,14 @@ func symversPath(file, dir string) string {
 // A differ writes down what is different in two modules; nothing if nothing is.
 type differ struct {
 	out   *bufio.Writer
-	a, b  *kernelabi.Module
+	a, b  *kernel.Module
 	begun bool
 }
 
 func (d *differ) run() {
 	magicA, _ := d.a.Field("vermagic")
 	magicB, _ := d.b.Field("vermagic")
-	fields := kernelabi.DiffVermagic(magicA, magicB)
+	fields := kernel.DiffVermagic(magicA, magicB)
 	for _, f := range fields {
 		d.changed("vermagic "+f.Field, f.Module, f.Kernel)
 	}
@@ -179,9 +179,9 @@ func (d *differ) tables(what string, a, b map[string]string) {
 		}
 	}
 	slices.Sort(names)
-	if i, ok := slices.BinarySearch(names, kernelabi.LayoutSymbol); ok {
+	if i, ok := slices.BinarySearch(names, kernel.LayoutSymbol); ok {
 		copy(names[1:], names[:i])
-		names[0] = kernelabi.LayoutSymbol
+		names[0] = kernel.LayoutSymbol
 	}
 	for _, n := range names {
 		if a[n] != b[n] {
@@ -191,7 +191,7 @@ func (d *differ) tables(what string, a, b map[string]string) {
 }
 
 // params lists parameters with their types.
-func params(m *kernelabi.Module) (list []string) {
+func params(m *kernel.Module) (list []string) {
 	for _, p := range m.Fields("parmtype") {
 		name, typ, _ := strings.Cut(p, ":")
 		list = append(list, name+" ("+typ+")")
@@ -199,12 +199,12 @@ func params(m *kernelabi.Module) (list []string) {
 	return list
 }
 
-func structText(m *kernelabi.Module) string {
+func structText(m *kernel.Module) string {
 	return fmt.Sprintf("%d bytes, init at %d, exit at %d", m.Size, m.Init, m.Exit)
 }
 
 // signedBy names the key that a module is signed with.
-func signedBy(m *kernelabi.Module) string {
+func signedBy(m *kernel.Module) string {
 	switch s := m.Signature.Signer; {
 	case !m.Signature.Present:
 		return "none"
@@ -215,7 +215,7 @@ func signedBy(m *kernelabi.Module) string {
 	}
 }
 
-func versionTable(m *kernelabi.Module) map[string]string {
+func versionTable(m *kernel.Module) map[string]string {
 	table := map[string]string{}
 	for _, v := range m.Versions {
 		table[v.Name] = fmt.Sprintf("0x%08x", v.CRC)
@@ -223,7 +223,7 @@ func versionTable(m *kernelabi.Module) map[string]string {
 	return table
 }
 
-func exportTable(m *kernelabi.Module) map[string]string {
+func exportTable(m *kernel.Module) map[string]string {
 	table := map[string]string{}
 	for _, e := range m.Exports {
 		text := fmt.Sprintf("0x%08x", e.CRC)
@@ -239,7 +239,7 @@ func exportTable(m *kernelabi.Module) map[string]string {
 }
 
 // importNames lists imports; those with versions are compared by them as well.
-func importNames(m *kernelabi.Module) (list []string) {
+func importNames(m *kernel.Module) (list []string) {
 	for _, im := range m.Imports {
 		name := im.Name
 		if im.Weak {

@@ -180,7 +180,9 @@ func (v *modinfoView) symbolsJSON(m *modinfo.Module) (*symbolsJSON, error) {
 		return shownCRC(crc, true)
 	}
 	return &symbolsJSON{
-		cli.Each(exports, func(e modinfo.Export) exportJSON { return exportJSON{e.Name, crc(e.CRC, e.HasCRC), e.GPL, e.Namespace} }),
+		cli.Each(exports, func(e modinfo.Export) exportJSON {
+			return exportJSON{e.Name, crc(e.CRC, e.HasCRC), e.GPL, e.Namespace}
+		}),
 		cli.Each(imports, func(i modinfo.Import) importJSON {
 			return importJSON{i.Name, crc(i.CRC, i.HasCRC), i.Weak, cli.OrEmpty(v.finder.providers(i.Name))}
 		}),

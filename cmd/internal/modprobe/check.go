@@ -16,7 +16,6 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
-	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
@@ -75,7 +74,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	case len(a.verdicts) == 0 && a.err != nil:
 		return status
 	case r.json:
-		c.printJSON(a.verdicts)
+		c.out.JSON(cli.OrEmpty(a.verdicts))
 	default:
 		for i, v := range a.verdicts {
 			if i > 0 {
@@ -202,8 +201,7 @@ func (c *checkRun) prepare() int {
 		answers = append(answers, c.ask(c.p, nil))
 	}
 	status := checkLoads
-	var w jsonw.Writer
-	w.BeginArray()
+	docs := []kernelJSON{}
 	for _, a := range answers {
 		text := fmt.Sprintf("%s: %d exports, read from %s", a.release, a.exports, a.source)
 		switch {
@@ -215,22 +213,22 @@ func (c *checkRun) prepare() int {
 			status = checkUnknown
 		}
 		if c.json {
-			w.BeginObject()
-			w.Key("release")
-			w.String(a.release)
-			w.Key("exports")
-			w.Int(int64(a.exports))
-			w.Key("source")
-			w.String(a.source)
-			w.EndObject()
+			docs = append(docs, kernelJSON{a.release, a.exports, a.source})
 		} else {
 			c.out.Line(text)
 		}
 	}
-	if w.EndArray(); c.json {
-		c.out.Line(string(w.Bytes()))
+	if c.json {
+		c.out.JSON(docs)
 	}
 	return status
+}
+
+// kernelJSON is what is known of one kernel: --check --json without a module.
+type kernelJSON struct {
+	Release string `json:"release"`
+	Exports int    `json:"exports"`
+	Source  string `json:"source"`
 }
 
 // worst is the exit status for several verdicts.
@@ -253,7 +251,7 @@ func (c *checkRun) print(v *check.Verdict) {
 	head := v.Module + " on " + v.Release + ": " + string(v.Outcome)
 	switch {
 	case v.Outcome == check.Fails:
-		head += " (" + cli.Strerror(v.Errno) + ")"
+		head += " (" + v.Error + ")"
 	case v.Outcome == check.LoadsTaints:
 		head += " (" + taintLetters(v) + ")"
 	}
@@ -283,14 +281,14 @@ func (c *checkRun) print(v *check.Verdict) {
 
 // findings writes the reasons. Of many symbols with the same trouble the first three are shown.
 func (c *checkRun) findings(v *check.Verdict) {
-	shown := map[string]int{}
+	shown, advised := map[check.Kind]int{}, map[string]bool{}
 	for _, f := range v.Findings {
 		if shown[f.Kind]++; shown[f.Kind] > 3 && f.Symbol != "" {
 			continue
 		}
 		c.out.Line("  ", f.Text)
-		if f.Advice != "" && shown[f.Kind+f.Advice] == 0 {
-			shown[f.Kind+f.Advice]++
+		if advice := string(f.Kind) + f.Advice; f.Advice != "" && !advised[advice] {
+			advised[advice] = true
 			c.out.Line("    -> ", f.Advice)
 		}
 	}
@@ -352,7 +350,7 @@ func (c *checkRun) kernels(names []string) int {
 		plan = append(plan, links(a, c.from.Dir)...)
 	}
 	if c.json {
-		c.printJSON(all)
+		c.out.JSON(cli.OrEmpty(all))
 	} else if len(plan) > 0 {
 		c.out.Line()
 		where := ""
@@ -413,69 +411,4 @@ func (c *checkRun) row(v *check.Verdict, widths [2]int) {
 		why, _, _ = strings.Cut(v.Findings[0].Text, " (")
 	}
 	c.out.Line(strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %-13s  %s", widths[0], v.Release, widths[1], v.Module, v.Outcome, why), " "))
-}
-
-// printJSON writes verdicts for programs.
-func (c *checkRun) printJSON(verdicts []*check.Verdict) {
-	var w jsonw.Writer
-	w.BeginArray()
-	for _, v := range verdicts {
-		verdictJSON(&w, v)
-	}
-	w.EndArray()
-	c.out.Line(string(w.Bytes()))
-}
-
-func verdictJSON(w *jsonw.Writer, v *check.Verdict) {
-	field := func(key, value string) {
-		if value != "" {
-			w.Key(key)
-			w.String(value)
-		}
-	}
-	list := func(key string, values []string) {
-		if len(values) > 0 {
-			w.Key(key)
-			w.Strings(values)
-		}
-	}
-	w.BeginObject()
-	field("module", v.Module)
-	field("path", v.Path)
-	field("release", v.Release)
-	field("outcome", string(v.Outcome))
-	if v.Errno != 0 {
-		w.Key("errno")
-		w.Int(int64(v.Errno))
-		field("error", cli.Strerror(v.Errno))
-	}
-	list("log", v.Log)
-	list("may_log", v.MayLog)
-	w.Key("taints")
-	w.BeginArray()
-	for _, t := range v.Taints {
-		w.BeginObject()
-		field("letter", t.Letter)
-		field("why", t.Why)
-		w.EndObject()
-	}
-	w.EndArray()
-	w.Key("findings")
-	w.BeginArray()
-	for _, f := range v.Findings {
-		w.BeginObject()
-		field("kind", f.Kind)
-		w.Key("fatal")
-		w.Bool(f.Fatal)
-		field("symbol", f.Symbol)
-		field("text", f.Text)
-		field("advice", f.Advice)
-		w.EndObject()
-	}
-	w.EndArray()
-	list("not_verified", v.NotVerified)
-	list("needs", v.Needs)
-	list("notes", v.Notes)
-	field("source", v.Source)
-	w.EndObject()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/initramfs/boot"
-	"github.com/gomodprobe/gomodprobe/internal/jsonw"
 	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
@@ -88,7 +86,7 @@ func (r *modprobeRun) coldplug(operands []string) int {
 	report.Waiting = append(report.Waiting, missing()...)
 	switch {
 	case r.json:
-		coldJSON(r.out, report)
+		r.out.JSON(report)
 	case r.dryRun:
 		for _, m := range report.Modules {
 			if m.Err == nil {
@@ -189,61 +187,4 @@ func (r *modprobeRun) warnEach(format string, names []string) {
 		}
 		r.Warningf(format, name)
 	}
-}
-
-// coldJSON prints the report.
-func coldJSON(out io.Writer, report *coldplug.Report) {
-	var w jsonw.Writer
-	ColdObject(&w, report)
-	w.Newline()
-	out.Write(w.Bytes())
-}
-
-// ColdObject writes the report. Times are milliseconds since the beginning.
-func ColdObject(w *jsonw.Writer, report *coldplug.Report) {
-	list := func(key string, values []string) {
-		w.Key(key)
-		w.BeginArray()
-		for _, v := range values {
-			w.String(v)
-		}
-		w.EndArray()
-	}
-	ms := func(key string, d time.Duration) {
-		w.Key(key)
-		w.Int(d.Milliseconds())
-	}
-	w.BeginObject()
-	w.Key("devices")
-	w.Int(int64(report.Devices))
-	ms("took_ms", report.Took)
-	w.Key("timed_out")
-	w.Bool(report.TimedOut)
-	list("waiting", report.Waiting)
-	list("unmatched", report.Unmatched)
-	list("deferred", report.Deferred)
-	w.Key("modules")
-	w.BeginArray()
-	for _, m := range report.Modules {
-		w.BeginObject()
-		for _, f := range [...][2]string{
-			{"name", m.Name}, {"path", m.Path}, {"params", m.Params}, {"device", m.Device}, {"alias", m.Alias}, {"by", m.By},
-		} {
-			if f[1] != "" {
-				w.Key(f[0])
-				w.String(f[1])
-			}
-		}
-		ms("asked_ms", m.Asked)
-		ms("ready_ms", m.Ready)
-		ms("start_ms", m.Start)
-		ms("end_ms", m.End)
-		if m.Err != nil {
-			w.Key("error")
-			w.String(m.Err.Error())
-		}
-		w.EndObject()
-	}
-	w.EndArray()
-	w.EndObject()
 }

@@ -109,8 +109,10 @@ func newConfigJSON(dir string, c *modprobe.Config) configJSON {
 		Softdep: cli.Each(c.Softdeps, func(x modprobe.Softdep) softdepJSON {
 			return softdepJSON{x.Pattern, cli.OrEmpty(x.Pre), cli.OrEmpty(x.Post)}
 		}),
-		Weakdep: cli.Each(c.Weakdeps, func(x modprobe.Weakdep) weakdepJSON { return weakdepJSON{x.Pattern, cli.OrEmpty(x.Modules)} }),
-		Forbid:  cli.Each(c.Forbid, rule),
-		Allow:   cli.Each(c.Allow, rule),
+		Weakdep: cli.Each(c.Weakdeps, func(x modprobe.Weakdep) weakdepJSON {
+			return weakdepJSON{x.Pattern, cli.OrEmpty(x.Modules)}
+		}),
+		Forbid: cli.Each(c.Forbid, rule),
+		Allow:  cli.Each(c.Allow, rule),
 	}
 }

@@ -74,7 +74,7 @@ func decodeZstd(dst, src []byte, size int, limit int64) ([]byte, int64, error) {
 	if size > 0 {
 		const slack = 64 // the decoder wants some room behind the data
 		dst = grow(dst, size+slack)
-		if out, err := z.DecodeAll(src, dst[:len(dst):len(dst)+size+slack]); err == nil && int64(len(out)) <= limit {
+		if out, err := z.DecodeAll(src, dst); err == nil && int64(len(out)) <= limit {
 			return out, int64(len(src)), nil
 		}
 		// There is more, or something is wrong, and reading tells where.

@@ -7,23 +7,30 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A reader walks over the values of a constructed value. All readers of a message share its first error, after which they
-// yield nothing more.
+// A document is what all readers of a message share.
+type document struct {
+	err     error // the first one: after it they yield nothing more
+	digits  int   // bytes that a length may have behind the first one
+	unended bool  // the mark that ends a value of open length is missing: an error, unless there is one before
+}
+
+// A reader walks over the values of a constructed value.
 type reader struct {
+	*document
 	rest cryptobyte.String
-	off  int // of rest in the message
-	err  *error
+	off  int  // of rest in the message
+	open bool // the value's length was left open
 }
 
 // fail notes an error at the reader's place, unless there is one already.
 func (r *reader) fail(what string) {
-	if *r.err == nil {
-		*r.err = &SyntaxError{r.off, what}
+	if r.err == nil {
+		r.err = &SyntaxError{r.off, what}
 	}
 }
 
 // more reports whether there is another value.
-func (r *reader) more() bool { return *r.err == nil && len(r.rest) > 0 }
+func (r *reader) more() bool { return r.err == nil && len(r.rest) > 0 }
 
 // end wants that there is none.
 func (r *reader) end(what string) {
@@ -67,21 +74,21 @@ func (r *reader) skip(tag asn1.Tag) bool {
 
 // enterAny returns a reader of the contents of the next value, whatever its tag.
 func (r *reader) enterAny(what string) reader {
-	if *r.err != nil {
-		return reader{err: r.err}
+	if r.err != nil {
+		return reader{document: r.document}
 	}
 	rest, body := r.rest, cryptobyte.String(nil)
 	mark, ok := 0, rest.ReadAnyASN1(&body, nil)
 	if !ok {
-		mark, ok = readBER(&rest, &body)
+		mark, ok = r.readBER(&rest, &body)
 	}
 	if !ok {
 		r.fail(what + " is cut off or has no sound length")
-		return reader{err: r.err}
+		return reader{document: r.document}
 	}
 	r.off += len(r.rest) - len(rest)
 	r.rest = rest
-	return reader{body[:len(body):len(body)], r.off - mark - len(body), r.err}
+	return reader{r.document, body[:len(body):len(body)], r.off - max(mark, 0) - len(body), mark != 0}
 }
 
 // oid takes an object identifier: numbers of seven bits a byte, none with a leading zero, the last one complete. Their size
@@ -164,10 +171,11 @@ func (r *reader) text(what string) []byte {
 }
 
 // readBER takes the next value with a length that DER forbids, but OpenSSL and the kernel take: one that has more bytes than it
-// needs or, of a constructed value, one left open: then a mark ends the value, whose size is returned.
-func readBER(s, body *cryptobyte.String) (mark int, ok bool) {
+// needs or, of a constructed value, one left open: then a mark ends the value, whose size is returned. If the mark is missing it is -1, and
+// the value is all there is.
+func (d *document) readBER(s, body *cryptobyte.String) (mark int, ok bool) {
 	rest := *s
-	_, size, ok := readHeader(&rest)
+	_, size, ok := readHeader(&rest, d.digits)
 	if !ok {
 		return 0, false
 	}
@@ -178,10 +186,12 @@ func readBER(s, body *cryptobyte.String) (mark int, ok bool) {
 	}
 	for open := 1; ; {
 		left := len(rest)
-		tag, size, ok := readHeader(&rest)
+		tag, size, ok := readHeader(&rest, d.digits)
 		switch {
 		case !ok || !rest.Skip(max(size, 0)):
-			return 0, false
+			d.unended = true
+			*s = nil
+			return -1, true
 		case size < 0:
 			open++
 		case tag == 0 && size == 0:
@@ -197,7 +207,7 @@ func readBER(s, body *cryptobyte.String) (mark int, ok bool) {
 const endMark = "\x00\x00"
 
 // readHeader takes the tag, of one byte, and the length of a value: -1 for one left open, else no more than there is.
-func readHeader(s *cryptobyte.String) (tag asn1.Tag, size int, ok bool) {
+func readHeader(s *cryptobyte.String, digits int) (tag asn1.Tag, size int, ok bool) {
 	var t, first uint8
 	if !s.ReadUint8(&t) || !s.ReadUint8(&first) || t&0x1f == 0x1f {
 		return 0, 0, false
@@ -210,7 +220,7 @@ func readHeader(s *cryptobyte.String) (tag asn1.Tag, size int, ok bool) {
 		return tag, -1, tag&constructed != 0
 	}
 	var number []byte
-	if first > 0x87 || !s.ReadBytes(&number, int(first&0x7f)) {
+	if !s.ReadBytes(&number, int(first&0x7f)) || len(number) > digits {
 		return 0, 0, false
 	}
 	for _, b := range number {

@@ -63,8 +63,8 @@ const signedData = "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 // everything has to be in its place, since OpenSSL and the kernel would not
 // take it otherwise. Errors are of type *[SyntaxError].
 func Parse(msg []byte) (*Signer, error) {
-	var err error
-	r := reader{rest: cryptobyte.String(msg), err: &err}
+	const digits = 7 // OpenSSL takes leading zeros in any number; nobody writes them
+	r := reader{document: &document{digits: digits}, rest: cryptobyte.String(msg)}
 	content := r.enter(asn1.SEQUENCE, "ContentInfo")
 	if oid := content.oid("content type"); string(oid) != signedData {
 		content.fail("content other than SignedData")
@@ -89,8 +89,11 @@ func Parse(msg []byte) (*Signer, error) {
 	for signers.more() {
 		signers.signer()
 	}
-	if err != nil {
-		return nil, err
+	if r.unended {
+		r.fail("no end of a value of open length")
+	}
+	if r.err != nil {
+		return nil, r.err
 	}
 	return first, nil
 }

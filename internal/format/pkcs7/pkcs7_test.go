@@ -125,6 +125,25 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzRead wants a message with signers if and only if there is no error, and agreement with Parse where both accept the message.
+func FuzzRead(f *testing.F) {
+	fuzzseed.Add(f, message(f, kmodtest.Signature{Signer: "Build key", KeyID: []byte{0x3d, 0x46}, Sig: []byte("signature")}))
+	fuzzseed.Add(f, message(f, kmodtest.Signature{SubjectKey: true, KeyID: []byte{1, 2}, Sig: []byte("signature")}))
+	f.Add([]byte("\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x80\x30\x80\x02\x01\x01\x31\x80"))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for _, knows := range []func(string) bool{nil, func(string) bool { return true }, func(string) bool { return false }} {
+			got, err := pkcs7.Dialect{Knows: knows}.Read(msg)
+			if (got == nil) != (err != nil) || got != nil && len(got.Signers) == 0 || err != nil && (err.Off < 0 || err.Off > len(msg) || err.What == "") {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			first, parseErr := pkcs7.Parse(msg)
+			if err == nil && parseErr == nil && (string(first.Signature) != string(got.Signers[0].Signature) || first.Hash != got.Signers[0].Hash) {
+				t.Errorf("%+v; Parse: %+v", got, first)
+			}
+		}
+	})
+}
+
 // signedData is the message as encoding/asn1 sees it.
 type signedData struct {
 	Type    asn1.ObjectIdentifier

@@ -4,13 +4,13 @@ import (
 	"debug/elf"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
-// The sizes in bytes that the stripped binaries may have: with everything, and as for boot images.
+// The sizes in bytes that the stripped binaries may have: with everything, and as for boot images. They guard against
+// accidents; docs/benchmarks.md reports what the binaries have.
 const (
 	maxBinary = 6_600_000
 	maxBoot   = 4_200_000
@@ -26,22 +26,6 @@ func TestBootBinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkBinary(t, name, maxBoot)
-}
-
-// TestStart: what makes a program's start longer is not in the binaries. Each process pays for the initialisers of all packages
-// that are linked, used or not; docs/benchmarks.md says what these would take.
-func TestStart(t *testing.T) {
-	slow := []string{
-		"crypto/x509", "debug/elf", "encoding/asn1", "flag",
-		"log/slog", "net", "os/exec", "text/template",
-	}
-	for _, tags := range []string{"", "kmod_boot"} {
-		for _, p := range goList(t, []string{"CGO_ENABLED=0", "GOOS=linux"}, "-deps", "-json=ImportPath", "-tags="+tags, "./cmd/gomodprobe") {
-			if slices.Contains(slow, p.ImportPath) {
-				t.Errorf("with tags %q the binary has %s in it", tags, p.ImportPath)
-			}
-		}
-	}
 }
 
 // checkBinary fails if the binary is larger than max or not static.

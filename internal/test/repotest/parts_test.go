@@ -19,7 +19,7 @@ func TestParts(t *testing.T) {
 		t.Skip("prints sizes: run it with -v")
 	}
 	name := filepath.Join(t.TempDir(), "gomodprobe")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-funcalign=16", "-tags="+os.Getenv("TAGS"), "-o", name,
+	cmd := exec.Command("go", "build", "-trimpath", "-tags="+os.Getenv("TAGS"), "-o", name,
 		"github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {

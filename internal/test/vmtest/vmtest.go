@@ -32,6 +32,7 @@ type Options struct {
 	// Compression of the archive; what is compressed already goes into a member of its own.
 	Compression initramfs.Compression
 
+	Kernel   string        // boot image; "": that of the kernel with the key
 	Append   string        // more words for the kernel's command line
 	Args     []string      // more arguments for qemu, such as disks
 	Memory   int           // MiB; 0: 512
@@ -77,9 +78,12 @@ func Run(t *testing.T, key string, o Options) {
 	for i, a := range args {
 		args[i] = url.QueryEscape(a)
 	}
+	if o.Kernel == "" {
+		o.Kernel = filepath.Join(tree, "boot/vmlinuz")
+	}
 	var console, results bytes.Buffer
 	m := Machine{
-		Kernel: filepath.Join(tree, "boot/vmlinuz"), Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout, Parallel: o.Parallel,
+		Kernel: o.Kernel, Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout, Parallel: o.Parallel,
 		Append:  "quiet guest.run=/guest.test guest.args=" + strings.Join(args, ",") + " " + o.Append,
 		Console: &console, Results: &results,
 	}

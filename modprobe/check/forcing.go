@@ -1,0 +1,91 @@
+package check
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
+	"github.com/gomodprobe/gomodprobe/modprobe"
+)
+
+// Ignored says, in words for people, what a load of a module with these flags passes over, compared with one without them.
+func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
+	if flags&modprobe.IgnoreVermagic != 0 {
+		magic, ok := m.Field("vermagic")
+		switch diff := kernel.DiffVermagic(magic, k.Vermagic); {
+		case !ok || k.Vermagic == "":
+			list = append(list, "the vermagic")
+		case len(diff) == 0:
+			list = append(list, "the vermagic, which is that of the kernel")
+		default:
+			var words []string
+			for _, d := range diff {
+				words = append(words, fmt.Sprintf("%s %s instead of %s", d.Field, orNone(d.Module), orNone(d.Kernel)))
+			}
+			list = append(list, "the vermagic: "+strings.Join(words, ", "))
+		}
+	}
+	if flags&modprobe.IgnoreModversions != 0 {
+		switch {
+		case k.Features.Versions == kernel.No:
+			list = append(list, "no CRCs: this kernel has no symbol versions, and compares no types of symbols")
+		case len(m.Versions) > 0:
+			list = append(list, k.ignoredCRCs(m))
+		}
+	}
+	if flags != 0 && m.Signature.Present {
+		list = append(list, "the signature: a module that is forced counts as unsigned")
+	}
+	return list
+}
+
+// ignoredCRCs counts the versions of symbols that are not compared.
+func (k *target) ignoredCRCs(m *kernel.Module) string {
+	differ, unknown, layout := 0, 0, ""
+	for _, v := range m.Versions {
+		s, answer := k.lookup(v.Name)
+		switch {
+		case answer != kernel.Found || !s.HasCRC:
+			unknown++
+		case uint64(s.CRC) != v.CRC:
+			differ++
+			if v.Name == kernel.LayoutSymbol {
+				layout = ", " + kernel.LayoutSymbol + " among them"
+			}
+		}
+	}
+	text := fmt.Sprintf("the CRCs of %d symbols: %d differ%s", len(m.Versions), differ, layout)
+	if unknown > 0 {
+		text += fmt.Sprintf(", %d are not known", unknown)
+	}
+	if lack := k.unversioned(m); len(lack) > 0 {
+		text += fmt.Sprintf("; %s", lack[0])
+		if more := len(lack) - 1; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		text += " without a version in the module"
+	}
+	return text
+}
+
+// unversioned lists what a module imports without a version, though the kernel or another module exports it with one.
+func (k *target) unversioned(m *kernel.Module) (lack []string) {
+	has := make(map[string]bool, len(m.Versions))
+	for _, v := range m.Versions {
+		has[v.Name] = true
+	}
+	for _, im := range m.Imports {
+		if s, answer := k.lookup(im.Name); !has[im.Name] && answer == kernel.Found && s.HasCRC {
+			lack = append(lack, im.Name)
+		}
+	}
+	return lack
+}
+
+// orNone is what a module or a kernel has in a field of its vermagic, in words for people.
+func orNone(text string) string {
+	if text == "" {
+		return "absent"
+	}
+	return text
+}
