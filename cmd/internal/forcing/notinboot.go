@@ -13,6 +13,9 @@ type Forcer struct{}
 // New returns a forcer that knows nothing.
 func New(*cli.Logger, *modprobe.Prober, bool) *Forcer { return nil }
 
+// ForFile is New for insmod.
+func ForFile(*cli.Logger, *modprobe.Prober, string) *Forcer { return new(Forcer) }
+
 // Allow forces whatever it is asked to.
 func (*Forcer) Allow(string, int, bool) bool { return true }
 
