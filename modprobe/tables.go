@@ -13,6 +13,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
@@ -32,7 +33,7 @@ type tables struct {
 	// dep leads from a module to a line of modules.dep, alias and symbols from patterns to modules, builtinAlias to
 	// builtin ones; builtin has only keys.
 	dep, alias, symbols, builtin, builtinAlias lazyTable
-	// tree is the module directory itself, read when there are no tables.
+	// tree is the module directory itself, read when tables are not usable; told is done once that has been said.
 	tree lazyTree
 
 	// config is the configuration with what stands in modules.softdep and modules.weakdep.
@@ -42,6 +43,9 @@ type tables struct {
 	before *tables // those that were read before, whose memory may be in use yet
 	mu     sync.Mutex
 	opened map[string]fs.FileInfo // of the files that were read; nil: there was none
+	told   sync.Once
+	// noSoftdep is that modules.softdep is there and empty.
+	noSoftdep bool
 }
 
 // note remembers which file was read.
@@ -69,48 +73,60 @@ func (t *lazyTable) get(open func() table) table {
 // dep returns the table of the modules' files.
 func (p *Prober) dep() table {
 	return p.tables.Load().dep.get(func() table {
-		if t := p.open("modules.dep", readDep, true); t != nil {
+		t, err := p.open("modules.dep", readDep, true)
+		if t != nil {
 			return t
 		}
-		return p.tree()
+		return p.treeFor("modules.dep", err)
 	})
 }
 
 // alias returns the table of alias patterns.
 func (p *Prober) alias() table {
 	return p.tables.Load().alias.get(func() table {
-		if t := p.open("modules.alias", readAlias, true); t != nil {
+		t, err := p.open("modules.alias", readAlias, true)
+		if t != nil {
 			return t
 		}
-		return p.tree().aliases(p)
+		return p.treeFor("modules.alias", err).aliases()
 	})
 }
 
 // symbols returns the table of exported symbols.
 func (p *Prober) symbols() table {
 	return p.tables.Load().symbols.get(func() table {
-		if t := p.open("modules.symbols", readAlias, true); t != nil {
+		t, err := p.open("modules.symbols", readAlias, true)
+		if t != nil {
 			return t
 		}
-		if t, ok := p.dep().(*tree); ok {
-			return t.symbols()
-		}
-		return list(nil) // with the other tables there, few would wait for all modules to be read for this one
+		return p.treeFor("modules.symbols", err).symbols()
 	})
 }
 
 // builtin returns the table of the builtin modules' names.
 func (p *Prober) builtin() table {
-	return p.tables.Load().builtin.get(func() table { return orEmpty(p.open("modules.builtin", readBuiltin, false)) })
+	return p.tables.Load().builtin.get(func() table {
+		t, _ := p.open("modules.builtin", readBuiltin, false)
+		return orEmpty(t)
+	})
 }
 
 // builtinAlias returns the table of the builtin modules' aliases.
 func (p *Prober) builtinAlias() table {
 	return p.tables.Load().builtinAlias.get(func() table {
-		if t := p.openIndex("modules.builtin.alias.bin"); t != nil {
-			return t
+		p.note("modules.builtin.alias.bin")
+		x, err := moduledir.OpenIndex(p.fsys, p.name("modules.builtin.alias.bin"))
+		if err == nil {
+			return x
 		}
-		return orEmpty(p.openText("modules.builtin.modinfo", readBuiltinModinfo))
+		if isDamaged(err) {
+			p.report(&TableError{File: p.path("modules.builtin.alias.bin"), Instead: "modules.builtin.modinfo", Err: err})
+		}
+		data, err := moduledir.ReadText(p.fsys, p.name("modules.builtin.modinfo"))
+		if err != nil {
+			return list(nil)
+		}
+		return readBuiltinModinfo(data)
 	})
 }
 
@@ -122,46 +138,38 @@ func orEmpty(t table) table {
 	return t
 }
 
-// open opens NAME.bin, or the text file NAME that it was made from, and nil if there is neither. warn says whether
-// reading the text is worth a report.
-func (p *Prober) open(name string, read func([]byte) list, warn bool) table {
-	if t := p.openIndex(name + ".bin"); t != nil {
-		return t
-	}
-	t := p.openText(name, read)
-	if t != nil && warn {
-		p.report(&TableError{File: p.path(name + ".bin"), Instead: name, Err: errNoTable})
-	}
-	return t
-}
-
-var errNoTable = errors.New("missing or damaged")
-
-// openIndex opens a .bin table. A damaged one is reported; one without even a header is what depmod makes of a kernel
-// without the list of builtin modules.
-func (p *Prober) openIndex(name string) table {
-	x, info, err := index.OpenInfo(p.fsys, p.name(name))
-	p.tables.Load().note(name, info)
+// open opens NAME.bin, or the text file NAME that it was made from. If neither is usable it returns nil, and why NAME.bin is
+// not. warn says whether it is worth a report that NAME.bin is missing or empty; that it is damaged is in any case.
+func (p *Prober) open(name string, read func([]byte) list, warn bool) (table, error) {
+	p.note(name + ".bin")
+	x, err := moduledir.OpenIndex(p.fsys, p.name(name+".bin"))
 	if err == nil {
-		return x
+		return x, nil
 	}
-	var format *index.FormatError
-	if errors.As(err, &format) && format.Want != 0 {
-		p.report(&TableError{File: p.path(name), Err: format})
+	p.note(name)
+	data, textErr := moduledir.ReadText(p.fsys, p.name(name))
+	if textErr != nil {
+		return nil, err
 	}
-	return nil
+	if warn || isDamaged(err) {
+		p.report(&TableError{File: p.path(name + ".bin"), Instead: name, Err: err})
+	}
+	return read(data), nil
 }
 
-// maxTable is the size in bytes up to which a text table is read. Those of a distribution have one or two million.
-const maxTable = 64 << 20
+// isDamaged reports whether a table that is not usable is damaged, and not just missing or empty.
+func isDamaged(err error) bool {
+	var format *index.FormatError
+	return errors.As(err, &format)
+}
 
-// openText reads a text table.
-func (p *Prober) openText(name string, read func([]byte) list) table {
-	data, err := p.readText(name, maxTable)
+// note remembers which file of that name there is before it is read.
+func (p *Prober) note(name string) {
+	info, err := fs.Stat(p.fsys, p.name(name))
 	if err != nil {
-		return nil
+		info = nil
 	}
-	return read(data)
+	p.tables.Load().note(name, info)
 }
 
 // readText reads a file beside the tables.
@@ -276,12 +284,14 @@ func readDep(data []byte) (l list) {
 // readAlias reads modules.alias and modules.symbols: "alias PATTERN MODULE".
 func readAlias(data []byte) (l list) {
 	for line := range bytes.Lines(data) {
-		words := strings.Fields(string(line))
-		if len(words) != 3 || words[0] != "alias" {
+		// A pattern may have blanks in it.
+		rest, ok := strings.CutPrefix(strings.TrimRight(string(line), "\r\n"), "alias ")
+		i := strings.LastIndexByte(rest, ' ')
+		if !ok || i <= 0 || i == len(rest)-1 {
 			continue
 		}
-		if key, err := alias.Normalize(words[1]); err == nil {
-			l = append(l, entry{key, words[2]})
+		if key, err := alias.Normalize(rest[:i]); err == nil {
+			l = append(l, entry{key, rest[i+1:]})
 		}
 	}
 	return l
@@ -300,11 +310,16 @@ func readBuiltin(data []byte) (l list) {
 // readBuiltinModinfo reads modules.builtin.modinfo: "MODULE.alias=PATTERN" among others, each ending in NUL.
 func readBuiltinModinfo(data []byte) (l list) {
 	for record := range bytes.SplitSeq(data, []byte{0}) {
-		module, text, ok := strings.Cut(string(record), ".")
-		pattern, isAlias := strings.CutPrefix(text, "alias=")
-		if !ok || !isAlias {
+		if len(record) == 0 {
+			continue // padding
+		}
+		// As depmod cuts it: no name of a module is empty.
+		dot := strings.IndexByte(string(record[1:]), '.') + 1
+		pattern, isAlias := strings.CutPrefix(string(record[dot+1:]), "alias=")
+		if dot == 0 || !isAlias || pattern == "" {
 			continue
 		}
+		module := string(record[:dot])
 		if key, err := alias.Normalize(pattern); err == nil {
 			l = append(l, entry{key, module})
 		}

@@ -11,13 +11,10 @@ import (
 type Forcer struct{}
 
 // New returns a forcer that knows nothing.
-func New(*cli.Logger, *modprobe.Prober, bool) *Forcer { return nil }
+func New(*cli.Logger, *modprobe.Prober) *Forcer { return nil }
 
-// ForFile is New for insmod.
-func ForFile(*cli.Logger, *modprobe.Prober, string) *Forcer { return new(Forcer) }
-
-// Allow forces whatever it is asked to.
-func (*Forcer) Allow(string, int, bool) bool { return true }
+// Tell knows nothing in this build.
+func (*Forcer) Tell(modprobe.Plan) {}
 
 // Because knows nothing in this build.
-func Because(*cli.Logger, *modprobe.Prober, string, int, error) {}
+func Because(*cli.Logger, *modprobe.Prober, *Forcer, string, int, error) {}

@@ -1,25 +1,17 @@
 package modprobe
 
 import (
-	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-const forceFlags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
-
-// mayForce asks for every module that a plan forces in.
-func (r *modprobeRun) mayForce(plan modprobe.Plan) bool {
-	for _, s := range plan {
-		if s.Op != modprobe.OpInsmod || s.Flags&forceFlags == 0 || s.Module.Path == "" || r.p.State(s.Module.Name).Loaded {
-			continue
-		}
-		if r.forcer == nil {
-			r.forcer = forcing.New(r.Logger, r.p, r.verbose < cli.LevelWarning)
-		}
-		if !r.forcer.Allow(s.Module.Path, s.Flags, s.Requested) && s.Required {
-			return false
-		}
+// tellForced says of every module that a plan forces in what that means.
+func (r *modprobeRun) tellForced(plan modprobe.Plan) {
+	if r.load.Flags == 0 {
+		return
 	}
-	return true
+	if r.forcer == nil {
+		r.forcer = forcing.New(r.Logger, r.p)
+	}
+	r.forcer.Tell(plan)
 }
