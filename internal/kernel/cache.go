@@ -10,14 +10,14 @@ import (
 )
 
 // cacheHead begins a cached image. The number changes whenever what is read out of images does.
-const cacheHead = "# gomodprobe kernel image 4\n"
+const cacheHead = "# gomodprobe kernel image 5\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 
 // tris lists a Features in the order of the cache.
 func (f *Features) tris() []*Tri {
 	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.SignEnforce,
-		&f.LicenceAgain}
+		&f.LicenceAgain, &f.TypesRead, &f.TypesDecide}
 }
 
 // Encode writes down what was read out of an image, for DecodeImage: Module.symvers after comment lines. label says which image
