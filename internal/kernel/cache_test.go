@@ -15,7 +15,7 @@ func TestImageCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	im.Keys = []kernel.Key{kernel.NewKey(newCertificate(t, 1)), kernel.NewKey([]byte("no certificate"))}
-	im.Signing = &kernel.Signing{Digests: []string{"sha1", "sha256"}, Identifiers: []string{"\x2a\x03", "\x2a\x04"}}
+	im.Signing = &kernel.Signing{Builtin: []string{"sha1", "sha256"}, Identifiers: []string{"\x2a\x03", "\x2a\x04"}}
 	im.Features = kernel.Features{ForceLoad: kernel.Yes, Strict: kernel.No, LicenceAgain: kernel.Yes}
 	im.Words, _ = kernel.ReadWords([]byte("\x013%s: version magic '%s' should be '%s'\n\x00\x013Module %s is blacklisted\n\x00"))
 	data := im.Encode("label 1 2")

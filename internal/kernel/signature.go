@@ -37,9 +37,9 @@ type Signature struct {
 // A SigFinding is a state, and how it was found.
 type SigFinding struct {
 	State  SigState // what it is
-	Why    string // what is wrong, or not known
-	Line   string // what the kernel prints about it
-	MayLog string // what it may print before
+	Why    string   // what is wrong, or not known
+	Line   string   // what the kernel prints about it
+	MayLog string   // what it may print before
 }
 
 // A Signing is what a kernel's image tells of how the kernel reads signatures.
@@ -151,15 +151,9 @@ func (k *Trust) trust(m *Module, signers []pkcs7.SignerInfo) SigFinding {
 func (k *Trust) trustOne(m *Module, s *pkcs7.SignerInfo) SigFinding {
 	switch {
 	case k.Keys == nil:
-<<<<<<< HEAD:internal/kernel/signature.go
 		return SigFinding{State: SigUnverified, Why: "the kernel's keys are not known"}
-	case k.Signing == nil || !slices.Contains(k.Signing.Digests, s.Hash):
-		return SigFinding{State: SigUnverified, Why: "the kernel may lack the digest " + s.Hash}
-=======
-		return sigFinding{state: SigUnverified, why: "the kernel's keys are not known"}
 	case k.Signing == nil || !slices.Contains(k.Signing.Builtin, s.Hash):
-		return sigFinding{state: SigUnverified, why: "the kernel may lack the digest " + s.Hash}
->>>>>>> crypto:internal/kernelabi/signature.go
+		return SigFinding{State: SigUnverified, Why: "the kernel may lack the digest " + s.Hash}
 	}
 	own := k.tryKeys(m, s, k.Keys)
 	if own.State != SigUnknownKey {
@@ -189,21 +183,13 @@ func (k *Trust) tryKeys(m *Module, s *pkcs7.SignerInfo, keys []Key) SigFinding {
 			ok, known := key.verifies(s, m.Image)
 			switch {
 			case !known:
-<<<<<<< HEAD:internal/kernel/signature.go
 				return SigFinding{State: SigUnverified, Why: "it is of a kind that cannot be verified here"}
-=======
-				return sigFinding{state: SigUnverified, why: "it is of a kind that cannot be verified here"}
 			case ok && !slices.Contains(k.Signing.Builtin, key.kind()):
-				return sigFinding{state: SigUnverified, why: "the kernel may lack " + key.kind()}
->>>>>>> crypto:internal/kernelabi/signature.go
+				return SigFinding{State: SigUnverified, Why: "the kernel may lack " + key.kind()}
 			case ok:
 				return SigFinding{State: SigValid}
 			}
-<<<<<<< HEAD:internal/kernel/signature.go
-			return SigFinding{State: SigBroken}
-=======
-			return sigFinding{state: SigBroken} // so it is for a kernel that lacks what it takes to verify it
->>>>>>> crypto:internal/kernelabi/signature.go
+			return SigFinding{State: SigBroken} // so it is for a kernel that lacks what it takes to verify it
 		}
 	}
 	return result

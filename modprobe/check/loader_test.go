@@ -265,43 +265,9 @@ func TestVersionName(t *testing.T) {
 			m[i] = 'x'
 		}
 	}
-<<<<<<< HEAD:modprobe/check/loader_test.go
 	v := own().Check(kernel.ReadModule("m", m), 0)
 	if v.Errno != syscall.EINVAL || !slices.Contains(v.Log, "m: no symbol version for plain") || len(v.NotVerified) > 0 {
 		t.Errorf("%v %v %q %q", v.Outcome, v.Errno, v.Log, v.NotVerified)
-=======
-	v := own().Check(kernelabi.ReadModule("m", m), 0)
-	if v.Errno != syscall.EINVAL || !slices.Contains(v.Log, "m: no symbol version for plain") || len(v.Unknown) > 0 {
-		t.Errorf("%v %v %q %q", v.Outcome, v.Errno, v.Log, v.Unknown)
-	}
-}
-
-func TestImageCache(t *testing.T) {
-	image, _ := shapes[0].raw()
-	im, err := kernelabi.FromImage("raw", image, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	im.Keys = []kernelabi.Key{kernelabi.NewKey(newTestKey(t, "rsa", 1).certificate), kernelabi.NewKey([]byte("no certificate"))}
-	im.Signing = &kernelabi.Signing{Builtin: []string{"sha1", "sha256"}, Identifiers: []string{"\x2a\x03", "\x2a\x04"}}
-	im.Features = kernelabi.Features{ForceLoad: kernelabi.Yes, Strict: kernelabi.No, LicenceAgain: kernelabi.Yes}
-	im.Words = kernelabi.WordsOf(kernelabi.TodaysWords("ELF"))
-	data := im.Encode("label 1 2")
-	got, err := kernelabi.DecodeImage("label 1 2", data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(got, im) {
-		t.Errorf("got %+v\nwant %+v", got, im)
-	}
-	if _, err := kernelabi.DecodeImage("label 1 3", data); err == nil {
-		t.Error("another label is accepted")
-	}
-	for cut := range len(data) {
-		if im, err := kernelabi.DecodeImage("label 1 2", data[:cut]); err == nil && len(im.Exports.Symbols()) == len(got.Exports.Symbols()) {
-			t.Fatalf("cut at %d of %d: accepted whole", cut, len(data))
-		}
->>>>>>> crypto:internal/kernelabi/check_test.go
 	}
 }
 

@@ -88,13 +88,8 @@ func TestVerify(t *testing.T) {
 		list = append(list, kernel.NewKey(keys[i].certificate))
 	}
 	k := own()
-<<<<<<< HEAD:modprobe/check/verify_test.go
 	k.Keys, k.Enforce = list, true
-	k.Signing = &kernel.Signing{Digests: []string{"sha256", "sha512", "sha3-256"}, Identifiers: []string{oidECDSA + "\x02", oidNIST + "\x08"}}
-=======
-	k.Keys, k.Enforce = im.Keys, true
-	k.Signing = &kernelabi.Signing{Builtin: []string{"sha256", "sha512", "sha3-256", "rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}, Identifiers: []string{oidECDSA + "\x02", oidNIST + "\x08"}}
->>>>>>> crypto:internal/kernelabi/verify_test.go
+	k.Signing = &kernel.Signing{Builtin: []string{"sha256", "sha512", "sha3-256", "rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}, Identifiers: []string{oidECDSA + "\x02", oidNIST + "\x08"}}
 	plain := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout}}.Bytes()
 	judge := func(body []byte, form *sigForm) *check.Verdict {
 		return k.Check(kernel.ReadModule("m.ko", append(bytes.Clone(body), trailer(form.bytes())...)), 0)
@@ -142,13 +137,8 @@ func BenchmarkVerify(b *testing.B) {
 	body := make([]byte, 100<<10)
 	for _, kind := range []string{"rsa", "p384"} {
 		key := newTestKey(b, kind, 1)
-<<<<<<< HEAD:modprobe/check/verify_test.go
 		m := kernel.ReadModule("m", append(bytes.Clone(body), trailer(key.sign(b, body, 1).bytes())...))
-		k := check.Target{Trust: kernel.Trust{Keys: []kernel.Key{kernel.NewKey(key.certificate)}, Signing: &kernel.Signing{Digests: []string{"sha256"}, Identifiers: []string{oidECDSA + "\x02"}}}}
-=======
-		m := kernelabi.ReadModule("m", append(bytes.Clone(body), trailer(key.sign(b, body, 1).bytes())...))
-		k := kernelabi.Kernel{Keys: []kernelabi.Key{kernelabi.NewKey(key.certificate)}, Signing: &kernelabi.Signing{Builtin: []string{"sha256", "rsa", "ecdsa-nist-p384"}, Identifiers: []string{oidECDSA + "\x02"}}}
->>>>>>> crypto:internal/kernelabi/verify_test.go
+		k := check.Target{Trust: kernel.Trust{Keys: []kernel.Key{kernel.NewKey(key.certificate)}, Signing: &kernel.Signing{Builtin: []string{"sha256", "rsa", "ecdsa-nist-p384"}, Identifiers: []string{oidECDSA + "\x02"}}}}
 		b.Run(kind, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

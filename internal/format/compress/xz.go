@@ -44,7 +44,13 @@ func firstXz(src []byte, hint int, limit int64) (out []byte, work int64, err err
 func FirstLZMA(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
 	in := bytes.NewReader(src)
 	done := func() int64 { return int64(len(src)-in.Len()) + int64(len(out)) }
-	z, err := lzma.ReaderConfig{DictCap: dictMax}.NewReader(in)
+	// The library allocates the dictionary that the header claims. What gives no more than limit needs no larger one.
+	var head [lzma.HeaderLen]byte
+	n, _ := in.Read(head[:])
+	if dict := binary.LittleEndian.Uint32(head[1:]); int64(dict) > limit {
+		binary.LittleEndian.PutUint32(head[1:], uint32(max(limit, lzma.MinDictCap)))
+	}
+	z, err := lzma.ReaderConfig{DictCap: dictMax}.NewReader(io.MultiReader(bytes.NewReader(head[:n]), in))
 	if err != nil {
 		return nil, done(), cause(err)
 	}
