@@ -36,6 +36,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	}
 	c.k.Release = p.Release()
 	c.k.Modules = c.provide
+	c.k.Types = c.ownTypes
 	if !p.HasSymbols() {
 		c.k.Open = true // depmod has not been here
 	}

@@ -2,9 +2,11 @@ package check
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/btf"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
@@ -58,6 +60,45 @@ func moduleTypes(image []byte, base *btf.File) *btf.File {
 		return nil
 	}
 	return f
+}
+
+// types is what kernels do with the types that a module brings: those that go on with what is wrong only say so.
+func (l *loader) types() bool {
+	features := &l.k.Features
+	data := section(l.m.Image, ".BTF")
+	if data == nil || features.TypesRead != kernel.Yes || features.TypesDecide != kernel.Yes {
+		return true
+	}
+	const off = "; objcopy --remove-section=.BTF --remove-section=.BTF.base takes them off, which does no harm"
+	if l.k.Types == nil {
+		l.v.unknown("whether the kernel takes the types that the module brings (.BTF)" + off)
+		return true
+	}
+	own, err := l.k.Types()
+	if err != nil {
+		l.v.unknown("whether the kernel takes the types that the module brings (.BTF): %v"+off, err)
+		return true
+	}
+	validity, err := btf.Validate(data, section(l.m.Image, ".BTF.base"), own)
+	switch validity {
+	case btf.Invalid:
+		l.v.reason(true, KindTypes, "", "rebuild it against the headers of "+l.k.Release+off,
+			"the types that the module brings (.BTF) are not over those of this kernel, or damaged: %v", err)
+		l.v.Log = append(l.v.Log, "failed to validate module ["+l.name+"] BTF: -22")
+		l.v.fail(syscall.EINVAL)
+		return false
+	case btf.NotKnown:
+		l.v.unknown("whether the kernel takes the types that the module brings (.BTF): %v"+off, err)
+	}
+	return true
+}
+
+// ownTypes returns the types of the Checker's kernel, or says why they are not known.
+func (c *Checker) ownTypes() (*btf.File, error) {
+	if k := c.typesOfKernel(); k != nil {
+		return k.Types, nil
+	}
+	return nil, errors.New(c.cmp.noTypes)
 }
 
 // typesOfKernel returns the Checker's kernel, or nil; comparer.noTypes says why then.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -19,6 +20,7 @@ type Forcer struct {
 	*cli.Logger
 	p       *modprobe.Prober
 	quiet   bool
+	careful bool
 	checker *check.Checker
 	flags   int
 }
@@ -28,22 +30,44 @@ func New(l *cli.Logger, p *modprobe.Prober, quiet bool) *Forcer {
 	return &Forcer{Logger: l, p: p, quiet: quiet}
 }
 
+// OnlyCompatible keeps the forcer from allowing modules that name a type that moved, or of which that is not known.
+func (f *Forcer) OnlyCompatible() { f.careful = true }
+
+// Needed reports whether the module in a file has to be forced, as far as is known.
+func (f *Forcer) Needed(file string) bool {
+	checker, err := check.New(f.p, &check.Options{Quick: true, Cache: CacheDir(f.Env)})
+	if err != nil {
+		return true
+	}
+	all, err := checker.Check(file)
+	return err != nil || len(all) == 0 || all[0].Outcome != check.Loads && all[0].Outcome != check.LoadsTaints
+}
+
 // Allow says what forcing the module in a file means. It reports false, after saying why, if no flag can help.
 func (f *Forcer) Allow(file string, flags int, requested bool) bool {
 	if f.checker == nil || f.flags != flags {
 		checker, err := check.New(f.p, &check.Options{Flags: flags, Quick: true, Cache: CacheDir(f.Env)})
 		if err != nil {
-			return true // nothing is known: the kernel will say
+			return f.unknown(file) // the kernel will say
 		}
 		f.checker, f.flags = checker, flags
 	}
 	all, err := f.checker.Check(file)
 	if err != nil || len(all) == 0 {
-		return true
+		return f.unknown(file)
 	}
 	v := all[0]
 	if v.Hopeless {
 		f.refuse(v)
+		return false
+	}
+	changes := v.Changes
+	if f.careful && (changes == nil || !changes.Class.Compatible()) {
+		text := "what changed is not known"
+		if changes != nil {
+			text = changes.Summary(v.Module)
+		}
+		f.tooMuch(v.Module, text)
 		return false
 	}
 	if f.quiet || !requested && v.Outcome == check.Loads {
@@ -51,6 +75,13 @@ func (f *Forcer) Allow(file string, flags int, requested bool) bool {
 	}
 	if len(v.Ignored) > 0 {
 		f.Hintf("forcing %s; the kernel does not look at %s", v.Module, strings.Join(v.Ignored, "; nor at "))
+	}
+	if changes != nil && (changes.Class != check.ClassSame || changes.Why == "") {
+		text := changes.Summary(v.Module)
+		if changes.Advice != "" {
+			text += "; to know it, " + changes.Advice
+		}
+		f.Hintf("%s", text)
 	}
 	if len(v.Taints) > 0 {
 		var words []string
@@ -60,6 +91,23 @@ func (f *Forcer) Allow(file string, flags int, requested bool) bool {
 		f.Hintf("the kernel will be tainted until it is started anew: %s", strings.Join(words, ", "))
 	}
 	return true
+}
+
+// unknown allows a module of which nothing is known, if that is enough.
+func (f *Forcer) unknown(file string) bool {
+	if f.careful {
+		f.tooMuch(alias.FromPath(file), "nothing is known of this kernel, or of the module")
+	}
+	return !f.careful
+}
+
+// tooMuch says why a module is not forced with --force-compatible.
+func (f *Forcer) tooMuch(module, why string) {
+	level := f.Level
+	f.Level = max(level, cli.LevelError)
+	defer func() { f.Level = level }()
+	f.Errorf("could not insert '%s': %s", module, cli.Strerror(errno.ENOEXEC))
+	f.Hintf("--force-compatible does not force it: %s", why)
 }
 
 // refuse says why forcing does not help. It is said whatever -q.
