@@ -236,9 +236,7 @@ func features(kernel []byte, banner, release string) (f Features, w Words) {
 	case at >= len(levelOf) && bytes.HasSuffix(kernel[:at], []byte("\x014"+levelOf)):
 		f.Namespaces = No
 	}
-	// Both sentences are one function's; the second is for kernels that go on.
-	f.TypesRead = tri(has("failed to validate module [%s] BTF"))
-	f.TypesDecide = tri(f.TypesRead == Yes && !has("module BTF mismatch detected"))
+	typeSentences(&f, has, release)
 	// The sentences of one file of the kernel's source stand in its order. Since the second line about the licence stands with the
 	// marks that a load leaves, it is printed; before, it was for two modules that the kernel knew by name.
 	if again, obsolete := places[SayLicenceAgain], bytes.Index(kernel, []byte("%s: Ignoring obsolete parameters")); again >= 0 && obsolete >= 0 {
@@ -253,6 +251,21 @@ func features(kernel []byte, banner, release string) (f Features, w Words) {
 		f.Strict = No
 	}
 	return f, w
+}
+
+// typeSentences tells what the kernel does with the types of modules. One that goes on with what is wrong says that once,
+// since 6.12 at the latest; one that does not says which module. Before, both say which.
+func typeSentences(f *Features, has func(string) bool, release string) {
+	switch {
+	case has("module BTF mismatch detected"):
+		f.TypesRead, f.TypesDecide = Yes, No
+	case has("failed to validate module [%s] BTF"):
+		if f.TypesRead = Yes; AtLeast(release, 6, 12) {
+			f.TypesDecide = Yes
+		}
+	default:
+		f.TypesRead = No
+	}
 }
 
 // levelOf stands between the level of the message about a namespace and the words by which it is found.

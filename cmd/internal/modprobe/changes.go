@@ -108,8 +108,6 @@ func (c *checkRun) changedType(module string, t check.TypeChange, all bool) {
 	}
 	if t.Used != "" {
 		c.out.Line("      ", module, " ", t.Used)
-	} else {
-		c.out.Line("      ", module, " does not name it")
 	}
 }
 
