@@ -232,14 +232,8 @@ func keepTypes(cache Cache, label string, data []byte) {
 	if cache == nil || len(data) == 0 {
 		return
 	}
-	var b bytes.Buffer
-	b.WriteString(typesKey + label + "\n")
-	w, err := compress.NewZstdWriter(&b)
-	if err != nil {
-		return
-	}
-	if _, err := w.Write(data); err == nil && w.Close() == nil {
-		cache.Put(typesKey+label, b.Bytes())
+	if packed, err := compress.Pack(data); err == nil {
+		cache.Put(typesKey+label, append([]byte(typesKey+label+"\n"), packed...))
 	}
 }
 

@@ -336,7 +336,9 @@ func (c *checkRun) kernels(names []string) int {
 		widths[0] = max(widths[0], len(a.release))
 		for _, v := range a.verdicts {
 			widths[1] = max(widths[1], len(v.Module))
-			widths[2] = max(widths[2], len(className(v)))
+			if className(v) != string(check.ClassNotKnown) { // of which alone there is no column
+				widths[2] = max(widths[2], len(className(v)))
+			}
 		}
 	}
 	for _, a := range answers {
