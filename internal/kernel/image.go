@@ -206,13 +206,14 @@ func AtLeast(release string, major, minor int) bool {
 
 // ELF machines with rules of their own.
 const (
-	EM386   = 3
-	emMIPS  = 8
-	emPPC   = 20
-	EMPPC64 = 21
-	emS390  = 22
-	emARM   = 40
-	EMX8664 = 62
+	EM386     = 3
+	emMIPS    = 8
+	emPPC     = 20
+	EMPPC64   = 21
+	emS390    = 22
+	emARM     = 40
+	EMX8664   = 62
+	EMAARCH64 = 183
 )
 
 // features tells options by the sentences that the loader is built with, and by where they stand. What neither shows stays Maybe.

@@ -63,6 +63,9 @@ const (
 	SayObsoleteGPL
 	SayObsoleteCRCs
 	SayNoFlags
+	SayREL
+	SayRELA
+	SayNonzero
 	SayInSysfs
 	Sentences // how many there are
 )
@@ -139,7 +142,11 @@ var wording = [Sentences]struct {
 	SayObsoleteGPL:  {core: "ignoring obsolete section __ksymtab_gpl", format: "%s: ignoring obsolete section __ksymtab_gpl"},
 	SayObsoleteCRCs: {core: "ignoring obsolete section __kcrctab_gpl", format: "%s: ignoring obsolete section __kcrctab_gpl"},
 	SayNoFlags:      {core: "no flags for exported symbols", format: "%s: no flags for exported symbols"},
-	SayInSysfs:      {core: "%s: module is already loaded", format: "%s: module is already loaded", common: true},
+	SayREL:          {core: "%s: REL relocation unsupported", format: "module %s: REL relocation unsupported"},
+	SayRELA:         {core: "%s: Unknown rela relocation", format: "module: %s: Unknown rela relocation: %llu"},
+	SayNonzero: {core: "relocation target, existing value is nonzero",
+		format: "x86/modules: Invalid relocation target, existing value is nonzero for type %d, loc %p, val %Lx"},
+	SayInSysfs: {core: "%s: module is already loaded", format: "%s: module is already loaded", common: true},
 }
 
 // Words are the loader's sentences as a kernel has them.

@@ -146,7 +146,9 @@ const (
 	shtNull   = 0
 	shtSymtab = 2
 	shtStrtab = 3
+	shtRela   = 4
 	shtNobits = 8
+	shtRel    = 9
 )
 
 // sectionPlaces checks every section's place and, on older kernels, its name.
@@ -221,6 +223,8 @@ func (l *loader) parts() bool {
 		if !l.thisSection(structs) {
 			return false
 		}
+	} else if len(structs) > 0 && l.crashes(structs[0]) {
+		return false
 	}
 	if !l.symbolTable() {
 		return false
@@ -230,6 +234,29 @@ func (l *loader) parts() bool {
 	}
 	l.name = l.m.Name
 	return true
+}
+
+// crashes tells of damage that kernels do not look for which take the section of struct module as it is, and write into it. What
+// comes after that is not known.
+func (l *loader) crashes(this elf.RawSection) bool {
+	const write = 1
+	switch {
+	case this.Type == shtNobits:
+		l.wild("its struct module has no content in the file")
+	case this.Size == 0:
+		l.wild("its struct module is empty")
+	case this.Flags&write == 0:
+		l.wild("its struct module is not to be written to")
+	default:
+		return false
+	}
+	return true
+}
+
+// wild is damage that makes a kernel follow a wild pointer: what happens then is not known.
+func (l *loader) wild(text string) {
+	l.v.reason(false, KindFile, "", "do not load it: get it again, or build it again", "%s: the kernel may crash", text)
+	l.v.unknown("whether the kernel survives that %s", text)
 }
 
 // thisSection checks the section that holds struct module.

@@ -51,6 +51,7 @@ func mutations(t testing.TB, key string) []mutation {
 	e.modinfo()
 	e.versions()
 	e.symbols()
+	e.relocations()
 	e.forced()
 	return e.out
 }
@@ -252,6 +253,31 @@ func (e *editor) symbols() {
 			binary.LittleEndian.PutUint16(b[table+24*(len(syms)-n)+6:], uint16(0xfff2))
 		})
 	}
+}
+
+// relocations changes those of the module's text.
+func (e *editor) relocations() {
+	le := binary.LittleEndian
+	var rela *elf.Section
+	for _, s := range e.f.Sections {
+		if s.Type == elf.SHT_RELA && s.Name == ".rela.text" {
+			rela = s
+		}
+	}
+	if rela == nil {
+		e.t.Fatal("no .rela.text")
+	}
+	data, err := rela.Data()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	last := int(rela.Offset) + len(data) - 24
+	for _, typ := range []uint32{3, 9, 12, 40, 99} {
+		e.with(fmt.Sprint("relocation of type ", typ), func(b []byte) { le.PutUint32(b[last+8:], typ) })
+	}
+	e.with("relocations without addends", func(b []byte) { le.PutUint32(e.section(b, ".rela.text")[4:], uint32(elf.SHT_REL)) })
+	text := e.f.Sections[rela.Info]
+	e.with("something where a relocation goes", func(b []byte) { b[text.Offset+le.Uint64(b[last:])] = 1 })
 }
 
 // forced repeats what differs with each flag.

@@ -35,8 +35,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 		fresh: map[string][]byte{},
 	}
 	c.k.Release = p.Release()
-	c.k.Modules = c.provide
-	c.k.Types = c.ownTypes
+	c.k.Modules, c.k.Taken, c.k.Types = c.provide, c.builtin, c.ownTypes
 	if !p.HasSymbols() {
 		c.k.Open = true // depmod has not been here
 	}
@@ -547,10 +546,19 @@ func (c *Checker) config() {
 	}
 }
 
+// builtin tells whether a kernel may have a folder in /sys/module for a part of itself of that name, by modules.builtin. Not all
+// parts have one.
+func (c *Checker) builtin(name string) kernel.Tri {
+	if m, ok := c.p.Module(name); ok && m.Name == name && m.Builtin {
+		return kernel.Maybe
+	}
+	return kernel.No
+}
+
 // taken tells whether the running kernel has a folder in /sys/module for a part of itself of that name.
 func (c *Checker) taken(name string) kernel.Tri {
 	if _, err := fs.Stat(c.fsys, "sys/module"); err != nil {
-		return kernel.Maybe
+		return c.builtin(name)
 	}
 	if _, err := fs.Stat(c.fsys, "sys/module/"+name); err != nil {
 		return kernel.No

@@ -329,6 +329,12 @@ func (l *loader) duplicates() bool {
 			continue
 		}
 		owner := s.Owner
+		if owner == kernel.Core && !l.k.Core.Complete {
+			if !l.provides(e.Name) {
+				l.unsureOf("that the kernel does not export %s as well", e.Name)
+			}
+			continue
+		}
 		if owner == kernel.Core {
 			owner = "kernel"
 		} else if !slices.Contains(l.v.Needs, owner) {
@@ -339,6 +345,15 @@ func (l *loader) duplicates() bool {
 		return l.fail(syscall.ENOEXEC, kernel.SayDuplicate, l.name, e.Name, owner)
 	}
 	return true
+}
+
+// provides tells whether the tables of the tree say that this module exports a symbol.
+func (l *loader) provides(symbol string) bool {
+	if l.k.Modules == nil {
+		return false
+	}
+	s, ok := l.k.Modules(symbol)
+	return ok && s.Owner == l.m.Name
 }
 
 // sysfs makes /sys/module/NAME.

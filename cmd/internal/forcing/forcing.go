@@ -7,79 +7,90 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// A Forcer tells, before modules are forced into the kernel, what that passes over and what it leaves behind. The kernel itself says
-// nothing beforehand and little afterwards.
+// A Forcer tells, before modules are forced into the running kernel, what that passes over and what it leaves behind. The
+// kernel itself says nothing beforehand and little afterwards. What a Forcer says is advice: the kernel is always asked.
 type Forcer struct {
 	*cli.Logger
 	p       *modprobe.Prober
-	quiet   bool
-	careful bool
 	checker *check.Checker
 	flags   int
+	said    map[string]bool // files of which it has said why forcing may not help
 }
 
-// New returns a forcer for modules that p finds. With quiet it only says why forcing does not help.
-func New(l *cli.Logger, p *modprobe.Prober, quiet bool) *Forcer {
-	return &Forcer{Logger: l, p: p, quiet: quiet}
+// New returns a forcer for modules that p finds.
+func New(l *cli.Logger, p *modprobe.Prober) *Forcer {
+	return &Forcer{Logger: l, p: p, said: map[string]bool{}}
 }
 
-// OnlyCompatible keeps the forcer from allowing modules that name a type that moved, or of which that is not known.
-func (f *Forcer) OnlyCompatible() { f.careful = true }
+// Tell says what forcing the modules of a plan means.
+func (f *Forcer) Tell(plan modprobe.Plan) {
+	if f.Level < cli.LevelError { // -q
+		return
+	}
+	var files []string
+	requested := map[string]bool{}
+	flags := 0
+	for _, s := range plan {
+		forced := s.Flags & (modprobe.IgnoreModversions | modprobe.IgnoreVermagic)
+		if s.Op == modprobe.OpInsmod && forced != 0 && s.Module.Path != "" && !f.p.State(s.Module.Name).Loaded {
+			files = append(files, s.Module.Path)
+			requested[s.Module.Path] = requested[s.Module.Path] || s.Requested
+			flags = forced
+		}
+	}
+	if len(files) == 0 || !f.ready(flags) {
+		return
+	}
+	all, _ := f.checker.Check(files...) // what cannot be read, the kernel or the reader of it will say
+	for _, v := range all {
+		if requested[v.Path] || v.Outcome != check.Loads {
+			f.tell(v)
+		}
+	}
+}
 
-// Needed reports whether the module in a file has to be forced, as far as is known.
-func (f *Forcer) Needed(file string) bool {
-	checker, err := check.New(f.p, &check.Options{Quick: true, Cache: CacheDir(f.Env)})
+// ready makes the checker. It reports false if nothing is known of the running kernel.
+func (f *Forcer) ready(flags int) bool {
+	if f.checker != nil && f.flags == flags {
+		return true
+	}
+	p, err := running(f.p)
 	if err != nil {
-		return true
+		return false
 	}
-	all, err := checker.Check(file)
-	return err != nil || len(all) == 0 || all[0].Outcome != check.Loads && all[0].Outcome != check.LoadsTaints
+	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Cache: CacheDir(f.Env)})
+	if err != nil {
+		return false
+	}
+	f.checker, f.flags = checker, flags
+	return true
 }
 
-// Allow says what forcing the module in a file means. It reports false, after saying why, if no flag can help.
-func (f *Forcer) Allow(file string, flags int, requested bool) bool {
-	if f.checker == nil || f.flags != flags {
-		checker, err := check.New(f.p, &check.Options{Flags: flags, Quick: true, Cache: CacheDir(f.Env)})
-		if err != nil {
-			return f.unknown(file) // the kernel will say
-		}
-		f.checker, f.flags = checker, flags
+// running returns a Prober for the kernel that gets the modules which p finds: p, if these are its own.
+func running(p *modprobe.Prober) (*modprobe.Prober, error) {
+	o := p.Options()
+	release, err := o.Kernel.Release()
+	if err != nil || release == p.Release() && o.Dir == "" {
+		return p, err
 	}
-	all, err := f.checker.Check(file)
-	if err != nil || len(all) == 0 {
-		return f.unknown(file)
-	}
-	v := all[0]
-	if v.Hopeless {
-		f.refuse(v)
-		return false
-	}
-	changes := v.Changes
-	if f.careful && (changes == nil || !changes.Class.Compatible()) {
-		text := "what changed is not known"
-		if changes != nil {
-			text = changes.Summary(v.Module)
-		}
-		f.tooMuch(v.Module, text)
-		return false
-	}
-	if f.quiet || !requested && v.Outcome == check.Loads {
-		return true
-	}
+	return modprobe.New(&modprobe.Options{FS: o.FS, Kernel: o.Kernel, NoConfig: true})
+}
+
+// tell says what forcing one module means.
+func (f *Forcer) tell(v *check.Verdict) {
 	if len(v.Ignored) > 0 {
 		f.Hintf("forcing %s; the kernel does not look at %s", v.Module, strings.Join(v.Ignored, "; nor at "))
 	}
-	if changes != nil && (changes.Class != check.ClassSame || changes.Why == "") {
-		text := changes.Summary(v.Module)
-		if changes.Advice != "" {
-			text += "; to know it, " + changes.Advice
+	if ch := v.Changes; ch != nil && (ch.Class != check.ClassSame || ch.Why == "") {
+		text := ch.Summary(v.Module)
+		if ch.Advice != "" {
+			text += "; to know it: " + ch.Advice
 		}
 		f.Hintf("%s", text)
 	}
@@ -90,54 +101,25 @@ func (f *Forcer) Allow(file string, flags int, requested bool) bool {
 		}
 		f.Hintf("the kernel will be tainted until it is started anew: %s", strings.Join(words, ", "))
 	}
-	return true
-}
-
-// unknown allows a module of which nothing is known, if that is enough.
-func (f *Forcer) unknown(file string) bool {
-	if f.careful {
-		f.tooMuch(alias.FromPath(file), "nothing is known of this kernel, or of the module")
-	}
-	return !f.careful
-}
-
-// tooMuch says why a module is not forced with --force-compatible.
-func (f *Forcer) tooMuch(module, why string) {
-	level := f.Level
-	f.Level = max(level, cli.LevelError)
-	defer func() { f.Level = level }()
-	f.Errorf("could not insert '%s': %s", module, cli.Strerror(errno.ENOEXEC))
-	f.Hintf("--force-compatible does not force it: %s", why)
-}
-
-// refuse says why forcing does not help. It is said whatever -q.
-func (f *Forcer) refuse(v *check.Verdict) {
-	level := f.Level
-	f.Level = max(level, cli.LevelError)
-	defer func() { f.Level = level }()
-	f.Errorf("could not insert '%s': %s", v.Module, cli.Strerror(v.Errno))
-	for i, finding := range v.Findings {
-		if !finding.Fatal || i == 4 {
-			break
-		}
-		text := "forcing does not help: " + finding.Text
-		if finding.Advice != "" {
-			text += "; " + finding.Advice
-		}
-		f.Hintf("%s", text)
+	if v.Hopeless {
+		f.said[v.Path] = true
+		hints(f.Logger, "forcing may not help: ", v, 4)
 	}
 }
 
 // Because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is in the cache or in
-// a Module.symvers, and the rules come to the same errno.
-func Because(l *cli.Logger, p *modprobe.Prober, file string, flags int, err error) {
+// a Module.symvers, and the rules come to the same errno. f, which may be nil, has told before that the module was forced.
+func Because(l *cli.Logger, p *modprobe.Prober, f *Forcer, file string, flags int, err error) {
 	var code syscall.Errno
-	if file == "" || l.Level < cli.LevelError || !errors.As(err, &code) {
+	if f != nil && f.said[file] || file == "" || l.Level < cli.LevelError || !errors.As(err, &code) {
 		return
 	}
 	switch code {
 	case syscall.ENOEXEC, syscall.ENOENT, syscall.EINVAL, syscall.EPERM, errno.EKEYREJECTED:
 	default:
+		return
+	}
+	if p, err = running(p); err != nil {
 		return
 	}
 	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Cached: true, Cache: CacheDir(l.Env)})
@@ -148,11 +130,16 @@ func Because(l *cli.Logger, p *modprobe.Prober, file string, flags int, err erro
 	if err != nil || all[0].Outcome != check.Fails || all[0].Errno != code {
 		return
 	}
-	for i, finding := range all[0].Findings {
-		if !finding.Fatal || i == 3 {
+	hints(l, "", all[0], 3)
+}
+
+// hints shows the first fatal findings of a verdict.
+func hints(l *cli.Logger, before string, v *check.Verdict, most int) {
+	for i, finding := range v.Findings {
+		if !finding.Fatal || i == most {
 			break
 		}
-		text := finding.Text
+		text := before + finding.Text
 		if finding.Advice != "" {
 			text += "; " + finding.Advice
 		}

@@ -8,27 +8,19 @@ import (
 )
 
 // A Forcer knows nothing in this build: the kernel will say.
-type Forcer struct {
-	log     *cli.Logger
-	careful bool
-}
+type Forcer struct{ log *cli.Logger }
 
 // New returns a forcer that knows nothing.
-func New(log *cli.Logger, _ *modprobe.Prober, _ bool) *Forcer { return &Forcer{log: log} }
+func New(l *cli.Logger, _ *modprobe.Prober) *Forcer { return &Forcer{l} }
 
-// OnlyCompatible keeps the forcer from allowing anything, as it knows nothing.
-func (f *Forcer) OnlyCompatible() { f.careful = true }
-
-// Needed knows no module that has not to be forced.
-func (*Forcer) Needed(string) bool { return true }
-
-// Allow forces whatever it is asked to, unless it has to know more.
-func (f *Forcer) Allow(string, int, bool) bool {
-	if f.careful {
-		f.log.Errorf(cli.NotInBoot, "--force-compatible")
-	}
-	return !f.careful
+// Compatible is --force-compatible, which is not in this build.
+func (f *Forcer) Compatible(modprobe.Plan) bool {
+	f.log.Errorf(cli.NotInBoot, "--force-compatible")
+	return false
 }
 
+// Tell knows nothing in this build.
+func (*Forcer) Tell(modprobe.Plan) {}
+
 // Because knows nothing in this build.
-func Because(*cli.Logger, *modprobe.Prober, string, int, error) {}
+func Because(*cli.Logger, *modprobe.Prober, *Forcer, string, int, error) {}

@@ -87,7 +87,7 @@ func (r *modprobeRun) group(plan modprobe.Plan) int {
 		}
 		return 0
 	}
-	if !r.mayForce(plan) {
+	if !r.tellForced(plan) {
 		return 1
 	}
 	if err := r.p.Run(context.Background(), plan); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
@@ -82,11 +83,11 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 		return 1
 	}
 	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true, Explain: check.Explain})
+	var forcer *forcing.Forcer
 	if err == nil && flags != 0 {
-		f := forcing.New(l, p, false)
-		if !f.Allow(abs, flags, true) {
-			return 1
-		}
+		forcer = forcing.New(l, p)
+		module := modprobe.Module{Name: alias.FromPath(abs), Path: abs}
+		forcer.Tell(modprobe.Plan{{Op: modprobe.OpInsmod, Module: module, Flags: flags, Requested: true}})
 	}
 	if err == nil {
 		err = p.InsmodFile(name, params, flags)
@@ -98,7 +99,7 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 			l.Hintf("%s", e.Reason)
 		}
 		if p != nil {
-			forcing.Because(l, p, abs, flags, err)
+			forcing.Because(l, p, forcer, abs, flags, err)
 		}
 		return 1
 	}

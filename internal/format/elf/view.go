@@ -40,6 +40,7 @@ type RawSection struct {
 	Name  uint32 // offset of its name in the section of names
 	Type  uint32 // SHT_PROGBITS and so on
 	Link  uint32 // the section it refers to; what for depends on Type
+	Info  uint32 // of relocations the section that they change
 	Flags uint64 // SHF_ALLOC and so on
 	Addr  uint64 // where it is loaded; 0 in modules
 	Off   uint64 // where it begins in the file, in bytes
@@ -52,7 +53,7 @@ func (e View) Section(i uint64) RawSection {
 	s := RawSection{Name: e.Order.Uint32(e.B[at:]), Type: e.Order.Uint32(e.B[at+4:])}
 	w := e.Pick(8, 4)
 	s.Flags, s.Addr, s.Off, s.Size = e.Word(at+8), e.Word(at+8+w), e.Word(at+8+2*w), e.Word(at+8+3*w)
-	s.Link = e.Order.Uint32(e.B[at+8+4*w:])
+	s.Link, s.Info = e.Order.Uint32(e.B[at+8+4*w:]), e.Order.Uint32(e.B[at+12+4*w:])
 	return s
 }
 

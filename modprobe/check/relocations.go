@@ -1,0 +1,88 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
+)
+
+// relocX86 are the types of relocations that x86's loader knows, by the bytes that they change: 0 for those that change nothing.
+var relocX86 = map[uint32]uint64{0: 0, 1: 8, 2: 4, 4: 4, 10: 4, 11: 4, 24: 8}
+
+// knownARM64 reports whether arm64's loader may know a type of relocation.
+func knownARM64(typ uint32) bool {
+	return typ == 0 || typ >= 256 && typ <= 299
+}
+
+// relocations puts addresses into the sections that are loaded. The types of 32-bit machines, and of others, are not looked at.
+func (l *loader) relocations() bool {
+	e := l.view()
+	if machine := l.m.Machine; !e.Wide || machine != kernel.EMX8664 && machine != kernel.EMAARCH64 {
+		return true
+	}
+	const livepatch = 1 << 20 // SHF_RELA_LIVEPATCH: they are made later
+	shnum := e.U16(60)
+	for i := uint64(1); i < shnum; i++ {
+		s := e.Section(i)
+		if s.Type != shtRela && s.Type != shtRel {
+			continue
+		}
+		if s.Info == 0 || uint64(s.Info) >= shnum {
+			l.wild(fmt.Sprintf("section %d has relocations for section %d, which is none", i, s.Info))
+			continue
+		}
+		target := e.Section(uint64(s.Info))
+		switch {
+		case target.Flags&elf.SectionAlloc == 0 || s.Flags&livepatch != 0 || !e.Fits(s.Off, s.Size):
+			continue
+		case s.Type == shtRel:
+			l.v.reason(true, KindFile, "", "build it for this machine", "section %d has relocations without addends (REL), which this machine's kernels do not take", i)
+			return l.fail(syscall.ENOEXEC, kernel.SayREL, l.name)
+		case !l.rela(e, i, s, target):
+			return false
+		}
+	}
+	return true
+}
+
+// rela looks at the relocations of one section.
+func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
+	const entry, symbol = 24, 24
+	symbols := uint64(0)
+	if int(s.Link) < int(e.U16(60)) {
+		symbols = e.Section(uint64(s.Link)).Size / symbol
+	}
+	data := e.B[s.Off : s.Off+s.Size]
+	for ; len(data) >= entry; data = data[entry:] {
+		off, typ, sym := e.Order.Uint64(data), e.Order.Uint32(data[8:]), e.Order.Uint32(data[12:])
+		width, known := relocX86[typ]
+		x86 := l.m.Machine == kernel.EMX8664
+		if !x86 {
+			known = knownARM64(typ)
+		}
+		switch {
+		case off >= target.Size, uint64(sym) >= symbols:
+			l.wild(fmt.Sprintf("a relocation of section %d lies outside what it is for", i))
+			return true
+		case !known:
+			l.v.reason(true, KindFile, "", "build it for this machine", "section %d has a relocation of type %d, which no kernel of this machine knows", i, typ)
+			if !x86 {
+				l.v.fail(syscall.ENOEXEC)
+				return false
+			}
+			return l.fail(syscall.ENOEXEC, kernel.SayRELA, l.name, typ)
+		case x86 && target.Type != shtNobits && off+width <= target.Size && e.Fits(target.Off+off, width) &&
+			l.k.Words.Has(kernel.SayNonzero) == kernel.Yes && !zeros(e.B[target.Off+off:target.Off+off+width]):
+			l.v.reason(true, KindFile, "", "the file is damaged, or was linked before: build it again",
+				"there is something already where a relocation of section %d is to go", i)
+			return l.fail(syscall.ENOEXEC, kernel.SayNonzero, typ)
+		}
+	}
+	return true
+}
+
+// zeros reports whether all bytes are 0.
+func zeros(b []byte) bool { return !slices.ContainsFunc(b, func(c byte) bool { return c != 0 }) }
