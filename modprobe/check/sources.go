@@ -266,18 +266,6 @@ func (c *Checker) running() bool {
 	return err == nil && running == c.p.Release()
 }
 
-// imageNames lists where distributions put the boot image of a release, below base; dir is where its modules are. Alpine
-// names images by the flavour, which ends the release; NixOS links the one that was started.
-func imageNames(base, release, dir string) []string {
-	boot := base + "/boot/"
-	return []string{
-		boot + "vmlinuz-" + release, boot + "vmlinux-" + release, boot + "Image-" + release, boot + "kernel-" + release,
-		dir + "/vmlinuz", dir + "/vmlinux", dir + "/build/vmlinux",
-		boot + "vmlinuz-" + release[strings.LastIndexByte(release, '-')+1:],
-		base + "/run/booted-system/kernel", boot + "vmlinuz",
-	}
-}
-
 // images reads the first boot image of the kernel that there is, or only what is kept of it.
 func (c *Checker) images(cached bool) bool {
 	for _, name := range imageNames(c.opts.Dir, c.p.Release(), c.p.Dir()) {

@@ -210,6 +210,18 @@ func readTypes(fsys fs.FS, name string) ([]byte, error) {
 	return bytes.Clone(kernel.Types(vmlinux)), nil
 }
 
+// imageNames lists where distributions put the boot image of a release, below base; dir is where its modules are. Alpine
+// names images by the flavour, which ends the release; NixOS links the one that was started.
+func imageNames(base, release, dir string) []string {
+	boot := base + "/boot/"
+	return []string{
+		boot + "vmlinuz-" + release, boot + "vmlinux-" + release, boot + "Image-" + release, boot + "kernel-" + release,
+		dir + "/vmlinuz", dir + "/vmlinux", dir + "/build/vmlinux",
+		boot + "vmlinuz-" + release[strings.LastIndexByte(release, '-')+1:],
+		base + "/run/booted-system/kernel", boot + "vmlinuz",
+	}
+}
+
 // imageLabel is what a boot image is known by in the cache.
 func imageLabel(fsys fs.FS, name string) (string, error) {
 	file, err := sysroot.Name(fsys, name)
