@@ -106,6 +106,7 @@ for c in modprobe gomodprobe
     complete -c $c -l all -s a -d 'Take all operands as modules, none as parameters'
     complete -c $c -l all-kernels -d 'With --check: check against every installed kernel, one line each'
     complete -c $c -l allow-forbidden -d 'Load even what forbid in modprobe.d(5) or modprobe.forbid= on the kernel command line forbids'
+    complete -c $c -l built-for -rF -d 'With --check: tell what changed since this kernel, a boot image, a file of BTF or a release'
     complete -c $c -l chart -rF -d 'With --coldplug: write a drawing (SVG) of what was loaded when and for which device'
     complete -c $c -l check -d 'Say whether the kernel would take the modules, without loading anything'
     complete -c $c -l coldplug -d 'Load the drivers of all devices of this machine'
@@ -115,6 +116,7 @@ for c in modprobe gomodprobe
     complete -c $c -l dump-modversions -d 'Old name of --show-modversions'
     complete -c $c -l first-time -d 'Fail if the module is already loaded, or with -r if it is not'
     complete -c $c -l force -s f -d 'Both --force-modversion and --force-vermagic'
+    complete -c $c -l force-compatible -d 'Force only modules that name no type which moved since the kernel they were built for, as far as both kernels\' types tell'
     complete -c $c -l force-modversion -d 'Ignore the checksums of the symbols that the module imports'
     complete -c $c -l force-vermagic -d 'Ignore the kernel version and options that the module was built for'
     complete -c $c -l help -s h -d 'Print a short help'
@@ -170,6 +172,7 @@ for c in modinfo gomodinfo
     complete -c $c -l basedir -s b -xa '(__fish_complete_directories)' -d 'Look for modules below dir/lib/modules'
     complete -c $c -l description -s d -d 'The same as -F description'
     complete -c $c -l diff -d 'Compare two files: version magic, checksums, parameters, dependencies'
+    complete -c $c -l dump-btf -d 'Write the types of a boot image or module in BTF'
     complete -c $c -l dump-symvers -d 'Print the symbols that the files export as a Module.symvers'
     complete -c $c -l exports -d 'Print the symbols that the module exports: checksum, name, namespace, and whether only GPL modules may use it'
     complete -c $c -l field -s F -xa 'alias author depends description filename firmware license parm vermagic version' -d 'Print only the values of this field, one a line'
@@ -183,6 +186,7 @@ for c in modinfo gomodinfo
     complete -c $c -l parameters -s p -d 'The same as -F parm'
     complete -c $c -l set-version -s k -xa '(__gomodprobe_releases)' -d 'Use the modules of this kernel release in place of the running one\'s'
     complete -c $c -l symbols -d 'With --json: add the arrays exports name, crc, gpl_only, namespace, imports name, crc, weak, providers and versions name, crc'
+    complete -c $c -l type -x -d 'Print a type in C, with the places of its members'
     complete -c $c -l version -s V -d 'Print the version'
 end
 for c in insmod goinsmod

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gomodprobe/gomodprobe/internal/format/btf"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
@@ -40,6 +41,9 @@ type Features struct {
 	SignEnforce Tri // CONFIG_MODULE_SIG_FORCE: unsigned modules are refused
 
 	LicenceAgain Tri // the first module with a licence that taints is told of in a second line
+
+	TypesRead   Tri // CONFIG_DEBUG_INFO_BTF_MODULES: the types that a module brings are looked at
+	TypesDecide Tri // a module whose types are not right is refused: CONFIG_MODULE_ALLOW_BTF_MISMATCH is not set
 }
 
 // An Image is what a boot image tells.
@@ -55,6 +59,9 @@ type Image struct {
 	Signing  *Signing // how it reads signatures; nil if that is not found
 	Machine  uint16   // ELF machine, 0 if the image does not tell
 	Class    int      // 32 or 64, 0 if not known
+
+	// Types are the kernel's types in BTF; nil if it has none. What Encode wrote does not have them.
+	Types []byte
 }
 
 // FromImage reads a boot image in any wrapping. knownLayout is the CRC of module_layout as a module of that kernel has it, to
@@ -93,7 +100,23 @@ func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) 
 	}
 	im.Exports = NewTable(source, symbols)
 	im.Keys, im.Signing = keys(data), signing(words, records)
+	im.Types = bytes.Clone(Types(kernel))
 	return im, nil
+}
+
+// Types returns the types in BTF that a kernel has, which Unwrap returned; nil if it has none. The result is a part of
+// the kernel.
+func Types(kernel []byte) []byte {
+	f, err := elf.Parse(kernel)
+	if err != nil {
+		return btf.Find(kernel)
+	}
+	if s, ok := f.Section(".BTF"); ok {
+		if b, err := f.Data(s); err == nil && len(b) > 0 {
+			return b
+		}
+	}
+	return nil
 }
 
 // sectionOr returns the content of a section, or all of the file if it has none of that name.
@@ -214,6 +237,7 @@ func features(kernel []byte, banner, release string) (f Features, w Words) {
 	case at >= len(levelOf) && bytes.HasSuffix(kernel[:at], []byte("\x014"+levelOf)):
 		f.Namespaces = No
 	}
+	typeSentences(&f, has, release)
 	// The sentences of one file of the kernel's source stand in its order. Since the second line about the licence stands with the
 	// marks that a load leaves, it is printed; before, it was for two modules that the kernel knew by name.
 	if again, obsolete := places[SayLicenceAgain], bytes.Index(kernel, []byte("%s: Ignoring obsolete parameters")); again >= 0 && obsolete >= 0 {
@@ -228,6 +252,21 @@ func features(kernel []byte, banner, release string) (f Features, w Words) {
 		f.Strict = No
 	}
 	return f, w
+}
+
+// typeSentences tells what the kernel does with the types of modules. One that goes on with what is wrong says that once,
+// since 6.12 at the latest; one that does not says which module. Before, both say which.
+func typeSentences(f *Features, has func(string) bool, release string) {
+	switch {
+	case has("module BTF mismatch detected"):
+		f.TypesRead, f.TypesDecide = Yes, No
+	case has("failed to validate module [%s] BTF"):
+		if f.TypesRead = Yes; AtLeast(release, 6, 12) {
+			f.TypesDecide = Yes
+		}
+	default:
+		f.TypesRead = No
+	}
 }
 
 // levelOf stands between the level of the message about a namespace and the words by which it is found.

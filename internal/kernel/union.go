@@ -65,6 +65,10 @@ func (f *Features) ReadConfig(config string) {
 	set(&f.Versions, "MODVERSIONS")
 	set(&f.Livepatch, "LIVEPATCH")
 	set(&f.SignEnforce, "MODULE_SIG_FORCE")
+	set(&f.TypesRead, "DEBUG_INFO_BTF_MODULES")
+	if f.TypesDecide == Maybe && strings.Contains(config, "CONFIG_MODULE_ALLOW_BTF_MISMATCH") {
+		f.TypesDecide = tri(!strings.Contains(config, "\nCONFIG_MODULE_ALLOW_BTF_MISMATCH=y\n"))
+	}
 	if f.Namespaces == Maybe {
 		f.Namespaces = tri(!strings.Contains(config, "\nCONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y\n"))
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	Image string
 	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
 	Symvers string
+	// BuiltFor is the kernel that modules were built for, to tell what changed: the absolute path of its boot image or
+	// its BTF, or its release. Default: the release that a module names.
+	BuiltFor string
 	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a load that is to be forced.
 	Flags int
 	// Quick leaves out what takes seconds where there is no boot image: reading all modules of the tree.
@@ -116,6 +119,8 @@ type Verdict struct {
 	Notes []string `json:"notes,omitempty"`
 	// Source says where the kernel's exports were read from.
 	Source string `json:"source,omitempty"`
+	// Changes say what differs from the kernel the module was built for, if it fails for that, or is forced.
+	Changes *Changes `json:"changes,omitempty"`
 
 	// Ignored says what Options.Flags make the kernel pass over.
 	Ignored []string `json:"-"`
@@ -136,6 +141,10 @@ type Checker struct {
 	denied bool          // a file could not be read for want of rights
 	unread unread
 	live   bool // the kernel is the running one
+
+	cmp       comparer
+	imageRead string            // the boot image that was read for the kernel; "" if it was another source
+	fresh     map[string][]byte // types in BTF of boot images that have been read
 
 	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
 	sample   *kernel.Module // one of the kernel's modules; nil if there is none
@@ -223,6 +232,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		c.set = slices.Clone(asked)
 		verdicts = c.judgeAll(asked)
 	}
+	c.explainChanges(asked, verdicts)
 	verdicts = append(builtin, verdicts...)
 	for _, v := range verdicts {
 		v.complete()

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"github.com/gomodprobe/gomodprobe/internal/format/btf"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
@@ -30,6 +31,9 @@ type target struct {
 
 	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be loaded. Nil: it is not.
 	Taken func(name string) kernel.Tri
+
+	// Types returns the kernel's types in BTF, or why they are not known. Nil: they are not.
+	Types func() (*btf.File, error)
 
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so

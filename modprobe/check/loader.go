@@ -35,7 +35,7 @@ func (k *target) Check(m *kernel.Module, flags int) *Verdict {
 		l.name = "(missing .modinfo section or name field)"
 	}
 	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.perCPU, l.exportVersions, l.moduleNamespaces,
-		l.symbols, l.relocations, l.duplicates, l.sysfs}
+		l.symbols, l.relocations, l.duplicates, l.types, l.sysfs}
 	if l.headerFirst() {
 		steps = slices.Insert(steps, 1, l.header)
 	}

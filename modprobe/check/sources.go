@@ -32,9 +32,10 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	c := &Checker{
 		p: p, opts: opts, fsys: opts.FS, o: *o,
 		byName: map[string]*kernel.Module{}, tables: map[*kernel.Module]*kernel.Table{},
+		fresh: map[string][]byte{},
 	}
 	c.k.Release = p.Release()
-	c.k.Modules, c.k.Taken = c.provide, c.builtin
+	c.k.Modules, c.k.Taken, c.k.Types = c.provide, c.builtin, c.ownTypes
 	if !p.HasSymbols() {
 		c.k.Open = true // depmod has not been here
 	}
@@ -265,16 +266,9 @@ func (c *Checker) running() bool {
 	return err == nil && running == c.p.Release()
 }
 
-// images reads the first boot image of the kernel that there is, or only what is kept of it. Alpine names images by the
-// flavour, which ends the release; NixOS links the one that was started.
+// images reads the first boot image of the kernel that there is, or only what is kept of it.
 func (c *Checker) images(cached bool) bool {
-	boot, release := c.opts.Dir+"/boot/", c.p.Release()
-	for _, name := range []string{
-		boot + "vmlinuz-" + release, boot + "vmlinux-" + release, boot + "Image-" + release, boot + "kernel-" + release,
-		c.path("vmlinuz"), c.path("vmlinux"), c.path("build/vmlinux"),
-		boot + "vmlinuz-" + release[strings.LastIndexByte(release, '-')+1:],
-		c.opts.Dir + "/run/booted-system/kernel", boot + "vmlinuz",
-	} {
+	for _, name := range imageNames(c.opts.Dir, c.p.Release(), c.p.Dir()) {
 		err := c.image(name, cached)
 		if err == nil {
 			return true
@@ -326,24 +320,28 @@ var (
 
 // image takes over what a boot image tells, or what is kept of it.
 func (c *Checker) image(name string, cached bool) error {
-	im, err := bootImage(c.fsys, name, c.o.Cache, cached)
+	im, err := c.bootImage(name, cached)
 	if err != nil {
 		return err
 	}
 	return c.use(name, im)
 }
 
+// bootImage reads a boot image, and keeps its types for a while.
+func (c *Checker) bootImage(name string, cached bool) (*kernel.Image, error) {
+	im, err := bootImage(c.fsys, name, c.o.Cache, cached)
+	if err == nil && im.Types != nil {
+		c.fresh[name], im.Types = im.Types, nil
+	}
+	return im, err
+}
+
 // bootImage reads a boot image, or what is kept of it.
 func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image, error) {
-	file, err := sysroot.Name(fsys, name)
+	label, err := imageLabel(fsys, name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := fs.Stat(fsys, file)
-	if err != nil {
-		return nil, named(name, err)
-	}
-	label := fmt.Sprintf("%s %d %d", name, info.Size(), info.ModTime().UnixNano())
 	var im *kernel.Image
 	if cache != nil {
 		if data := cache.Get(label); data != nil {
@@ -354,11 +352,13 @@ func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image
 		return nil, errNotCached
 	}
 	if im == nil {
-		if im, err = readImage(fsys, file, name); err != nil {
+		if im, err = readImage(fsys, name); err != nil {
 			return nil, named(name, err)
 		}
 		if cache != nil {
 			cache.Put(label, im.Encode(label))
+			keepTypes(cache, label, im.Types)
+			keepRelease(cache, im.Release, label)
 		}
 	}
 	return im, nil
@@ -377,7 +377,11 @@ func named(name string, err error) error {
 }
 
 // readImage reads a boot image.
-func readImage(fsys fs.FS, file, name string) (*kernel.Image, error) {
+func readImage(fsys fs.FS, name string) (*kernel.Image, error) {
+	file, err := sysroot.Name(fsys, name)
+	if err != nil {
+		return nil, err
+	}
 	f, err := fsys.Open(file)
 	if err != nil {
 		return nil, err
@@ -402,6 +406,12 @@ func (c *Checker) use(name string, im *kernel.Image) error {
 	}
 	was := c.k.Features
 	c.k.Use(im)
+	if name != kcoreName {
+		c.imageRead = name
+	}
+	if im.Types != nil {
+		c.fresh[name], im.Types = im.Types, nil
+	}
 	c.k.Features.Fill(was)
 	if c.source = name; im.Way != name {
 		c.source += " (" + im.Way + ")"
@@ -474,6 +484,9 @@ func (c *Checker) useSymvers(name string, table *kernel.Table) error {
 	return nil
 }
 
+// kcoreName is the running kernel's memory.
+const kcoreName = "/proc/kcore"
+
 // kcore reads the running kernel's memory.
 func (c *Checker) kcore() error {
 	kallsyms, err := c.fsys.Open("proc/kallsyms")
@@ -497,7 +510,7 @@ func (c *Checker) kcore() error {
 	if im.Release == "" {
 		im.Release = c.p.Release() // its constants could not be read
 	}
-	return c.use("/proc/kcore", im)
+	return c.use(kcoreName, im)
 }
 
 // configLimit is the largest build configuration that is read: 20 times what kernels have.

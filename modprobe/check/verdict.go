@@ -21,6 +21,7 @@ const (
 	KindLicence   Kind = "licence"    // a symbol is for GPL modules only
 	KindNamespace Kind = "namespace"  // a symbol's namespace is not imported
 	KindDuplicate Kind = "duplicate"  // a symbol is exported already
+	KindTypes     Kind = "types"      // the types in BTF that the module brings
 	KindState     Kind = "state"      // the running kernel does not take it now
 	KindForce     Kind = "force"      // what is ignored, or that the kernel does not let itself be forced
 )
@@ -28,7 +29,7 @@ const (
 // hopeless reports whether the load fails for something else than what flags make the kernel ignore.
 func (f Finding) hopeless() bool {
 	switch f.Kind {
-	case KindVermagic, KindVersion, KindNoVersion, KindState:
+	case KindVermagic, KindVersion, KindNoVersion, KindTypes, KindState:
 		return false
 	case KindLayout:
 		return f.Fatal && f.Symbol == ""

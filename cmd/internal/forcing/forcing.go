@@ -87,6 +87,13 @@ func (f *Forcer) tell(v *check.Verdict) {
 	if len(v.Ignored) > 0 {
 		f.Hintf("forcing %s; the kernel does not look at %s", v.Module, strings.Join(v.Ignored, "; nor at "))
 	}
+	if ch := v.Changes; ch != nil && (ch.Class != check.ClassSame || ch.Why == "") {
+		text := ch.Summary(v.Module)
+		if ch.Advice != "" {
+			text += "; to know it: " + ch.Advice
+		}
+		f.Hintf("%s", text)
+	}
 	if len(v.Taints) > 0 {
 		var words []string
 		for _, t := range v.Taints {

@@ -8,10 +8,16 @@ import (
 )
 
 // A Forcer knows nothing in this build: the kernel will say.
-type Forcer struct{}
+type Forcer struct{ log *cli.Logger }
 
 // New returns a forcer that knows nothing.
-func New(*cli.Logger, *modprobe.Prober) *Forcer { return nil }
+func New(l *cli.Logger, _ *modprobe.Prober) *Forcer { return &Forcer{l} }
+
+// Compatible is --force-compatible, which is not in this build.
+func (f *Forcer) Compatible(modprobe.Plan) bool {
+	f.log.Errorf(cli.NotInBoot, "--force-compatible")
+	return false
+}
 
 // Tell knows nothing in this build.
 func (*Forcer) Tell(modprobe.Plan) {}

@@ -29,6 +29,11 @@ Options:
 	    --exports               show the symbols modules offer: CRC, name, GPL, namespace
 	    --imports               show the symbols modules need: CRC, name, who offers it, weak
 	    --diff                  compare two modules: version magic, versions, parameters, needs
+	                            of two boot images: types and exports; operands after them are
+	                            the only symbols that count; with --json as JSON
+	    --type=NAME             show a type in C with the places of its members: of a boot image, a
+	                            module, a file of BTF, or the running kernel
+	    --dump-btf              write the types of a boot image or module, in BTF
 	    --dump-symvers          show what modules export as lines of a Module.symvers
 	-V, --version               show the version
 	-h, --help                  show this text
@@ -42,6 +47,8 @@ const (
 	modinfoImports
 	modinfoDiff
 	modinfoSymvers
+	modinfoType
+	modinfoDumpBTF
 )
 
 var modinfoOptions = []getopt.Option{
@@ -62,6 +69,8 @@ var modinfoOptions = []getopt.Option{
 	{Long: "exports", ID: modinfoExports, Exact: true},
 	{Long: "imports", ID: modinfoImports, Exact: true},
 	{Long: "diff", ID: modinfoDiff, Exact: true},
+	{Long: "type", ID: modinfoType, Arg: getopt.Required, Exact: true},
+	{Long: "dump-btf", ID: modinfoDumpBTF, Exact: true},
 	{Long: "dump-symvers", ID: modinfoSymvers, Exact: true},
 }
 
@@ -90,6 +99,8 @@ type modinfoArgs struct {
 	basedir  string // root of lib/modules; "" for /
 	view     int    // what to show: 0, modinfoJSON, modinfoExports or modinfoImports
 	symbols  bool   // with modinfoJSON
+	asJSON   bool   // --json, also with modinfoDiff
+	typeName string // of --type
 	operands []string
 }
 
@@ -106,6 +117,19 @@ func Main(env *cli.Env) int {
 	if err := args.check(); err != nil {
 		log.Errorf("%v", err)
 		return 1
+	}
+	if args.view == modinfoType || args.view == modinfoDumpBTF {
+		return runTypes(env, log, args)
+	}
+	if args.view == modinfoDiff {
+		status, done := diffKernels(env, log, args)
+		if done {
+			return status
+		}
+		if args.asJSON {
+			log.Errorf("--json goes with --diff of two boot images that have types, not of modules")
+			return 1
+		}
 	}
 	if args.view == modinfoDiff || args.view == modinfoSymvers {
 		return runModinfoFiles(env, log, args)
@@ -139,9 +163,17 @@ func parseModinfo(env *cli.Env) (args *modinfoArgs, status int, err error) {
 			args.release = value
 		case 'b':
 			args.basedir = value
-		case modinfoJSON, modinfoExports, modinfoImports, modinfoDiff, modinfoSymvers:
+		case modinfoJSON, modinfoExports, modinfoImports, modinfoDiff, modinfoSymvers, modinfoType, modinfoDumpBTF:
+			if o.ID == modinfoType {
+				args.typeName = value
+			}
+			args.asJSON = args.asJSON || o.ID == modinfoJSON
+			if pair := args.view + o.ID; args.view != 0 && pair == modinfoJSON+modinfoDiff {
+				args.view = modinfoDiff
+				continue
+			}
 			if args.view != 0 && args.view != o.ID {
-				return nil, 1, errors.New("only one of --json, --exports, --imports, --diff and --dump-symvers can be given (for both kinds of symbols: --json --symbols)")
+				return nil, 1, errors.New("only one of --json, --exports, --imports, --diff, --type, --dump-btf and --dump-symvers can be given (for both kinds of symbols: --json --symbols)")
 			}
 			args.view = o.ID
 		case modinfoSymbols:
@@ -161,10 +193,10 @@ func parseModinfo(env *cli.Env) (args *modinfoArgs, status int, err error) {
 // check finds what does not go together.
 func (a *modinfoArgs) check() error {
 	switch {
-	case len(a.operands) == 0:
+	case len(a.operands) == 0 && a.view != modinfoType:
 		return errors.New("missing module or filename.")
 	case a.view != 0 && a.oneField:
-		return errors.New("a single field cannot be combined with --json, --exports, --imports, --diff or --dump-symvers")
+		return errors.New("a single field cannot be combined with --json, --exports, --imports, --diff, --type, --dump-btf or --dump-symvers")
 	case a.symbols && a.view != modinfoJSON:
 		return errors.New("--symbols goes with --json")
 	}

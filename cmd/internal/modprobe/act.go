@@ -91,7 +91,9 @@ func (r *modprobeRun) group(plan modprobe.Plan) int {
 		}
 		return 0
 	}
-	r.tellForced(plan)
+	if !r.tellForced(plan) {
+		return 1
+	}
 	if err := r.p.Run(context.Background(), plan); err != nil {
 		r.fail("", err)
 		return 1

@@ -39,6 +39,11 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	c := &checkRun{modprobeRun: r, o: r.check, all: r.allKernels}
 	c.o.Flags = r.load.Flags
 	c.o.Cache = forcing.CacheDir(r.Env)
+	if err := r.builtFor(); err != nil {
+		r.Errorf("%s: %s", r.check.BuiltFor, cli.Strerror(err))
+		return checkFails
+	}
+	c.o.BuiltFor = r.check.BuiltFor
 	for _, p := range []*string{&c.o.Image, &c.o.Symvers} {
 		if *p == "" {
 			continue
@@ -257,6 +262,7 @@ func (c *checkRun) print(v *check.Verdict) {
 	}
 	out.Line(head)
 	c.findings(v)
+	c.changes(v)
 	if v.Outcome != check.Fails {
 		for _, t := range v.Taints {
 			out.Line("  taint ", t.Letter, ": ", t.Why)
@@ -325,11 +331,14 @@ func (c *checkRun) kernels(names []string) int {
 	var all []*check.Verdict
 	var plan []string
 	status := rank(checkFails) // unless one kernel does better
-	var widths [2]int          // of releases and modules
+	var widths [3]int          // of releases, modules and classes of changes
 	for _, a := range answers {
 		widths[0] = max(widths[0], len(a.release))
 		for _, v := range a.verdicts {
 			widths[1] = max(widths[1], len(v.Module))
+			if className(v) != string(check.ClassNotKnown) { // of which alone there is no column
+				widths[2] = max(widths[2], len(className(v)))
+			}
 		}
 	}
 	for _, a := range answers {
@@ -397,7 +406,7 @@ func shellWord(s string) string {
 func rank(status int) int { return [...]int{0, 2, 1}[status] }
 
 // row writes one line of the table.
-func (c *checkRun) row(v *check.Verdict, widths [2]int) {
+func (c *checkRun) row(v *check.Verdict, widths [3]int) {
 	if c.json {
 		return
 	}
@@ -410,5 +419,9 @@ func (c *checkRun) row(v *check.Verdict, widths [2]int) {
 	case len(v.Findings) > 0:
 		why, _, _ = strings.Cut(v.Findings[0].Text, " (")
 	}
-	c.out.Line(strings.TrimRight(fmt.Sprintf("%-*s  %-*s  %-13s  %s", widths[0], v.Release, widths[1], v.Module, v.Outcome, why), " "))
+	line := fmt.Sprintf("%-*s  %-*s  %-13s  ", widths[0], v.Release, widths[1], v.Module, v.Outcome)
+	if widths[2] > 0 {
+		line += fmt.Sprintf("%-*s  ", widths[2], className(v))
+	}
+	c.out.Line(strings.TrimRight(line+why, " "))
 }

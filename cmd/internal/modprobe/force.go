@@ -5,13 +5,20 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// tellForced says of every module that a plan forces in what that means.
-func (r *modprobeRun) tellForced(plan modprobe.Plan) {
+const forceFlags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
+
+// tellForced says of every module that a plan forces in what that means. It reports false if --force-compatible keeps one
+// from being forced.
+func (r *modprobeRun) tellForced(plan modprobe.Plan) bool {
 	if r.load.Flags == 0 {
-		return
+		return true
 	}
 	if r.forcer == nil {
 		r.forcer = forcing.New(r.Logger, r.p)
 	}
+	if r.compatible && !r.forcer.Compatible(plan) {
+		return false
+	}
 	r.forcer.Tell(plan)
+	return true
 }

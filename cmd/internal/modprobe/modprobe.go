@@ -32,6 +32,8 @@ const (
 	optImage
 	optSymvers
 	optAllKernels
+	optBuiltFor
+	optForceCompatible
 	optColdplug
 	optUntil
 	optTimeout
@@ -81,6 +83,8 @@ func modprobeOptions() []getopt.Option {
 		{Long: "image", Arg: getopt.Required, ID: optImage, Exact: true},
 		{Long: "symvers", Arg: getopt.Required, ID: optSymvers, Exact: true},
 		{Long: "all-kernels", ID: optAllKernels, Exact: true},
+		{Long: "built-for", Arg: getopt.Required, ID: optBuiltFor, Exact: true},
+		{Long: "force-compatible", ID: optForceCompatible, Exact: true},
 		{Long: "coldplug", ID: optColdplug, Exact: true},
 		{Long: "until", Arg: getopt.Required, ID: optUntil, Exact: true},
 		{Long: "timeout", Arg: getopt.Required, ID: optTimeout, Exact: true},
@@ -129,6 +133,7 @@ How to do it:
 	-f, --force                 insert a module made for another kernel; remove one that is in use
 	    --force-modversion      ignore the versions of symbols
 	    --force-vermagic        ignore the version of the kernel
+	    --force-compatible      both, unless a type has moved that the module names
 Where to look:
 	-C, --config=PATH           read PATH instead of modprobe.d; can be given several times
 	-d, --dirname=DIR           look for lib/modules below DIR
@@ -137,6 +142,8 @@ Where to look:
 	    --image=FILE            with --check: the boot image of the kernel
 	    --symvers=FILE          with --check: take what the kernel exports from this Module.symvers
 	    --all-kernels           with --check: compare with every installed kernel
+	    --built-for=KERNEL      with --check: tell what changed since KERNEL, a boot image, a file of
+	                            BTF or a release; default: the release that a module names
 How long, with --coldplug:
 	    --until=DEVICE          until /dev/DEVICE, or the device with that UUID=, LABEL=, PARTUUID= or
 	                            PARTLABEL=, is there, or with module:NAME until NAME is loaded; can be
@@ -177,6 +184,7 @@ type modprobeRun struct {
 	checkOnly  bool // --check
 	check      check.Options
 	allKernels bool
+	compatible bool            // --force-compatible
 	forcer     *forcing.Forcer // made at the first module that is forced in
 	cold       coldArgs        // --coldplug
 	environ    []string        // what commands get in MODPROBE_OPTIONS
@@ -224,8 +232,8 @@ func (r *modprobeRun) conflict() string {
 	switch {
 	case r.cold.used && !r.cold.on:
 		return "--until, --timeout, --settle, -j and --chart go with --coldplug"
-	case !r.checkOnly && (r.allKernels || c.Image != "" || c.Symvers != ""):
-		return "--all-kernels, --image and --symvers go with --check"
+	case !r.checkOnly && (r.allKernels || c.Image != "" || c.Symvers != "" || c.BuiltFor != ""):
+		return "--all-kernels, --built-for, --image and --symvers go with --check"
 	case r.checkOnly && r.cold.on, (r.checkOnly || r.cold.on) && other:
 		return "--check, --coldplug, -r, -R, -c, --show-modversions and --show-exports are different things to do: only one can be asked for"
 	case r.allKernels && (r.from.Release != "" || c.Image != ""):
@@ -333,6 +341,11 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.check.Image = value
 	case optSymvers:
 		r.check.Symvers = value
+	case optBuiltFor:
+		r.check.BuiltFor = value
+	case optForceCompatible:
+		r.load.Flags |= forceFlags
+		r.compatible = true
 	case optAllKernels:
 		r.allKernels = true
 	default:

@@ -94,6 +94,15 @@ func NewZstdWriter(w io.Writer) (io.WriteCloser, error) {
 		zstd.WithWindowSize(8<<20))
 }
 
+// Pack compresses data as zstd in little time.
+func Pack(data []byte) ([]byte, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	if err != nil {
+		return nil, err
+	}
+	return z.EncodeAll(data, nil), nil
+}
+
 // streamZstd expands a frame while it is read.
 func streamZstd(in *counter) (io.ReadCloser, error) {
 	z, err := takeZstd()
