@@ -56,6 +56,9 @@ func TestTablesExchanged(t *testing.T) {
 		}
 		marker := filepath.Join(old.root, dir, index.SwitchName)
 		exchange := func() {
+			if err := os.Rename(filepath.Join(old.root, dir, "kernel"), filepath.Join(old.root, dir, "moved")); err != nil {
+				t.Error(err)
+			}
 			for _, name := range names {
 				if err := os.Rename(filepath.Join(next.root, dir, name), filepath.Join(old.root, dir, name)); err != nil {
 					t.Error(err)

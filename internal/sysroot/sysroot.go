@@ -116,6 +116,12 @@ func (r rootFS) Open(name string) (fs.File, error) {
 	return r.fsys.Open(name)
 }
 
+// Within returns the file system below, and the name there that a name leads to.
+func (r rootFS) Within(name string) (fs.FS, string, error) {
+	name, err := r.name("open", name)
+	return r.fsys, name, err
+}
+
 // OpenNow is Open, but does not wait for who is at the other end of a FIFO, if the file system below can do that.
 func (r rootFS) OpenNow(name string) (fs.File, error) {
 	name, err := r.name("open", name)

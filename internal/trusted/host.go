@@ -10,6 +10,26 @@ import (
 // hoster is a file system of files of the operating system, below a folder of it.
 type hoster interface{ HostDir() string }
 
+// rooter is a file system that follows links inside a root folder. Its names are judged by where they lead.
+type rooter interface {
+	Within(name string) (fs.FS, string, error)
+}
+
+// hostPath returns the path of a file of the operating system; ok is false if fsys is not of it.
+func hostPath(fsys fs.FS, name string) (path string, ok bool, err error) {
+	for {
+		r, is := fsys.(rooter)
+		if !is {
+			break
+		}
+		if fsys, name, err = r.Within(name); err != nil {
+			return "", false, err
+		}
+	}
+	dir, ok := hostDir(fsys)
+	return dir + "/" + name, ok, nil
+}
+
 // hostDir returns the folder of the operating system that fsys is.
 func hostDir(fsys fs.FS) (dir string, ok bool) {
 	if h, is := fsys.(hoster); is {

@@ -120,11 +120,14 @@ func ReadOpen(f io.Reader, size, limit int64) ([]byte, error) {
 // its place; its last element must not be a link. The error is else an *UntrustedError. A file system that is not the
 // operating system's has no owners, and is believed.
 func ReadOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
-	dir, ok := hostDir(fsys)
+	path, ok, err := hostPath(fsys, name)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		return ReadFile(fsys, name, limit)
 	}
-	f, info, err := OpenOwned(dir+"/"+name, false)
+	f, info, err := OpenOwned(path, false)
 	if err != nil {
 		return nil, err
 	}
@@ -140,11 +143,11 @@ func ReadOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
 // or else most likely an *UntrustedError. info is what the file said of itself when it was read; if the name leads to
 // another file by now, that is an error as well. Links are followed, and it is judged who could have made them.
 func Owned(fsys fs.FS, name string, info fs.FileInfo) error {
-	dir, ok := hostDir(fsys)
-	if !ok {
-		return nil
+	path, ok, err := hostPath(fsys, name)
+	if err != nil || !ok {
+		return err
 	}
-	f, now, err := OpenOwned(dir+"/"+name, true)
+	f, now, err := OpenOwned(path, true)
 	if err != nil {
 		return err
 	}
