@@ -31,6 +31,9 @@ type target struct {
 	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be loaded. Nil: it is not.
 	Taken func(name string) kernel.Tri
 
+	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it is not.
+	Loaded func(m *kernel.Module) bool
+
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so
 	Lockdown  bool     // integrity or confidentiality: unsigned modules are refused otherwise

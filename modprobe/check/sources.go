@@ -564,6 +564,10 @@ func (c *Checker) state() {
 	}
 	c.k.Tainted = kernel.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.live = true
+	c.k.Loaded = func(m *kernel.Module) bool {
+		state := c.p.State(m.Name)
+		return c.offered[m] && state.Live && !state.Builtin
+	}
 	c.k.Taken = c.taken
 	list, err := c.p.Loaded()
 	if err != nil {
