@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -113,6 +114,34 @@ var machine = fstest.MapFS{
 	"sys/devices/pci0000:00/0000:00:03.0/vendor":   {Data: []byte("0x8086\n")},
 	"sys/devices/platform/x/modalias":              {Data: []byte("\n")},
 	"sys/devices/virtual/dmi/id/modalias":          {Data: []byte("dmi:bvnIBM:x:pn3850M2/x3950M2-[7141]:\n")},
+}
+
+// uevents is a machine whose buses have no file modalias, but for one device.
+var uevents = fstest.MapFS{
+	"sys/devices/platform/emmc/mmc0/mmc0:0001/uevent": {Data: []byte("MMC_TYPE=SD\nMODALIAS=mmc:block\n")},
+	"sys/devices/platform/mdio/00:01/uevent":          {Data: []byte("DEVTYPE=mdio\n")},
+	"sys/devices/platform/x/modalias":                 {Data: []byte("platform:x\n")},
+	"sys/devices/platform/x/uevent":                   {Data: []byte("DRIVER=x\nMODALIAS=platform:other\n")},
+}
+
+// TestUevent: where there is no file modalias the line of uevent counts.
+func TestUevent(t *testing.T) {
+	got := make(map[string]string)
+	for d, err := range alias.Devices(uevents) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[d.Path] = d.Alias
+	}
+	want := map[string]string{"sys/devices/platform/emmc/mmc0/mmc0:0001": "mmc:block", "sys/devices/platform/x": "platform:x"}
+	if !maps.Equal(got, want) {
+		t.Errorf("Devices = %q; want %q", got, want)
+	}
+	for path, text := range map[string]string{"platform/emmc/mmc0/mmc0:0001": "mmc:block", "platform/mdio/00:01": "", "platform/x": "platform:x", "no": ""} {
+		if got, err := alias.DeviceAlias(uevents, "sys/devices/"+path); got != text || err != nil {
+			t.Errorf("DeviceAlias(%s) = %q, %v; want %q", path, got, err, text)
+		}
+	}
 }
 
 func TestDevices(t *testing.T) {

@@ -25,6 +25,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // Options says of what Build is to make tables. Only Release has to be set.
@@ -36,7 +38,7 @@ type Options struct {
 	Overlay []fs.FS
 	// Release is the release of the kernel, as uname -r prints it.
 	Release string
-	// Dir is the folder of the modules. Default: /lib/modules/RELEASE. Like all paths here it may begin with a slash,
+	// Dir is the folder of the modules. Default: /lib/modules/RELEASE, or /usr/lib/modules/RELEASE where only that exists. Like all paths here it may begin with a slash,
 	// which is the root of FS.
 	Dir string
 	// Shown is how Dir is spelled in Problems. Default: Dir.
@@ -54,7 +56,8 @@ type Options struct {
 	SymbolsName string
 	// SymbolPrefix, if not 0, is a character that symbols begin with on this architecture and that is to be ignored.
 	SymbolPrefix byte
-	// KeepGoing makes tables even if a module cannot be read: it is listed, but with nothing known of it, as in kmod.
+	// KeepGoing makes tables even if a module or a folder cannot be read: the module is listed, but with nothing known of it,
+	// and what is in the folder is left out, as in kmod.
 	// Default: ErrUnreadable.
 	KeepGoing bool
 	// Links has Build remember why modules depend on each other, for Tables.Links.
@@ -68,17 +71,16 @@ type Options struct {
 }
 
 // ConfigDirs returns the folders of depmod.d(5), the one that counts most first.
-func ConfigDirs() []string {
-	return []string{"/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/usr/lib/depmod.d", "/lib/depmod.d"}
-}
+func ConfigDirs() []string { return moduledir.ConfigDirs() }
 
 // Errors of Build that a caller may want to tell apart.
 var (
 	// ErrCycle: modules depend on each other in a circle, so that none can be loaded first. The error is a *CycleError,
 	// and the Problems of kind Cycle have the circles.
 	ErrCycle = errors.New("modules depend on each other in a circle")
-	// ErrUnreadable: a module could not be read. The Problems of kind Unreadable say which and why.
-	ErrUnreadable = errors.New("a module cannot be read")
+	// ErrUnreadable: a module, or a folder that may have some, could not be read. The Problems of the kinds Unreadable, Directory
+	// and Entry say which and why.
+	ErrUnreadable = errors.New("a module or a folder cannot be read")
 	// ErrBadKey: a name or an alias is not 7-bit ASCII and cannot be put into a table. The Problems of kind BadKey have it.
 	ErrBadKey = errors.New("a name or an alias is not 7-bit ASCII")
 )
@@ -174,10 +176,12 @@ type builder struct {
 
 	files   files  // of FS, which may be shared by several goroutines
 	dir     string // Dir as a name in FS
-	config  config
+	config  *moduledir.Config
 	modules []*module // in the order of the tables, once sorted
 	symbols map[string]symbol
-	order   []int // modules from users to used
+	// kernelKnown is that the symbols which the kernel exports are known.
+	kernelKnown bool
+	order       []int // modules from users to used
 
 	problems []Problem
 	links    []Link
@@ -203,7 +207,7 @@ func (b *builder) build() ([]table, error) {
 	if err := b.sortDependencies(); err != nil {
 		return nil, err
 	}
-	if b.failed(Unreadable) && !b.KeepGoing {
+	if (b.failed(Unreadable) || b.blind()) && !b.KeepGoing {
 		return nil, ErrUnreadable
 	}
 	files, err := b.tables()
@@ -214,6 +218,26 @@ func (b *builder) build() ([]table, error) {
 		return nil, ErrBadKey
 	}
 	return files, b.ctx.Err()
+}
+
+// readConfig reads the configuration.
+func (b *builder) readConfig() {
+	if b.Files != nil {
+		b.config = moduledir.DefaultConfig()
+		return
+	}
+	config, files, lines := moduledir.ReadConfig(b.FS, b.Config, b.Release)
+	b.config = config
+	for _, p := range files {
+		b.report(Problem{Kind: Config, Path: p.Path, Text: p.Text, Err: p.Err})
+	}
+	for _, p := range lines {
+		kind := ConfigLine
+		if p.Note {
+			kind = ConfigNote
+		}
+		b.report(Problem{Kind: kind, Path: p.Path, Line: p.Line, Text: p.Text})
+	}
 }
 
 // sortAndRead sorts the modules and reads them, at the same time: neither needs anything of the other.
@@ -234,7 +258,10 @@ func (b *builder) defaults() {
 		b.FS = overlay(append([]fs.FS{b.FS}, b.Overlay...))
 	}
 	b.files = filesOf(b.FS)
-	b.Dir = cmp.Or(b.Dir, "/lib/modules/"+b.Release)
+	if b.Dir == "" {
+		dir, _ := moduledir.Find(b.FS, "", b.Release) // what is wrong with it is found out when it is searched
+		b.Dir = dir.Path
+	}
 	b.Shown = cmp.Or(b.Shown, b.Dir)
 	b.dir = inFS(b.Dir)
 	if b.Config == nil {
@@ -251,6 +278,13 @@ func (b *builder) report(p Problem) { b.problems = append(b.problems, p) }
 // failed reports whether there was a problem of that kind.
 func (b *builder) failed(kind Kind) bool {
 	return slices.ContainsFunc(b.problems, func(p Problem) bool { return p.Kind == kind })
+}
+
+// blind reports whether there may be modules where nothing could be seen. A link that leads nowhere hides none.
+func (b *builder) blind() bool {
+	return slices.ContainsFunc(b.problems, func(p Problem) bool {
+		return (p.Kind == Directory || p.Kind == Entry) && !p.Dangling()
+	})
 }
 
 // inFS returns the name that an fs.FS knows a path by.

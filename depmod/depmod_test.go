@@ -153,6 +153,21 @@ func TestBadKey(t *testing.T) {
 	}
 }
 
+// TestNoSymbols: of a System.map that names no exported symbol, as distributions leave in place of the real one, one thing is said.
+func TestNoSymbols(t *testing.T) {
+	tree := memory(t, "module kernel/a.ko\n import printk\n import kfree\n", nil)
+	for text, want := range map[string]depmod.Kind{
+		"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n": depmod.NoSymbols,
+		"ffffffff81000010 r __ksymtab_printk\n":                                                depmod.Unresolved,
+	} {
+		options := &depmod.Options{FS: tree, Release: "6.1.0", SystemMap: strings.NewReader(text), SymbolsName: "System.map"}
+		tables, err := depmod.Build(context.Background(), options)
+		if list := tables.Problems(); err != nil || len(list) != 1 || list[0].Kind != want {
+			t.Errorf("%q: %v, %v", text, err, list)
+		}
+	}
+}
+
 func TestCycles(t *testing.T) {
 	var all strings.Builder
 	for i := range 5 { // five modules that need each other: kmod crashes

@@ -50,7 +50,7 @@ func ExampleOptions_overlay() {
 		dir + "modules.order":           {},
 		dir + "modules.builtin":         {},
 		"etc/depmod.d/vendor.conf":      {Data: []byte("search vendor built-in\n")},
-		"boot/System.map-6.12.0":        {Data: []byte("0 T start\n")},
+		"boot/System.map-6.12.0":        {Data: []byte("0 r __ksymtab_printk\n")},
 		dir + "modules.builtin.modinfo": {},
 	}
 	extension := fstest.MapFS{

@@ -10,6 +10,3 @@ func Forget(c *Cache, name string) {
 		}
 	}
 }
-
-// Matches reports whether an expression of depmod.d names a release.
-var Matches = matches

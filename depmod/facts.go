@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"hash/maphash"
 	"io"
 	"io/fs"
 	"slices"
@@ -47,59 +46,23 @@ func (n need) number() uint32 { return n.name &^ weakNeed }
 
 // names are the names of symbols that one worker has met: modules refer to them by number, since most are needed by many.
 type names struct {
-	list  []string
-	slots []slot // a hash table; its length is a power of 2, and at least half of them are free
-	seed  maphash.Seed
-	known []symbol // what the names stand for; see builder.know
-	text  text
+	list    []string
+	numbers map[string]uint32 // of the names
+	known   []symbol          // what the names stand for; see builder.know
+	text    text
 }
-
-// slot is a name in a hash table. It is free if the number is 0.
-type slot struct{ hash, number uint32 } // number is one more than that of the name
-
-// firstSlots is the number of slots of a new hash table: enough for a kernel of a distribution.
-const firstSlots = 1 << 15
 
 // number returns the number of a name.
 func (n *names) number(name []byte) uint32 {
-	if 2*len(n.list) >= len(n.slots) {
-		n.grow()
+	if number, ok := n.numbers[string(name)]; ok {
+		return number
 	}
-	hash := uint32(maphash.Bytes(n.seed, name))
-	s := n.find(hash, name)
-	if s.number == 0 {
-		n.list = append(n.list, n.text.keep(name))
-		*s = slot{hash, uint32(len(n.list))}
+	if n.numbers == nil {
+		n.numbers = make(map[string]uint32)
 	}
-	return s.number - 1
-}
-
-// find returns the slot of a name, or the free one where it belongs.
-func (n *names) find(hash uint32, name []byte) *slot {
-	for i := hash; ; i++ {
-		s := &n.slots[int(i)&(len(n.slots)-1)]
-		if s.number == 0 || s.hash == hash && n.list[s.number-1] == string(name) {
-			return s
-		}
-	}
-}
-
-// grow makes the hash table larger.
-func (n *names) grow() {
-	old := n.slots
-	if old == nil {
-		n.seed = maphash.MakeSeed()
-	}
-	n.slots = make([]slot, max(firstSlots, 2*len(old)))
-	for _, s := range old {
-		if s.number != 0 {
-			i := s.hash
-			for n.slots[int(i)&(len(n.slots)-1)].number != 0 {
-				i++
-			}
-			n.slots[int(i)&(len(n.slots)-1)] = s
-		}
-	}
+	kept, number := n.text.keep(name), uint32(len(n.list))
+	n.list, n.numbers[kept] = append(n.list, kept), number
+	return number
 }
 
 // text is where strings are kept, many in one piece of memory.

@@ -37,7 +37,7 @@ func (s *scanner) folder(f folder, list *listing) error {
 	}
 	for i, entry := range list.entries {
 		name := entry.Name()
-		if s.config.excludes[name] {
+		if s.config.Excludes(name) {
 			continue
 		}
 		mode := entry.Type()
@@ -151,7 +151,7 @@ func (s *scanner) complete(l *listing) {
 		}
 		l.below = make([]*listing, len(l.entries))
 		for i, entry := range l.entries {
-			if entry.IsDir() && !s.config.excludes[entry.Name()] {
+			if entry.IsDir() && !s.config.Excludes(entry.Name()) {
 				l.below[i] = &listing{file: inside(l.file, entry.Name())}
 			}
 		}

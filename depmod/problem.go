@@ -1,9 +1,11 @@
 package depmod
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 )
@@ -36,6 +38,9 @@ const (
 	// SymbolLine: line Line of System.map or Module.symvers, Path, is not understood; Text is the line, or the number in
 	// it that is none. Passed over.
 	SymbolLine
+	// NoSymbols: System.map, Path, names nothing that the kernel exports, so that what modules need and nobody
+	// exports is not reported: it would be nearly all of it.
+	NoSymbols
 	// Unresolved: the module Path needs the symbol Symbol, which neither a module nor the kernel exports. Found only if
 	// the kernel's symbols are known.
 	Unresolved
@@ -80,6 +85,8 @@ func (k Kind) String() string {
 		return "unreadable"
 	case SymbolLine:
 		return "symbol-line"
+	case NoSymbols:
+		return "no-symbols"
 	case Unresolved:
 		return "unresolved"
 	case Disagrees:
@@ -124,6 +131,12 @@ type Problem struct {
 	Err error
 }
 
+// Dangling reports whether nothing is there: a Problem of kind Entry is a link that leads nowhere, one of kind Directory a
+// folder that the configuration names and that does not exist.
+func (p Problem) Dangling() bool {
+	return errors.Is(p.Err, fs.ErrNotExist) || errors.Is(p.Err, syscall.ELOOP) || errors.Is(p.Err, syscall.ENOTDIR)
+}
+
 // String returns the problem in a sentence.
 func (p Problem) String() string {
 	at := p.Path
@@ -153,6 +166,8 @@ func (p Problem) String() string {
 		return fmt.Sprintf("%s: module cannot be read: %v", at, cause(p.Err))
 	case SymbolLine:
 		return fmt.Sprintf("%s: not understood: %q", at, strings.TrimSuffix(p.Text, "\n"))
+	case NoSymbols:
+		return fmt.Sprintf("%s: names no symbol that the kernel exports; unknown symbols are not looked for", at)
 	case Unresolved:
 		return fmt.Sprintf("%s: needs unknown symbol %s", at, p.Symbol)
 	case Disagrees:

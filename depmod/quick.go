@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // Outdated reports whether the modules have changed since modules.dep was written: whether one of the files is newer, or
@@ -19,7 +21,7 @@ func Outdated(ctx context.Context, options *Options) (bool, error) {
 		b.Options = *options
 	}
 	b.defaults()
-	b.config.excludes = map[string]bool{"build": true, "source": true}
+	b.config = moduledir.DefaultConfig()
 	name := path.Join(b.dir, "modules.dep")
 	info, err := fs.Stat(b.FS, name)
 	if err != nil {

@@ -63,7 +63,7 @@ func (b *builder) scan() error {
 		case !ok:
 			byName[m.name] = len(b.modules)
 			b.modules = append(b.modules, m)
-		case b.config.prefers(m, b.modules[i]):
+		case b.config.Prefers(m.path, b.modules[i].path):
 			b.modules[i] = m
 		}
 	}
@@ -88,7 +88,7 @@ func (b *builder) search(found func(*module)) error {
 	if err := s.folder(folder{file: b.dir, shown: b.Shown, prefix: ""}, top); err != nil {
 		return err
 	}
-	for _, dir := range b.config.externalsBackward() {
+	for _, dir := range b.config.Externals() {
 		file := inFS(dir)
 		top := s.list(file)
 		if top.err != nil {

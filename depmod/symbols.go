@@ -43,6 +43,7 @@ func (b *builder) readKernelSymbols() error {
 		line(string(data[:end]), n)
 		data = data[end:]
 	}
+	b.kernelKnown = b.Symvers != nil || len(b.symbols) > 0
 	for _, name := range [...]string{"__this_module", "_GLOBAL_OFFSET_TABLE_", "TOC."} {
 		b.addSymbol(name, symbol{owner: inKernel})
 	}
@@ -147,13 +148,15 @@ func (b *builder) know() {
 // resolve finds for each module the modules it needs, in the order in which its symbols first mention them.
 func (b *builder) resolve() {
 	b.know()
-	kernelKnown := b.Symvers != nil || b.SystemMap != nil
 	seen := make([]int, len(b.modules)) // the last module, plus 1, that was found to need this one
 	for _, m := range b.modules {
 		for _, n := range m.facts.needs {
 			s := m.facts.names.known[n.number()]
 			if s.owner == nobody {
-				if kernelKnown && !n.weak() {
+				if b.SystemMap != nil && !b.kernelKnown && !n.weak() && !b.failed(NoSymbols) {
+					b.report(Problem{Kind: NoSymbols, Path: b.SymbolsName})
+				}
+				if b.kernelKnown && !n.weak() {
 					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.number()]})
 				}
 				continue

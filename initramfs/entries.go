@@ -126,7 +126,11 @@ func (s *Selection) findFirmware(ctx context.Context) error {
 	f := newFirmwareFinder(s.fsys, firmwareDirs(s.Release, s.o.FirmwarePath), suffixes)
 	for name, modules := range by {
 		slices.Sort(modules)
-		s.Firmware = append(s.Firmware, Firmware{name, modules, f.find(name)})
+		firmware := Firmware{Name: name, Modules: modules, Files: f.find(name)}
+		if len(firmware.Files) == 0 {
+			firmware.Unreadable, firmware.Option = f.unreadable(name)
+		}
+		s.Firmware = append(s.Firmware, firmware)
 	}
 	sort.Slice(s.Firmware, func(i, j int) bool { return s.Firmware[i].Name < s.Firmware[j].Name })
 	return nil

@@ -18,6 +18,10 @@ type Firmware struct {
 	// Files found for it: the file that the kernel would take for each name that matches, and the links on the way
 	// there. Empty if there is none, which is common: modules list what some revision of the hardware may need.
 	Files []string
+	// Unreadable is a file that is there in a compression which the kernel cannot expand, if Files is empty.
+	Unreadable string
+	// Option is the option that the kernel would need for Unreadable.
+	Option string
 }
 
 // firmwareDirs returns where the kernel looks, in its order. The parameter firmware_class.path of the kernel comes
@@ -91,6 +95,21 @@ func (f *firmwareFinder) first(name string) []string {
 		}
 	}
 	return nil
+}
+
+// unreadable returns a file for a name that the kernel would read if it had been built with an option.
+func (f *firmwareFinder) unreadable(name string) (file, option string) {
+	other := firmwareFinder{fsys: f.fsys, dirs: f.dirs}
+	for _, c := range firmwareCompressions {
+		if slices.Contains(f.suffixes, c.suffix) {
+			continue
+		}
+		other.suffixes = []string{c.suffix}
+		if files := other.find(name); len(files) > 0 {
+			return files[0], c.option
+		}
+	}
+	return "", ""
 }
 
 // list returns the files below dir/sub, relative to dir.

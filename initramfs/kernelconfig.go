@@ -43,15 +43,21 @@ func ParseKernelConfig(data []byte) *KernelConfig {
 // Has reports whether an option, spelled without CONFIG_, is y or m.
 func (c *KernelConfig) Has(option string) bool { return c == nil || c.set[option] }
 
+// firmwareCompressions are the suffixes of compressed firmware in the order in which the kernel tries them, and the options that
+// it needs for them.
+var firmwareCompressions = [...]struct{ suffix, option string }{
+	{".zst", "FW_LOADER_COMPRESS_ZSTD"},
+	{".xz", "FW_LOADER_COMPRESS_XZ"},
+}
+
 // FirmwareSuffixes returns the suffixes of compressed firmware that the kernel reads, in its order, for
 // Options.FirmwareSuffixes.
 func (c *KernelConfig) FirmwareSuffixes() []string {
 	suffixes := []string{}
-	if c.Has("FW_LOADER_COMPRESS_ZSTD") {
-		suffixes = append(suffixes, ".zst")
-	}
-	if c.Has("FW_LOADER_COMPRESS_XZ") {
-		suffixes = append(suffixes, ".xz")
+	for _, f := range firmwareCompressions {
+		if c.Has(f.option) {
+			suffixes = append(suffixes, f.suffix)
+		}
 	}
 	return suffixes
 }

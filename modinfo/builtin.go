@@ -39,6 +39,10 @@ func builtinFields(data, name string) ([]string, *FormatError) {
 	var info []string
 	for off := 0; off < len(data); {
 		record, _, _ := strings.Cut(data[off:], "\x00")
+		if record == "" { // padding
+			off++
+			continue
+		}
 		module, field, ok := strings.Cut(record, ".")
 		if !ok {
 			return nil, &FormatError{Off: int64(off), What: "record without the name of a module"}

@@ -206,7 +206,7 @@ func TestParams(t *testing.T) {
 
 func TestBuiltin(t *testing.T) {
 	const dir = "lib/modules/1.0"
-	file := "a.license=GPL\x00unix.license=GPL v2\x00unix.alias=net-pf-1\x00z.a=1\x00unix.late=1\x00last.open=x"
+	file := "\x00\x00a.license=GPL\x00\x00unix.license=GPL v2\x00unix.alias=net-pf-1\x00z.a=1\x00unix.late=1\x00last.open=x\x00\x00\x00"
 	fsys := fstest.MapFS{dir + "/modules.builtin.modinfo": {Data: []byte(file)}}
 	for name, want := range map[string]map[string]string{
 		"unix": {"license": "GPL v2", "alias": "net-pf-1"}, // as kmod: what is not together is not found
@@ -241,6 +241,7 @@ func TestBuiltin(t *testing.T) {
 func FuzzBuiltin(f *testing.F) {
 	fuzzseed.Add(f, []byte("a.license=GPL\x00unix.license=GPL v2\x00unix.alias=net-pf-1\x00z.a=1\x00"), "unix")
 	fuzzseed.Add(f, []byte("nodot\x00"), "a")
+	fuzzseed.Add(f, []byte("\x00a.x=1\x00\x00\x00"), "a")
 	f.Fuzz(func(t *testing.T, file []byte, name string) {
 		fsys := fstest.MapFS{"modules.builtin.modinfo": {Data: file}}
 		m, err := modinfo.Builtin(fsys, ".", name)

@@ -33,7 +33,7 @@ func (p *Prober) lookup(dst []node, name string) []node {
 		return nodes
 	}
 	if !strings.Contains(query, ":") {
-		if _, ok := p.dep().Lookup(query); ok {
+		if p.hasModule(query) {
 			return append(dst, node{name: query})
 		}
 	} else if strings.HasPrefix(query, "symbol:") {
@@ -51,6 +51,16 @@ func (p *Prober) lookup(dst []node, name string) []node {
 		return append(dst, node{name: query})
 	}
 	return p.values(dst, p.builtinAlias(), query)
+}
+
+// hasModule reports whether the tree has a module of that name.
+func (p *Prober) hasModule(name string) bool {
+	dep := p.dep()
+	if t, ok := dep.(*tree); ok {
+		return t.has(name)
+	}
+	_, ok := dep.Lookup(name)
+	return ok
 }
 
 // configAlias appends the modules of all alias directives that match.

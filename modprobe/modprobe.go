@@ -17,12 +17,14 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
 // Options say where a Prober finds things. The zero value is the running system.
 type Options struct {
-	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/").
+	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/"). For a system in another
+	// folder take [Root]; an os.DirFS of a folder is taken for that, too.
 	FS fs.FS
 	// Dir is the directory that has lib/modules/RELEASE, an absolute path: -d of modprobe. Only the module tree is
 	// looked for there; the configuration stays where it is. Default: the root of FS. It is put in front of
@@ -81,6 +83,7 @@ func New(o *Options) (*Prober, error) {
 	if p.fsys == nil {
 		p.fsys = sysroot.Host("/")
 	}
+	p.fsys = sysroot.Confine(p.fsys)
 	if p.kernel == nil {
 		p.kernel = Running()
 	}
@@ -96,26 +99,15 @@ func New(o *Options) (*Prober, error) {
 	return p, p.locate()
 }
 
-// locate finds the module directory: lib/modules, or usr/lib/modules where only that exists.
-func (p *Prober) locate() (err error) {
-	base := p.opts.Dir
-	p.dir = base + "/lib/modules/" + p.release
-	if p.dirName, err = sysroot.Name(p.fsys, p.dir); err != nil {
-		return err
-	}
-	if _, err := fs.Stat(p.fsys, p.dirName); err == nil {
-		p.hasDir = true
-		return nil
-	}
-	other := base + "/usr/lib/modules/" + p.release
-	name, err := sysroot.Name(p.fsys, other)
-	if err != nil {
-		return err
-	}
-	if _, err := fs.Stat(p.fsys, name); err == nil {
-		p.dir, p.dirName, p.hasDir = other, name, true
-	}
-	return nil
+// Root returns the files of the system whose root folder is dir, for Options.FS: symbolic links are followed inside, so that
+// none leads to files of this machine.
+func Root(dir string) fs.FS { return sysroot.New(sysroot.Host(dir)) }
+
+// locate finds the module directory.
+func (p *Prober) locate() error {
+	dir, err := moduledir.Find(p.fsys, p.opts.Dir, p.release)
+	p.dir, p.dirName, p.hasDir = dir.Path, dir.Name, dir.Exists
+	return err
 }
 
 // Close gives the memory of the tables back. The Prober finds nothing afterwards, and the names that AppendNames gave

@@ -186,7 +186,7 @@ func (b *builder) soft(n *node, alone bool) {
 		b.add(n, true)
 		return
 	}
-	dep := b.p.Config().softdep(n.name)
+	dep := b.p.softdep(n.name)
 	pre, post := b.softNodes(dep.Pre), b.softNodes(dep.Post)
 	for _, m := range pre {
 		b.visit(m, false)
@@ -255,7 +255,7 @@ func (p *Prober) Softdeps(module string) (pre, post []Module) {
 		}
 		return list
 	}
-	dep := p.Config().softdep(module)
+	dep := p.softdep(module)
 	return modules(dep.Pre), modules(dep.Post)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -92,6 +93,9 @@ func (p *Prober) addTail(c *Config) {
 	var extra Config
 	for _, name := range []string{"modules.softdep", "modules.weakdep"} {
 		data, err := fs.ReadFile(p.fsys, p.name(name))
+		if err == nil && len(data) == 0 && name == "modules.softdep" {
+			p.tables.noSoftdep = true // depmod writes a comment at least
+		}
 		if err == nil {
 			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
 		}
@@ -99,4 +103,20 @@ func (p *Prober) addTail(c *Config) {
 	soft, weak := c.Softdeps[c.softdepAt:], c.Weakdeps[c.weakdepAt:]
 	c.Softdeps = append(append(c.Softdeps[:c.softdepAt:c.softdepAt], extra.Softdeps...), soft...)
 	c.Weakdeps = append(append(c.Weakdeps[:c.weakdepAt:c.weakdepAt], extra.Weakdeps...), weak...)
+}
+
+// softdep returns the softdep directives for a module: those of the configuration, or where modules.softdep is not usable what
+// the module says itself.
+func (p *Prober) softdep(module string) Softdep {
+	c := p.Config()
+	_, noTables := p.dep().(*tree)
+	if !noTables && !p.tables.noSoftdep {
+		return c.softdep(module)
+	}
+	if t := p.tree(); t.has(module) {
+		own := Config{Softdeps: slices.Clone(c.Softdeps)}
+		t.softdeps(&own, module)
+		return own.softdep(module)
+	}
+	return c.softdep(module)
 }

@@ -71,11 +71,10 @@ func (b *remover) module(n *node, as role) {
 	}
 	n.visited = true
 	b.p.fill(n)
-	config := b.p.Config()
 	var dep Softdep
 	command := ""
 	if !b.o.IgnoreCommands {
-		dep = config.softdep(n.name)
+		dep = b.p.softdep(n.name)
 		command = b.removeCommand(n)
 	}
 	step := Step{

@@ -1,11 +1,14 @@
 package modprobe
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
@@ -92,10 +95,50 @@ func (p *Prober) files(module string) (file string, needs []string, ok bool) {
 	}
 	file, rest, _ := strings.Cut(strings.Clone(line), ":") // line may be memory of the table
 	for need := range strings.FieldsSeq(rest) {
-		needs = append(needs, p.path(need))
+		needs = append(needs, p.path(p.present(need)))
 	}
 	slices.Reverse(needs)
-	return p.path(file), needs, true
+	return p.path(p.present(file)), needs, true
+}
+
+// present returns the file of a module that the tables list: the one listed, or if that is gone the one that the tree has
+// instead, compressed otherwise or in another folder. If there is none either it returns what is listed, and whoever opens that
+// says what is wrong.
+func (p *Prober) present(listed string) string {
+	if strings.HasPrefix(listed, "/") {
+		return listed
+	}
+	if _, err := fs.Stat(p.fsys, p.name(listed)); !errors.Is(err, fs.ErrNotExist) {
+		return listed
+	}
+	instead := p.tree().files[alias.FromPath(listed)]
+	for _, name := range moduledir.Siblings(listed) {
+		if _, err := fs.Stat(p.fsys, p.name(name)); err == nil {
+			instead = name
+			break
+		}
+	}
+	if instead == "" {
+		return listed
+	}
+	p.tables.told.Do(func() {
+		p.report(&TableError{File: p.path("modules.dep.bin"), Instead: instead, Err: fmt.Errorf("stale: %s, which it lists, is gone", listed)})
+	})
+	return instead
+}
+
+// Unlisted returns the file of a module that is in the tree but in no table, because depmod has not run since it came, or the
+// tables are those of another tree. It goes through the whole tree.
+func (p *Prober) Unlisted(name string) (path string, ok bool) {
+	if _, noTables := p.dep().(*tree); noTables {
+		return "", false
+	}
+	module := alias.ModName(name)
+	file, ok := p.tree().files[module]
+	if !ok || p.hasModule(module) {
+		return "", false
+	}
+	return p.path(file), true
 }
 
 // fill finds a node's file and what it needs.

@@ -1,9 +1,10 @@
 package modprobe
 
 import (
-	"io/fs"
+	"errors"
 	"iter"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
 // lazyTree is a module directory that is read once.
@@ -24,56 +27,48 @@ type lazyTree struct {
 // modules.dep; what a module needs is read when it is asked for.
 type tree struct {
 	p     *Prober
-	files map[string]string // module → file, below the module directory
+	files map[string]string // module → file, below the module directory or absolute
 
-	mu   sync.Mutex
-	info map[string][]string // module → its .modinfo
+	mu    sync.Mutex
+	known map[string]*treeFacts
 }
 
-// tree returns the files of the module directory, and says once that they are used.
+// treeFacts is what a module says of itself. It is read once.
+type treeFacts struct {
+	once    sync.Once
+	info    []string // .modinfo
+	exports []string // names of symbols
+}
+
+// treeFor returns the files of the module directory in place of a table that err is wrong with. It says once that they are
+// used: most faults concern all tables.
+func (p *Prober) treeFor(name string, err error) *tree {
+	t := p.tree()
+	if len(t.files) > 0 {
+		p.tables.told.Do(func() {
+			p.report(&TableError{File: p.path(name + ".bin"), Instead: "the modules themselves", Err: err})
+		})
+	}
+	return t
+}
+
+// tree returns the files of the module directory, of which those count that depmod would take.
 func (p *Prober) tree() *tree {
 	p.tables.tree.once.Do(func() {
-		t := &tree{p: p, files: make(map[string]string), info: make(map[string][]string)}
+		t := &tree{p: p, known: make(map[string]*treeFacts)}
 		p.tables.tree.tree = t
-		fs.WalkDir(p.fsys, p.name("."), t.visit)
-		if len(t.files) > 0 {
-			p.report(&TableError{File: p.path("modules.dep.bin"), Instead: "the modules themselves", Err: errNoTable})
+		if p.hasDir {
+			config, _, _ := moduledir.ReadConfig(p.fsys, moduledir.ConfigDirs(), p.release) // depmod says what is wrong there
+			t.files = moduledir.Files(p.fsys, moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true}, config)
 		}
 	})
 	return p.tables.tree.tree
 }
 
-// visit adds a file. Of two with the same name the one in updates/ counts, else the first.
-func (t *tree) visit(name string, d fs.DirEntry, err error) error {
-	if err != nil {
-		return nil // what cannot be read has no modules for us
-	}
-	if d.IsDir() {
-		if d.Name() == "build" || d.Name() == "source" {
-			return fs.SkipDir
-		}
-		return nil
-	}
-	if !isModuleFile(name) {
-		return nil
-	}
-	module := alias.FromPath(name)
-	rel := strings.TrimPrefix(name, t.p.name(".")+"/")
-	if _, ok := t.files[module]; !ok || strings.HasPrefix(rel, "updates/") && !strings.HasPrefix(t.files[module], "updates/") {
-		t.files[module] = rel
-	}
-	return nil
-}
-
-// isModuleFile reports whether a file of that name is a module.
-func isModuleFile(name string) bool {
-	for _, suffix := range []string{".gz", ".xz", ".zst"} {
-		if base, ok := strings.CutSuffix(name, suffix); ok {
-			name = base
-			break
-		}
-	}
-	return strings.HasSuffix(name, ".ko")
+// has reports whether there is a module of that name. Nothing is opened for it.
+func (t *tree) has(name string) bool {
+	_, ok := t.files[name]
+	return ok
 }
 
 // Lookup returns the line that modules.dep would have for a module.
@@ -94,7 +89,7 @@ func (t *tree) Lookup(name string) (string, bool) {
 
 // needs appends what a module needs to order, deepest first.
 func (t *tree) needs(name string, seen map[string]bool, order *[]string) {
-	for _, text := range t.modinfo(name) {
+	for _, text := range t.facts(name).info {
 		list, ok := strings.CutPrefix(text, "depends=")
 		if !ok {
 			continue
@@ -111,39 +106,75 @@ func (t *tree) needs(name string, seen map[string]bool, order *[]string) {
 	}
 }
 
-// modinfo returns what a module says about itself; nothing if it cannot be read.
-func (t *tree) modinfo(name string) []string {
+// facts returns what a module says about itself; nothing if it cannot be read, which is reported.
+func (t *tree) facts(name string) *treeFacts {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if info, ok := t.info[name]; ok {
-		return info
+	f := t.known[name]
+	if f == nil {
+		f = new(treeFacts)
+		t.known[name] = f
 	}
-	var info []string
-	t.read(name, func(f *elf.File) (err error) {
-		info, err = f.Modinfo()
-		return err
+	t.mu.Unlock()
+	f.once.Do(func() {
+		if err := f.read(t.p, t.files[name]); err != nil {
+			t.p.report(&TableError{File: t.p.path(t.files[name]), Err: err})
+		}
 	})
-	info = slices.Clone(info)
-	for i := range info {
-		info[i] = strings.Clone(info[i]) // do not keep the whole image
-	}
-	t.info[name] = info
-	return info
+	return f
 }
 
-// read reads a module and passes it to look. It reports what goes wrong.
-func (t *tree) read(name string, look func(*elf.File) error) {
-	image, _, err := compress.ReadFile(t.p.fsys, t.p.name(t.files[name]), nil, 0)
-	var f *elf.File
-	if err == nil {
-		f, err = elf.Parse(image)
+// read reads a module's file.
+func (f *treeFacts) read(p *Prober, path string) error {
+	file := p.name(path)
+	if strings.HasPrefix(path, "/") {
+		var err error
+		if file, err = sysroot.Name(p.fsys, path); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = look(f)
-	}
+	image, _, err := compress.ReadFile(p.fsys, file, nil, 0)
 	if err != nil {
-		t.p.report(&TableError{File: t.p.path(t.files[name]), Err: err})
+		return err
 	}
+	module, err := elf.Parse(image)
+	if err != nil {
+		return err
+	}
+	info, err := module.Modinfo()
+	if err != nil {
+		return err
+	}
+	for _, text := range info {
+		f.info = append(f.info, strings.Clone(text)) // do not keep the whole image
+	}
+	exports, err := module.Exports()
+	if errors.Is(err, elf.ErrNoSection) {
+		return nil // most modules export nothing
+	}
+	for _, e := range exports {
+		f.exports = append(f.exports, strings.Clone(e.Name))
+	}
+	return err
+}
+
+// readAll reads all modules, several at a time, and returns their names in order.
+func (t *tree) readAll() []string {
+	names := slices.Sorted(maps.Keys(t.files))
+	next := make(chan string)
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		wg.Go(func() {
+			for name := range next {
+				t.facts(name)
+			}
+		})
+	}
+	for _, name := range names {
+		next <- name
+	}
+	close(next)
+	wg.Wait()
+	return names
 }
 
 // Search finds nothing: the names of modules are no patterns.
@@ -153,10 +184,9 @@ func (t *tree) Search(dst []index.Value, _ string) []index.Value { return dst }
 func (t *tree) All() iter.Seq2[string, index.Value] { return list(nil).All() }
 
 // aliases returns the aliases of all modules.
-func (t *tree) aliases(p *Prober) list {
-	var l list
-	for _, name := range t.names() {
-		for _, text := range t.modinfo(name) {
+func (t *tree) aliases() (l list) {
+	for _, name := range t.readAll() {
+		for _, text := range t.facts(name).info {
 			if pattern, ok := strings.CutPrefix(text, "alias="); ok {
 				if key, err := alias.Normalize(pattern); err == nil {
 					l = append(l, entry{key, name})
@@ -169,17 +199,19 @@ func (t *tree) aliases(p *Prober) list {
 
 // symbols returns the symbols that the modules export, as modules.symbols has them.
 func (t *tree) symbols() (l list) {
-	for _, name := range t.names() {
-		t.read(name, func(f *elf.File) error {
-			exports, err := f.Exports()
-			for _, e := range exports {
-				l = append(l, entry{"symbol:" + e.Name, name})
-			}
-			return err
-		})
+	for _, name := range t.readAll() {
+		for _, symbol := range t.facts(name).exports {
+			l = append(l, entry{"symbol:" + symbol, name})
+		}
 	}
 	return l
 }
 
-// names returns the names of all modules, in order.
-func (t *tree) names() []string { return slices.Sorted(maps.Keys(t.files)) }
+// softdeps appends the softdep directives of a module, as modules.softdep has them.
+func (t *tree) softdeps(c *Config, name string) {
+	for _, text := range t.facts(name).info {
+		if rest, ok := strings.CutPrefix(text, "softdep="); ok {
+			c.Softdeps = append(c.Softdeps, parseSoftdep(name, rest))
+		}
+	}
+}

@@ -3,7 +3,6 @@ package modprobe
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // table is one of the tables of a module directory, from its .bin file or from something slower.
@@ -31,8 +31,11 @@ type tables struct {
 	// dep leads from a module to a line of modules.dep, alias and symbols from patterns to modules, builtinAlias to
 	// builtin ones; builtin has only keys.
 	dep, alias, symbols, builtin, builtinAlias lazyTable
-	// tree is the module directory itself, read when there are no tables.
+	// tree is the module directory itself, read when tables are not usable; told is done once that has been said.
 	tree lazyTree
+	told sync.Once
+	// noSoftdep is that modules.softdep is there and empty.
+	noSoftdep bool
 }
 
 // lazyTable is a table that is opened once.
@@ -50,48 +53,59 @@ func (t *lazyTable) get(open func() table) table {
 // dep returns the table of the modules' files.
 func (p *Prober) dep() table {
 	return p.tables.dep.get(func() table {
-		if t := p.open("modules.dep", readDep, true); t != nil {
+		t, err := p.open("modules.dep", readDep, true)
+		if t != nil {
 			return t
 		}
-		return p.tree()
+		return p.treeFor("modules.dep", err)
 	})
 }
 
 // alias returns the table of alias patterns.
 func (p *Prober) alias() table {
 	return p.tables.alias.get(func() table {
-		if t := p.open("modules.alias", readAlias, true); t != nil {
+		t, err := p.open("modules.alias", readAlias, true)
+		if t != nil {
 			return t
 		}
-		return p.tree().aliases(p)
+		return p.treeFor("modules.alias", err).aliases()
 	})
 }
 
 // symbols returns the table of exported symbols.
 func (p *Prober) symbols() table {
 	return p.tables.symbols.get(func() table {
-		if t := p.open("modules.symbols", readAlias, true); t != nil {
+		t, err := p.open("modules.symbols", readAlias, true)
+		if t != nil {
 			return t
 		}
-		if t, ok := p.dep().(*tree); ok {
-			return t.symbols()
-		}
-		return list(nil) // with the other tables there, few would wait for all modules to be read for this one
+		return p.treeFor("modules.symbols", err).symbols()
 	})
 }
 
 // builtin returns the table of the builtin modules' names.
 func (p *Prober) builtin() table {
-	return p.tables.builtin.get(func() table { return orEmpty(p.open("modules.builtin", readBuiltin, false)) })
+	return p.tables.builtin.get(func() table {
+		t, _ := p.open("modules.builtin", readBuiltin, false)
+		return orEmpty(t)
+	})
 }
 
 // builtinAlias returns the table of the builtin modules' aliases.
 func (p *Prober) builtinAlias() table {
 	return p.tables.builtinAlias.get(func() table {
-		if t := p.openIndex("modules.builtin.alias.bin"); t != nil {
-			return t
+		x, err := moduledir.OpenIndex(p.fsys, p.name("modules.builtin.alias.bin"))
+		if err == nil {
+			return x
 		}
-		return orEmpty(p.openText("modules.builtin.modinfo", readBuiltinModinfo))
+		if isDamaged(err) {
+			p.report(&TableError{File: p.path("modules.builtin.alias.bin"), Instead: "modules.builtin.modinfo", Err: err})
+		}
+		data, err := moduledir.ReadText(p.fsys, p.name("modules.builtin.modinfo"))
+		if err != nil {
+			return list(nil)
+		}
+		return readBuiltinModinfo(data)
 	})
 }
 
@@ -103,42 +117,27 @@ func orEmpty(t table) table {
 	return t
 }
 
-// open opens NAME.bin, or the text file NAME that it was made from, and nil if there is neither. warn says whether
-// reading the text is worth a report.
-func (p *Prober) open(name string, read func([]byte) list, warn bool) table {
-	if t := p.openIndex(name + ".bin"); t != nil {
-		return t
-	}
-	t := p.openText(name, read)
-	if t != nil && warn {
-		p.report(&TableError{File: p.path(name + ".bin"), Instead: name, Err: errNoTable})
-	}
-	return t
-}
-
-var errNoTable = errors.New("missing or damaged")
-
-// openIndex opens a .bin table. A damaged one is reported; one without even a header is what depmod makes of a kernel
-// without the list of builtin modules.
-func (p *Prober) openIndex(name string) table {
-	x, err := index.Open(p.fsys, p.name(name))
+// open opens NAME.bin, or the text file NAME that it was made from. If neither is usable it returns nil, and why NAME.bin is
+// not. warn says whether it is worth a report that NAME.bin is missing or empty; that it is damaged is in any case.
+func (p *Prober) open(name string, read func([]byte) list, warn bool) (table, error) {
+	x, err := moduledir.OpenIndex(p.fsys, p.name(name+".bin"))
 	if err == nil {
-		return x
+		return x, nil
 	}
-	var format *index.FormatError
-	if errors.As(err, &format) && format.Want != 0 {
-		p.report(&TableError{File: p.path(name), Err: format})
+	data, textErr := moduledir.ReadText(p.fsys, p.name(name))
+	if textErr != nil {
+		return nil, err
 	}
-	return nil
+	if warn || isDamaged(err) {
+		p.report(&TableError{File: p.path(name + ".bin"), Instead: name, Err: err})
+	}
+	return read(data), nil
 }
 
-// openText reads a text table.
-func (p *Prober) openText(name string, read func([]byte) list) table {
-	data, err := fs.ReadFile(p.fsys, p.name(name))
-	if err != nil {
-		return nil
-	}
-	return read(data)
+// isDamaged reports whether a table that is not usable is damaged, and not just missing or empty.
+func isDamaged(err error) bool {
+	var format *index.FormatError
+	return errors.As(err, &format)
 }
 
 // list is a table in memory. Its entries are looked at one by one; their order is that of their priority.
@@ -242,12 +241,14 @@ func readDep(data []byte) (l list) {
 // readAlias reads modules.alias and modules.symbols: "alias PATTERN MODULE".
 func readAlias(data []byte) (l list) {
 	for line := range bytes.Lines(data) {
-		words := strings.Fields(string(line))
-		if len(words) != 3 || words[0] != "alias" {
+		// A pattern may have blanks in it.
+		rest, ok := strings.CutPrefix(strings.TrimRight(string(line), "\r\n"), "alias ")
+		i := strings.LastIndexByte(rest, ' ')
+		if !ok || i <= 0 || i == len(rest)-1 {
 			continue
 		}
-		if key, err := alias.Normalize(words[1]); err == nil {
-			l = append(l, entry{key, words[2]})
+		if key, err := alias.Normalize(rest[:i]); err == nil {
+			l = append(l, entry{key, rest[i+1:]})
 		}
 	}
 	return l
@@ -266,11 +267,16 @@ func readBuiltin(data []byte) (l list) {
 // readBuiltinModinfo reads modules.builtin.modinfo: "MODULE.alias=PATTERN" among others, each ending in NUL.
 func readBuiltinModinfo(data []byte) (l list) {
 	for record := range bytes.SplitSeq(data, []byte{0}) {
-		module, text, ok := strings.Cut(string(record), ".")
-		pattern, isAlias := strings.CutPrefix(text, "alias=")
-		if !ok || !isAlias {
+		if len(record) == 0 {
+			continue // padding
+		}
+		// As depmod cuts it: no name of a module is empty.
+		dot := strings.IndexByte(string(record[1:]), '.') + 1
+		pattern, isAlias := strings.CutPrefix(string(record[dot+1:]), "alias=")
+		if dot == 0 || !isAlias || pattern == "" {
 			continue
 		}
+		module := string(record[:dot])
 		if key, err := alias.Normalize(pattern); err == nil {
 			l = append(l, entry{key, module})
 		}

@@ -61,7 +61,7 @@ func (h host) describe(op, name string, stat func(string) (fs.FileInfo, error)) 
 
 // path returns the path of a name, which must be valid but for its bytes.
 func (h host) path(op, name string) (string, error) {
-	if !fs.ValidPath(strings.ToValidUTF8(name, "?")) {
+	if !valid(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	return string(h) + name, nil

@@ -39,10 +39,14 @@ var errLoop = errors.New("too many levels of symbolic links")
 
 // resolve follows all symbolic links of a path inside fsys: a link to an absolute path starts again at the root of
 // fsys, and ".." stops there. What does not exist stays as it is, but has no "..".
-func resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name) }
+func resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name, false) }
 
-// resolveFrom is resolve for a path that begins in a directory which no links lead to.
-func resolveFrom(fsys fs.FS, done, name string) (string, error) {
+// errOutside is that a ".." leads out of the root.
+var errOutside = errors.New("outside of the root")
+
+// resolveFrom is resolve for a path that begins in a directory which no links lead to. If strict, a ".." that leads out of the
+// root is errOutside.
+func resolveFrom(fsys fs.FS, done, name string, strict bool) (string, error) {
 	todo := strings.Split(name, "/")
 	for links := 0; len(todo) > 0; {
 		element := todo[0]
@@ -51,6 +55,9 @@ func resolveFrom(fsys fs.FS, done, name string) (string, error) {
 		case "", ".":
 			continue
 		case "..":
+			if strict && done == "." {
+				return "", &fs.PathError{Op: "open", Path: name, Err: errOutside}
+			}
 			// The parent of what is not there, or is a file, is not there either.
 			if info, err := fs.Stat(fsys, done); err != nil {
 				return "", err
@@ -79,20 +86,25 @@ func resolveFrom(fsys fs.FS, done, name string) (string, error) {
 
 // New returns fsys with symbolic links followed inside it, so that a link to /usr/lib in the root file system of
 // another machine does not lead to this one's.
-func New(fsys fs.FS) fs.FS { return rootFS{fsys, nil} }
+func New(fsys fs.FS) fs.FS { return rootFS{fsys: fsys} }
 
 // Still returns what New has returned for use while no folder or link in there changes: where folders lead is found
 // out once. Of another file system it returns that.
 func Still(fsys fs.FS) fs.FS {
 	if r, ok := fsys.(rootFS); ok {
-		return rootFS{r.fsys, new(sync.Map)}
+		return rootFS{r.fsys, new(sync.Map), r.strict}
 	}
 	return fsys
 }
 
+// valid reports whether a name is one of an fs.FS, but that it may have any bytes.
+func valid(name string) bool { return fs.ValidPath(strings.ToValidUTF8(name, "?")) }
+
 type rootFS struct {
 	fsys fs.FS
 	dirs *sync.Map // where folders lead, string to string; nil: not remembered
+	// strict is that links which lead out of the root by "..", not by a slash, are errOutside, not kept inside.
+	strict bool
 }
 
 // Open opens the file a name leads to inside the root.
@@ -142,29 +154,29 @@ func (r rootFS) Lstat(name string) (fs.FileInfo, error) {
 
 // name resolves all links of a valid name.
 func (r rootFS) name(op, name string) (string, error) {
-	if !fs.ValidPath(name) {
+	if !valid(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if r.dirs == nil {
-		return resolve(r.fsys, name)
+		return resolveFrom(r.fsys, ".", name, r.strict)
 	}
 	dir, err := r.dir(name)
 	if err != nil {
 		return "", err
 	}
-	return resolveFrom(r.fsys, dir, path.Base(name))
+	return resolveFrom(r.fsys, dir, path.Base(name), r.strict)
 }
 
 // dir resolves the links of all elements of a valid name but the last.
 func (r rootFS) dir(name string) (string, error) {
 	dir := path.Dir(name)
 	if r.dirs == nil {
-		return resolve(r.fsys, dir)
+		return resolveFrom(r.fsys, ".", dir, r.strict)
 	}
 	if known, ok := r.dirs.Load(dir); ok {
 		return known.(string), nil
 	}
-	done, err := resolve(r.fsys, dir)
+	done, err := resolveFrom(r.fsys, ".", dir, r.strict)
 	if err == nil {
 		r.dirs.Store(dir, done)
 	}
@@ -173,7 +185,7 @@ func (r rootFS) dir(name string) (string, error) {
 
 // parent is name with the last element as it is.
 func (r rootFS) parent(op, name string) (string, error) {
-	if !fs.ValidPath(name) {
+	if !valid(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if name == "." {

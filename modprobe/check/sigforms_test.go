@@ -447,8 +447,9 @@ func (f *forger) lengths() {
 	f.raw("more behind the message", append(bytes.Clone(f.msg), 0))
 	f.raw("more behind the message, sound", append(bytes.Clone(f.msg), null...))
 	f.raw("message twice", append(bytes.Clone(f.msg), f.msg...))
-	f.raw("no end mark", append([]byte{0x30, 0x80}, f.msg[4:]...))
-	f.raw("long tag", slices.Concat(f.msg[:4], []byte{0x1f, 0x81, 1, 0}, f.msg[4:]))
+	head := heads[1]
+	f.raw("no end mark", append([]byte{0x30, 0x80}, f.msg[head:]...))
+	f.raw("long tag", slices.Concat(f.msg[:head], []byte{0x1f, 0x81, 1, 0}, f.msg[head:]))
 	for _, n := range []int{1, 2, 4, 15, 30, 60, 100, 150, 200, len(f.msg) - 1} {
 		f.raw(fmt.Sprintf("cut to %d bytes", n), f.msg[:n])
 	}

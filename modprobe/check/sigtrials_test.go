@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gomodprobe/gomodprobe/internal/format/pkcs7"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
@@ -275,10 +276,11 @@ func TestForged(t *testing.T) {
 	f.forge()
 	k := own()
 	k.Keys = []kernel.Key{kernel.NewKey(key.certificate)}
-	k.Signing = &kernel.Signing{Builtin: []string{"ecdsa-nist-p384", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"},
-		Identifiers: []string{"\x2b\x0e\x03\x02\x1a", oidNIST + "\x08", oidNIST + "\x09", oidNIST + "\x0a"}}
-	for _, last := range []string{"\x01", "\x02", "\x03", "\x04"} {
-		k.Signing.Identifiers = append(k.Signing.Identifiers, oidECDSA+last)
+	k.Signing = &kernel.Signing{Builtin: []string{"ecdsa-nist-p384", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"}}
+	for _, id := range pkcs7.Identifiers() { // of which 6.12 lacks MD4, MD5 and ML-DSA
+		if !strings.HasPrefix(id, "\x2a\x86\x48\x86\xf7\x0d\x02") && (!strings.HasPrefix(id, "\x60\x86\x48\x01\x65\x03\x04\x03") || id[len(id)-1] < 17) {
+			k.Signing.Identifiers = append(k.Signing.Identifiers, id)
+		}
 	}
 	found, unknown := 0, 0
 	for _, tr := range f.out {

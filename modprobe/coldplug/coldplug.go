@@ -407,8 +407,7 @@ func Scan(fsys fs.FS) (list []alias.Device) {
 // others faster.
 func devices(fsys fs.FS, yield func(alias.Device)) {
 	add := func(dir string) {
-		data, err := fs.ReadFile(fsys, dir+"/modalias")
-		if text := strings.TrimSpace(string(data)); err == nil && text != "" {
+		if text, err := alias.DeviceAlias(fsys, dir); err == nil && text != "" {
 			yield(alias.Device{Path: dir, Alias: text})
 		}
 	}

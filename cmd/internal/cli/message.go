@@ -105,6 +105,15 @@ func NoTree(p *modprobe.Prober, root string) string {
 	return "there is no module tree " + p.Dir() + root + ": install the kernel's modules, or, in a container, mount the host's /lib/modules"
 }
 
+// Unlisted says that the file of a module is there but in no table; "" if it is not.
+func Unlisted(p *modprobe.Prober, name string) string {
+	file, ok := p.Unlisted(name)
+	if !ok {
+		return ""
+	}
+	return file + " is there, but in no table: run depmod " + p.Release()
+}
+
 // levelWord is the LEVEL in "PROGRAM: LEVEL: text".
 func levelWord(level int) string {
 	switch level {

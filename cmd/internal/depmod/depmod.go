@@ -76,6 +76,7 @@ type depmodArgs struct {
 	all, quick, errsyms, show, warn bool
 	cache, check, json, keepGoing   bool
 	basedir, moduledir, outdir      string
+	hasModuledir                    bool
 	symvers, filesyms               string
 	hasSymvers, hasFilesyms         bool
 	prefix                          byte
@@ -107,7 +108,7 @@ func Main(env *cli.Env) int {
 // parseDepmod reads the command line. Without arguments and error it has been answered, and status is the exit status.
 func parseDepmod(env *cli.Env, log *cli.Logger) (args *depmodArgs, status int, err error) {
 	p := getopt.New(depmodOptions, env.Order(), env.Args[1:])
-	args = &depmodArgs{moduledir: "lib/modules"}
+	args = new(depmodArgs)
 	for {
 		o, value, err := p.Next()
 		if err != nil {
@@ -146,7 +147,7 @@ func (a *depmodArgs) set(id int, value string) {
 	case 'b':
 		a.basedir = value
 	case 'm':
-		a.moduledir = strings.TrimLeft(value, "/")
+		a.moduledir, a.hasModuledir = strings.TrimLeft(value, "/"), true
 	case 'o':
 		a.outdir = value
 	case 'C':

@@ -13,6 +13,8 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/depmod"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
 // maxPath is the length from which on a path is too long: PATH_MAX.
@@ -134,26 +136,35 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 	return status
 }
 
-// folders works out where the modules are and where the tables go.
+// folders works out where the modules are and where the tables go. Below -b symbolic links are followed inside that folder: they
+// are those of the system that it is the root of.
 func (r *depmodRun) folders(options *depmod.Options) bool {
-	base := r.basedir
+	base, baseName := r.basedir, "."
+	var err error
 	if base != "" {
-		abs, err := cli.Absolute(r.env, base)
-		if err != nil {
-			r.log.Errorf("the current folder is not known: %s", cli.Strerror(err))
-			return false
+		if base, err = cli.Absolute(r.env, base); err == nil {
+			baseName, err = cli.FSName(r.env.FS, base)
 		}
-		base = abs
 	}
-	r.dir = base + "/" + r.moduledir + "/" + r.version
+	outdir := r.outdir
+	if err == nil && outdir != "" {
+		outdir, err = cli.Absolute(r.env, outdir)
+	}
+	if err != nil {
+		r.log.Errorf("could not open directory %s: %s", r.basedir+r.outdir, cli.Strerror(err))
+		return false
+	}
+	options.FS = sysroot.Below(r.env.FS, baseName)
+	root := sysroot.Sub(options.FS, baseName)
+	bases := moduledir.Bases()
+	if r.hasModuledir {
+		bases = []string{r.moduledir}
+	}
+	dir, err := moduledir.FindIn(root, "", bases, r.version)
+	r.dir = base + dir.Path
 	r.out = r.dir
-	if r.outdir != "" {
-		abs, err := cli.Absolute(r.env, r.outdir)
-		if err != nil {
-			r.log.Errorf("the current folder is not known: %s", cli.Strerror(err))
-			return false
-		}
-		r.out = abs + "/" + r.moduledir + "/" + r.version
+	if outdir != "" {
+		r.out = outdir + dir.Path
 	}
 	for _, dir := range [...]string{r.dir, r.out} {
 		if len(dir) >= maxPath {
@@ -161,12 +172,15 @@ func (r *depmodRun) folders(options *depmod.Options) bool {
 			return false
 		}
 	}
-	name, err := cli.FSName(r.env.FS, r.dir)
 	if err != nil {
 		r.log.Errorf("could not open directory %s: %s", r.dir, cli.Strerror(err))
 		return false
 	}
-	options.Dir, options.Shown = name, r.dir
+	options.Dir, options.Shown = path.Join(baseName, dir.Name), r.dir
+	// The tables go to where the links lead.
+	if real, err := sysroot.Resolve(root, dir.Name); err == nil && real != dir.Name && baseName != "." && outdir == "" {
+		r.out = base + "/" + real
+	}
 	return true
 }
 

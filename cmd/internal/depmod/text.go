@@ -47,6 +47,10 @@ func (r *depmodRun) message(p depmod.Problem) {
 	case depmod.Directory:
 		log.Errorf("could not open directory %s: %s", p.Path, cli.Strerror(p.Err))
 	case depmod.Entry:
+		if p.Dangling() {
+			log.Warningf("could not stat %s: %s", p.Path, cli.Strerror(p.Err))
+			break
+		}
 		log.Errorf("could not stat %s: %s", p.Path, cli.Strerror(p.Err))
 	case depmod.FileType:
 		log.Errorf("unsupported file type %s: %o", p.Path, fileType(p.Mode))
@@ -71,6 +75,10 @@ func (r *depmodRun) message(p depmod.Problem) {
 			log.Errorf("%s:%d Invalid symbol version %s: Invalid argument", p.Path, p.Line, p.Text)
 		} else {
 			log.Errorf("%s:%d: invalid line: %s", p.Path, p.Line, p.Text)
+		}
+	case depmod.NoSymbols:
+		if r.errsyms {
+			log.Warningf("%s", p)
 		}
 	case depmod.Unresolved:
 		if r.errsyms {

@@ -337,15 +337,35 @@ func (b *builder) missing(log *cli.Logger, sel *initramfs.Selection) error {
 			log.Warningf("%s", m)
 		}
 	}
-	for _, f := range sel.Firmware {
-		if len(f.Files) == 0 && b.verbose {
-			log.Warningf("firmware %s is not here; %s may ask for it", f.Name, f.Modules[0])
-		}
-	}
+	b.firmware(log, sel)
 	if names > 0 {
 		return fmt.Errorf("no image written because of %d missing; --allow-missing goes on", names)
 	}
 	return nil
+}
+
+// mostUnreadable is how many files of firmware are named that the kernel cannot expand, without -v.
+const mostUnreadable = 10
+
+// firmware says which firmware will not be found at boot. That a name is nowhere is common; that it is there and the kernel cannot
+// expand it means a device that does not work.
+func (b *builder) firmware(log *cli.Logger, sel *initramfs.Selection) {
+	unreadable := 0
+	for _, f := range sel.Firmware {
+		switch {
+		case len(f.Files) > 0:
+		case f.Unreadable != "":
+			if unreadable++; unreadable <= mostUnreadable || b.verbose {
+				log.Warningf("firmware %s is here as /%s, which this kernel cannot expand: it was built without CONFIG_%s; %s may ask for it",
+					f.Name, f.Unreadable, f.Option, f.Modules[0])
+			}
+		case b.verbose:
+			log.Warningf("firmware %s is not here; %s may ask for it", f.Name, f.Modules[0])
+		}
+	}
+	if unreadable > mostUnreadable && !b.verbose {
+		log.Warningf("%d more files of firmware are here in a compression that this kernel cannot expand; -v names them", unreadable-mostUnreadable)
+	}
 }
 
 // programs adds gomodprobe with its links, and /init.

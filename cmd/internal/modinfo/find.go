@@ -59,9 +59,12 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 		found(&modinfoTarget{failure: "Module name " + operand + " not found."})
 		return
 	}
-	if t := f.file(operand); t != nil {
-		found(t)
-		return
+	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files have count.
+	if strings.Contains(operand, "/") || isModuleFile(operand) {
+		if t := f.file(operand); t != nil {
+			found(t)
+			return
+		}
 	}
 	if _, err := alias.Normalize(operand); err != nil {
 		found(&modinfoTarget{failure: "Module alias " + operand + " not found."})
@@ -72,6 +75,10 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 		found(t)
 	}
 	if list == nil {
+		if t := f.file(operand); t != nil && strings.Contains(operand, ".") { // no name of a module has a dot
+			found(t)
+			return
+		}
 		found(&modinfoTarget{failure: "Module " + operand + " not found.", hint: hint})
 	}
 }
@@ -86,7 +93,7 @@ func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget, hint string
 		return nil, cli.NoTree(f.prober, "")
 	}
 	if err != nil {
-		return nil, ""
+		return nil, cli.Unlisted(f.prober, name)
 	}
 	for _, m := range modules {
 		t := newTarget(m)
@@ -123,12 +130,8 @@ func newTarget(m modprobe.Module) *modinfoTarget {
 	return &modinfoTarget{name: m.Name, path: m.Path, builtin: m.Builtin}
 }
 
-// file returns the module in the file an operand names; nil if it is not a
-// file, or not one called as module files are.
+// file returns the module in the file an operand names; nil if it is not a file.
 func (f *modinfoFinder) file(operand string) *modinfoTarget {
-	if !isModuleFile(operand) {
-		return nil
-	}
 	abs, err := cli.Absolute(f.env, operand)
 	if err != nil {
 		return nil

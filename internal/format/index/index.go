@@ -123,6 +123,35 @@ func Parse(data []byte) (*Index, error) {
 	return &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}, nil
 }
 
+// CheckEnd reports whether the file has its end: the root node, and of the nodes below each the one that lies last. A table that
+// was cut has not. It takes a few microseconds; Check looks at everything. The error is a *FormatError.
+func (x *Index) CheckEnd() error {
+	word, at := x.root, uint32(0)
+	for {
+		var n node
+		if err := x.read(&n, word); err != nil {
+			return err
+		}
+		values := n.values
+		for range n.count {
+			_, next, err := x.value(values)
+			if err != nil {
+				return err
+			}
+			values = next
+		}
+		at, word = word&offsetMask, 0
+		for i := range n.children {
+			if w := n.word(x, i); w&offsetMask > word&offsetMask {
+				word = w
+			}
+		}
+		if word&offsetMask <= at { // no child, or one that the node is a child of
+			return nil
+		}
+	}
+}
+
 // Close gives the memory back, if it was mapped. The Index and its strings must not be used any more.
 func (x *Index) Close() error {
 	data, mapped := x.data, x.mapped

@@ -295,7 +295,7 @@ func (x *xzFile) blockHeader() (h xzBlock, err error) {
 		return h, errCorrupt
 	}
 	if number != xzLZMA2 {
-		return h, errFilter
+		return h, unknownFilter()
 	}
 	size := r.next()
 	if size != 1 || len(r.b) < 1 || r.b[0] > 40 || !zero(r.b[1:]) {
@@ -305,8 +305,10 @@ func (x *xzFile) blockHeader() (h xzBlock, err error) {
 	return h, nil
 }
 
-// errFilter is for a filter that is left out here.
-var errFilter = fmt.Errorf("a filter that is not known: %w", errors.ErrUnsupported)
+// unknownFilter is the error for a filter that is left out here.
+func unknownFilter() error {
+	return fmt.Errorf("a filter that is not known: %w", errors.ErrUnsupported)
+}
 
 // filter reads the number and properties of a filter that stands before LZMA2.
 func (r *vlis) filter() (filter, error) {
@@ -322,7 +324,7 @@ func (r *vlis) filter() (filter, error) {
 	// The property of the others, where they begin to count, has never been used.
 	f := xzFilter(number)
 	if f == nil || size != 0 {
-		return nil, errFilter
+		return nil, unknownFilter()
 	}
 	return f, nil
 }

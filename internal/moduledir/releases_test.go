@@ -1,11 +1,11 @@
-package depmod_test
+package moduledir_test
 
 import (
 	"runtime"
 	"strings"
 	"testing"
 
-	"github.com/gomodprobe/gomodprobe/depmod"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
@@ -68,7 +68,7 @@ func TestReleases(t *testing.T) {
 		{"[[.6.]]", "6", false},
 		{strings.Repeat("6", 257), strings.Repeat("6", 257), false},
 	} {
-		if got := depmod.Matches(tt.expr, tt.release); got != tt.want {
+		if got := moduledir.Matches(tt.expr, tt.release); got != tt.want {
 			t.Errorf("%.40q matches %.20q: %t; want %t", tt.expr, tt.release, got, tt.want)
 		}
 	}
@@ -86,7 +86,7 @@ func TestReleasesBounded(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		depmod.Matches(expr, strings.Repeat("a", 64))
+		moduledir.Matches(expr, strings.Repeat("a", 64))
 		runtime.ReadMemStats(&after)
 		if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
 			t.Errorf("%.40q takes %d bytes", expr, used)
@@ -101,7 +101,7 @@ func FuzzReleases(f *testing.F) {
 	fuzzseed.Add(f, "^6.1(-[a-z]+)?$", "6.1-amd")
 	fuzzseed.Add(f, `a{,2}|[^\]b]+)`, `c\w`)
 	f.Fuzz(func(t *testing.T, expr, release string) {
-		got := depmod.Matches(expr, release)
+		got := moduledir.Matches(expr, release)
 		plain := strings.Trim(expr, "-_0123456789abcdefghijklmnopqrstuvwxyz") == "" && len(expr) <= 256
 		if plain && got != strings.Contains(release, expr) {
 			t.Errorf("%q matches %q: %t", expr, release, got)

@@ -1,4 +1,4 @@
-package depmod
+package moduledir
 
 import (
 	"errors"

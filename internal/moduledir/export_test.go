@@ -1,0 +1,4 @@
+package moduledir
+
+// Matches reports whether an expression of depmod.d names a release.
+var Matches = matches

@@ -1,0 +1,118 @@
+package moduledir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
+)
+
+// Why a table is not usable; a damaged binary one is an *index.FormatError.
+var (
+	// ErrMissing: there is no such file. It is fs.ErrNotExist as well.
+	ErrMissing error = missing{}
+	// ErrEmpty: the file has 0 bytes. What depmod writes has a header at least; such files are left by a crash.
+	ErrEmpty = errors.New("empty (0 bytes)")
+	// ErrCut: the last line of a text does not end.
+	ErrCut = errors.New("cut off in its last line")
+)
+
+type missing struct{}
+
+func (missing) Error() string        { return "missing" }
+func (missing) Is(target error) bool { return target == fs.ErrNotExist }
+
+// maxTable is the size up to which a table is read.
+const maxTable = 256 << 20
+
+// OpenIndex opens a binary table, a name in fsys, if it is usable.
+func OpenIndex(fsys fs.FS, name string) (*index.Index, error) {
+	x, err := index.Open(fsys, name)
+	if err == nil {
+		if err = x.CheckEnd(); err == nil {
+			return x, nil
+		}
+		x.Close()
+		return nil, damaged(err)
+	}
+	var format *index.FormatError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, ErrMissing
+	case errors.As(err, &format) && format.Off == 0 && format.Want == 0:
+		return nil, ErrEmpty
+	case format != nil:
+		return nil, damaged(format)
+	}
+	return nil, cause(err)
+}
+
+// damaged says that a table is.
+func damaged(err error) error { return fmt.Errorf("damaged: %w", err) }
+
+// ReadText reads a text table, a name in fsys, if it is usable.
+func ReadText(fsys fs.FS, name string) ([]byte, error) {
+	data, err := read(fsys, name)
+	if err == nil {
+		err = Usable(name, data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// Usable says whether a table of that name with that content is usable; an error says why it is not.
+func Usable(name string, data []byte) error {
+	base := path.Base(name)
+	builtin := strings.HasPrefix(base, "modules.builtin")
+	switch {
+	case builtin && len(data) == 0:
+		return nil // what other depmods make of a kernel without the list of what is builtin
+	case len(data) == 0 && base == "modules.devname":
+		return nil // no module has a device node
+	case len(data) == 0:
+		return ErrEmpty
+	case strings.HasSuffix(base, ".bin"):
+		x, err := index.Parse(data)
+		if err == nil {
+			err = x.CheckEnd()
+		}
+		if err != nil {
+			return damaged(err)
+		}
+	case !builtin && data[len(data)-1] != '\n':
+		return ErrCut
+	}
+	return nil
+}
+
+// read reads a whole file.
+func read(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrMissing
+	}
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxTable+1))
+	if err == nil && len(data) > maxTable {
+		err = fmt.Errorf("more than %d bytes", maxTable)
+	}
+	return data, cause(err)
+}
+
+// cause takes the name of the file off an error.
+func cause(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
