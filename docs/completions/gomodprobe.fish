@@ -212,6 +212,8 @@ for c in kmod gokmod
     complete -c $c -l format -s f -xa 'human tmpfiles devname' -d 'human (the default), tmpfiles for tmpfiles.d(5), or devname'
     complete -c $c -l help -s h -d 'Print a short help'
     complete -c $c -l output -s o -rF -d 'Write to this file, making its directory if need be'
+    complete -c $c -l root -s b -x -d 'Look in the system whose root is this directory'
+    complete -c $c -l set-version -s S -xa '(__gomodprobe_releases)' -d 'Take this kernel instead of the running one'
     complete -c $c -l version -s V -d 'Print the version'
 end
 for c in goinitramfs
