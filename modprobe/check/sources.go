@@ -403,7 +403,7 @@ func (c *Checker) use(name string, im *kernel.Image) error {
 	was := c.k.Features
 	c.k.Use(im)
 	c.k.Features.Fill(was)
-	if c.source = name; im.Way != name {
+	if c.source = name; im.Way != "" && im.Way != name {
 		c.source += " (" + im.Way + ")"
 	}
 	return nil
