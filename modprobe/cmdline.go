@@ -35,19 +35,19 @@ func (c *Config) parseCmdline(line string, report func(error)) {
 		if hasValue {
 			param += "=" + value
 		}
-		c.Options = append(c.Options, Setting{module, param})
+		c.Options = append(c.Options, Setting{module, param, cmdlineFile, 0})
 	}
 }
 
 // cmdlineList adds modprobe.KEY=A,B and reports whether the key is one of ours. Unlike kmod, which compares them as
-// they are, it spells the names with underscores.
+// they are, it spells the names with underscores, and takes quotes off.
 func (c *Config) cmdlineList(key, value string) bool {
 	switch key {
 	case "blacklist", "forbid", "allow":
 	default:
 		return false
 	}
-	for name := range strings.SplitSeq(value, ",") {
+	for name := range strings.SplitSeq(strings.Trim(value, `"`), ",") {
 		if n, err := alias.Normalize(name); err == nil {
 			name = n
 		}

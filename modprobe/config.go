@@ -54,6 +54,10 @@ type Setting struct {
 	Module string
 	// Text holds the parameters, as the kernel gets them.
 	Text string
+	// File and Line say where the directive stands.
+	File string
+	// Line is the number of the line in File, from 1; 0 on the kernel's command line.
+	Line int
 }
 
 // Softdep is a softdep directive.
@@ -114,22 +118,30 @@ func (c *Config) Forbidden(module string) *Rule {
 // settings returns the parameters that the configuration has for a module found by this alias.
 func (c *Config) settings(module, alias string) string {
 	var text []string
-	for _, s := range c.Options {
-		if s.Module == module || alias != "" && s.Module == alias {
-			text = append(text, s.Text)
-		}
+	for _, s := range c.Settings(Module{Name: module, Alias: alias}) {
+		text = append(text, s.Text)
 	}
 	return strings.Join(text, " ")
 }
 
-// softdep returns the first softdep directive for a module.
-func (c *Config) softdep(module string) (s Softdep) {
-	for _, s := range c.Softdeps {
-		if glob.Match(s.Pattern, module) {
-			return s
+// Settings returns the options directives that count for a module.
+func (c *Config) Settings(m Module) (list []Setting) {
+	for _, s := range c.Options {
+		if s.Module == m.Name || m.Alias != "" && s.Module == m.Alias {
+			list = append(list, s)
 		}
 	}
-	return s
+	return list
+}
+
+// softdep returns what all softdep directives for a module say together.
+func (c *Config) softdep(module string) (all Softdep) {
+	for _, s := range c.Softdeps {
+		if glob.Match(s.Pattern, module) {
+			all.Pre, all.Post = append(all.Pre, s.Pre...), append(all.Post, s.Post...)
+		}
+	}
+	return all
 }
 
 // command returns the first of the commands for a module.
@@ -219,7 +231,7 @@ func (c *Config) directive(word, rest, file string, number int) error {
 		}
 		c.Aliases = append(c.Aliases, Alias{name, target})
 	case "options":
-		c.Options = append(c.Options, Setting{name, strings.ReplaceAll(text, "\t", " ")})
+		c.Options = append(c.Options, Setting{name, strings.ReplaceAll(text, "\t", " "), file, number})
 	case "install":
 		c.Install = append(c.Install, Command{name, text})
 	case "remove":

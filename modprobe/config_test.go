@@ -124,6 +124,7 @@ func TestCmdline(t *testing.T) {
 		{"m.p", "options m p", ""},
 		{"m.p=v a-b.c-d=e-f", "options m p=v\noptions a_b c-d=e-f", ""},
 		{"modprobe.blacklist=a-b,c,,d", "blacklist a_b\nblacklist c\nblacklist \nblacklist d", ""},
+		{`modprobe.blacklist="a-b,c" "modprobe.blacklist=d,e"`, "blacklist a_b\nblacklist c\nblacklist d\nblacklist e", ""},
 		{"modprobe.blacklist", "options modprobe blacklist", ""},
 		{"modprobe.other=1", "options modprobe other=1", ""},
 		{"a.b.c=1 x.y=1.2", "options x y=1.2", ""},

@@ -28,6 +28,8 @@ var (
 	ErrDirective error = &condition{text: "unknown or incomplete directive"}
 	// ErrDeprecated is that a line of configuration has a directive that is not read any more.
 	ErrDeprecated error = &condition{text: "directive not read any more"}
+	// ErrNotRead is that a line stands in a file of modprobe.d that is not read.
+	ErrNotRead error = &condition{text: "the file is not read: its name does not end in .conf"}
 	// ErrUntrusted is that an install or remove command stands in a file that others than root can write.
 	ErrUntrusted error = &condition{"command in a file that others than root can write", fs.ErrPermission}
 	// ErrRecursion is that an install or remove command has started itself again.
@@ -113,7 +115,7 @@ type ConfigError struct {
 	Line int
 	// Text is the word that could not be understood.
 	Text string
-	// Err is ErrDirective, ErrDeprecated, or why the file could not be read.
+	// Err is ErrDirective, ErrDeprecated, ErrNotRead, or why the file could not be read.
 	Err error
 }
 

@@ -20,8 +20,18 @@ import (
 //
 // A compressed file goes to the kernel as it is if /sys/module/compression names its format. A file the kernel does
 // not expand, or refuses to, is expanded here and given to the kernel as memory. A kernel without finit_module(2) gets
-// the image by init_module(2), with what the flags tell it to ignore taken out.
+// the image by init_module(2), with what the flags tell it to ignore taken out. A module that has answered is not
+// given to the kernel again, whatever its answer.
 func (p *Prober) Insmod(f fs.File, params string, flags int) error {
+	r := runner{p: p}
+	defer r.close()
+	r.listen()
+	return r.insmod(f, params, flags)
+}
+
+// insmod is Insmod; the kernel is being listened to.
+func (r *runner) insmod(f fs.File, params string, flags int) error {
+	k := r.p.kernel
 	head, whole := peek(f)
 	if len(head) < headLen {
 		if isDir(f) {
@@ -30,14 +40,16 @@ func (p *Prober) Insmod(f fs.File, params string, flags int) error {
 		return syscall.EINVAL
 	}
 	format := compress.Detect(head)
-	byKernel := format != compress.None && p.decompressor() == format.String()
+	byKernel := format != compress.None && r.p.decompressor() == format.String()
+	var refused error
 	if format == compress.None || byKernel {
 		how := flags
 		if byKernel {
 			how |= CompressedFile
 		}
-		if err := p.kernel.FinitModule(f, params, how); !retry(err, byKernel) {
-			return err
+		refused = k.FinitModule(f, params, how)
+		if !noCall(refused) && (!byKernel || refused == nil || !r.unexpanded(refused, whole)) {
+			return refused
 		}
 	}
 	data, err := whole()
@@ -48,14 +60,38 @@ func (p *Prober) Insmod(f fs.File, params string, flags int) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", syscall.EINVAL, err)
 	}
-	if format != compress.None && (flags != 0 || byKernel) {
-		// As a file the image can have flags, and keeps its signature.
-		err := p.kernel.FinitModule(&imageFile{image: image}, params, flags)
-		if !retry(err, false) {
+	// As a file the image can have flags, and keeps its signature.
+	if format != compress.None && (flags != 0 || byKernel) && !errors.Is(refused, errno.ENOSYS) {
+		if err := k.FinitModule(&imageFile{image: image}, params, flags); !noCall(err) {
 			return err
 		}
 	}
-	return initModule(p.kernel, image, params, flags)
+	return initModule(k, image, params, flags)
+}
+
+// noCall reports whether finit_module was not made: there is no such call, or no descriptor for it. EOPNOTSUPP, which is
+// errors.ErrUnsupported as well, is an answer.
+func noCall(err error) bool {
+	var code syscall.Errno
+	if errors.As(err, &code) {
+		return errors.Is(err, errno.ENOSYS)
+	}
+	return err != nil && errors.Is(err, errors.ErrUnsupported)
+}
+
+// unexpanded reports whether the kernel has refused a compressed file without looking at the module in it. Its log says
+// so; without the log it is taken from files that no kernel expands. A module that fails has the same errno.
+func (r *runner) unexpanded(err error, whole func() ([]byte, error)) bool {
+	for _, line := range r.hear() {
+		if notExpanded(line) {
+			return true
+		}
+	}
+	if !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errno.ENOEXEC) && !errors.Is(err, errno.ENOMEM) {
+		return false
+	}
+	data, err := whole()
+	return err == nil && compress.BeyondKernel(data)
 }
 
 // InsmodFile loads the module in the file of that name in Options.FS, as [Prober.Insmod]. The error is an *Error
@@ -68,7 +104,7 @@ func (p *Prober) InsmodFile(name, params string, flags int) error {
 	if err == nil {
 		defer f.Close()
 		r.listen()
-		err = p.Insmod(f, params, flags)
+		err = r.insmod(f, params, flags)
 	}
 	if err != nil {
 		return &Error{Op: "insert", Module: s.Module.Name, Path: s.Module.Path, Err: err, Reason: r.reason(s, err)}
@@ -87,25 +123,6 @@ func (p *Prober) decompressor() string {
 
 // headLen is how many bytes tell the format of a file.
 const headLen = 6
-
-// retry reports whether finit_module failed in a way that another call may not: there is no such call or no
-// descriptor, or, if it was to expand the file, that is what it may have failed at (CRC64 in xz, a large window, no
-// decompressor, a security module).
-func retry(err error, compressed bool) bool {
-	if err == nil {
-		return false
-	}
-	refusals := []error{errno.ENOSYS, errors.ErrUnsupported}
-	if compressed {
-		refusals = append(refusals, syscall.EINVAL, errno.ENOEXEC, errno.EFBIG, errno.ENOMEM, syscall.EPERM, syscall.EACCES)
-	}
-	for _, refusal := range refusals {
-		if errors.Is(err, refusal) {
-			return true
-		}
-	}
-	return false
-}
 
 // initModule loads an image by init_module(2), which has no flags: what it is to ignore is taken out of a copy.
 func initModule(k Kernel, image []byte, params string, flags int) error {

@@ -34,31 +34,25 @@ func (running) FinitModule(f fs.File, params string, flags int) error {
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return again(func() error { return unix.FinitModule(int(fd.Fd()), params, flags) })
+	return unix.FinitModule(int(fd.Fd()), params, flags)
 }
 
-// again repeats a call that a signal has interrupted. While another process loads the same module the kernel waits, and
-// it can be woken by the signals that the Go runtime sends its own threads.
-func again(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
-}
+// InitModule calls init_module(2). EINTR is the module's own answer, as that of FinitModule: after a signal the kernel
+// starts a load again by itself, since the Go runtime's handlers ask for that.
+func (running) InitModule(image []byte, params string) error { return kmodule.Init(image, params) }
 
-// InitModule calls init_module(2).
-func (running) InitModule(image []byte, params string) error {
-	return again(func() error { return kmodule.Init(image, params) })
-}
-
-// DeleteModule calls delete_module(2).
+// DeleteModule calls delete_module(2), and again where one of the signals that the Go runtime sends its own threads has
+// interrupted it before it began.
 func (running) DeleteModule(name string, flags int) error {
 	how := uintptr(unix.O_NONBLOCK)
 	if flags&RemoveForce != 0 {
 		how |= unix.O_TRUNC
 	}
-	return again(func() error { return kmodule.Delete(name, how) })
+	for {
+		if err := kmodule.Delete(name, how); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // memfile returns a file in memory with a module in it, so that finit_module(2) can have it.

@@ -1,6 +1,12 @@
 package modprobe
 
-import "strings"
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/errno"
+)
 
 // Logger is a Kernel that can be listened to. [Running] and the kernel of modprobetest are; a Kernel that is not
 // leaves Error.Reason to what can be told without.
@@ -21,6 +27,7 @@ type Log interface {
 
 // listen makes reason hear what the kernel says from now on.
 func (r *runner) listen() {
+	r.said = nil
 	if !r.listening {
 		r.listening = true
 		if k, ok := r.p.kernel.(Logger); ok {
@@ -33,13 +40,18 @@ func (r *runner) listen() {
 	}
 }
 
+// hear returns all that the kernel has said since listen.
+func (r *runner) hear() []string {
+	if r.log != nil {
+		r.said = append(r.said, r.log.Lines()...)
+	}
+	return r.said
+}
+
 // reason says in plain words why a module was not inserted: first what the kernel said about it, then what
 // Options.Explain knows.
 func (r *runner) reason(s *Step, err error) string {
-	var words []string
-	if r.log != nil {
-		words = about(s.Module.Name, r.log.Lines())
-	}
+	words := about(s.Module, err, r.hear())
 	if explain := r.p.opts.Explain; explain != nil {
 		if text := explain(r.p, s.Module.Path, err, words); text != "" {
 			words = append(words, text)
@@ -48,23 +60,23 @@ func (r *runner) reason(s *Step, err error) string {
 	return strings.Join(words, "; ")
 }
 
-// about picks the lines that are about the insertion of a module.
-func about(module string, lines []string) (words []string) {
+// notExpanded reports whether a line says that the kernel has not come to the module in a compressed file: it could not
+// expand the file, or the integrity measurement, which older kernels give the file as it is, refused it.
+func notExpanded(line string) bool {
+	for _, text := range []string{"decompression failed", " compressed module", "decompressor", "appraise_data"} {
+		if strings.Contains(line, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// about picks the lines that are about the insertion of a module that failed with err, each once.
+func about(m Module, err error, lines []string) (words []string) {
 	for _, line := range lines {
 		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, module+":"),
-			strings.Contains(line, "'"+module+"'"),
-			strings.HasPrefix(line, "Module "+module+" "),
-			strings.HasPrefix(line, "module "+module+":"):
-		case strings.HasPrefix(line, "Loading of "), strings.HasPrefix(line, "Lockdown: "),
-			strings.HasPrefix(line, "Invalid "), strings.HasPrefix(line, "Only one .modinfo"),
-			strings.HasPrefix(line, "module: "), strings.HasPrefix(line, "decompression failed"),
-			strings.HasPrefix(line, "PKCS#7 "), strings.HasPrefix(line, "LoadPin: "):
-		default:
-			continue
-		}
-		if strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") {
+		about := names(line, m) || ofLoader(line) || errors.Is(err, errno.ENOMEM) && ofMemory(line)
+		if !about || strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") || slices.Contains(words, line) {
 			continue
 		}
 		words = append(words, line)
@@ -74,4 +86,52 @@ func about(module string, lines []string) (words []string) {
 		words = append(words[:most], "…")
 	}
 	return words
+}
+
+// names reports whether a line names the module or its file. Drivers put their name in front, or their name and their
+// device's ("foo 0000:00:01.0: …"), spelled with dashes or underscores.
+func names(line string, m Module) bool {
+	file := m.Path[strings.LastIndexByte(m.Path, '/')+1:]
+	if file != "" && (strings.Contains(line, "/"+file) || strings.Contains(line, `"`+file)) {
+		return true
+	}
+	line = strings.ReplaceAll(line, "-", "_")
+	if rest, ok := strings.CutPrefix(line, m.Name); ok {
+		return strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, " ") && strings.Contains(rest, ": ")
+	}
+	for _, quoted := range []string{"'" + m.Name + "'", "[" + m.Name + "]", `"` + m.Name + `"`, "`" + m.Name + "'"} {
+		if strings.Contains(line, quoted) {
+			return true
+		}
+	}
+	rest, ok := strings.CutPrefix(line, "Module "+m.Name)
+	if !ok {
+		rest, ok = strings.CutPrefix(line, "module "+m.Name)
+	}
+	return ok && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, ":"))
+}
+
+// ofLoader reports whether a line is from the kernel's loader, or from a security module about loading. These name no module.
+func ofLoader(line string) bool {
+	for _, begin := range []string{
+		"Loading of ", "Lockdown: ", "Invalid ", "Only one .modinfo", "module: ", "decompression failed", "PKCS#7 ", "LoadPin: ", "BPF:",
+	} {
+		if strings.HasPrefix(line, begin) {
+			return true
+		}
+	}
+	if strings.Contains(line, "denied") && (strings.Contains(line, "module_load") || strings.Contains(line, "sys_module")) {
+		return true // SELinux, AppArmor
+	}
+	return notExpanded(line)
+}
+
+// ofMemory reports whether a line says what memory there was none of.
+func ofMemory(line string) bool {
+	for _, text := range []string{"vmap allocation", "vmalloc", "page allocation failure", "percpu: allocation failed"} {
+		if strings.Contains(line, text) {
+			return true
+		}
+	}
+	return false
 }

@@ -41,10 +41,8 @@ func (p *Prober) Loaded() ([]Loaded, error) {
 		}
 		if n, ok := p.number(dir + "/coresize"); ok {
 			m.Size = int64(n)
-		} else if _, err := fs.Stat(p.fsys, dir); err != nil {
-			if _, err := fs.Stat(p.fsys, "sys/module"); err == nil {
-				continue // gone since /proc/modules was read
-			}
+		} else if _, err := fs.Stat(p.fsys, dir); err != nil && p.gone(m.Name) {
+			continue
 		}
 		if n, ok := p.refcount(m.Name); ok {
 			m.Users, m.Holders = n, p.Holders(m.Name)
@@ -52,6 +50,13 @@ func (p *Prober) Loaded() ([]Loaded, error) {
 		kept = append(kept, m)
 	}
 	return kept, nil
+}
+
+// gone reports whether a module that /proc/modules had is gone since. That /sys/module lacks it may mean only that /sys is
+// not mounted.
+func (p *Prober) gone(module string) bool {
+	data, err := fs.ReadFile(p.fsys, "proc/modules")
+	return err == nil && !bytes.HasPrefix(data, []byte(module+" ")) && !bytes.Contains(data, []byte("\n"+module+" "))
 }
 
 // parseLoaded reads /proc/modules: "NAME SIZE USERS HOLDER,HOLDER, STATE ADDRESS", and "-" for what there is not.

@@ -452,8 +452,12 @@ func TestLoaded(t *testing.T) {
 	w := newWorld(t)
 	w.load(t, "mid")
 	w.load(t, "pre1")
-	w.write(t, "proc/modules", "gone 4096 0 - Unloading 0x0\n"+readFile(t, w.root, "proc/modules"))
-	modules, err := w.prober(t).Loaded()
+	w.write(t, "proc/modules.before", "gone 4096 0 - Unloading 0x0\n"+readFile(t, w.root, "proc/modules"))
+	p, err := modprobe.New(&modprobe.Options{FS: &changing{FS: os.DirFS(w.root)}, Kernel: w.kernel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := p.Loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -467,6 +471,20 @@ func TestLoaded(t *testing.T) {
 	if want := []string{"pre10 []", "mid0 []", "base1 [mid]"}; !slices.Equal(got, want) {
 		t.Errorf("Loaded = %q; want %q", got, want)
 	}
+}
+
+// changing is a file system whose /proc/modules is another one the first time.
+type changing struct {
+	fs.FS
+	read bool
+}
+
+func (c *changing) Open(name string) (fs.File, error) {
+	if name == "proc/modules" && !c.read {
+		c.read = true
+		name += ".before"
+	}
+	return c.FS.Open(name)
 }
 
 func readFile(t *testing.T, root, name string) string {

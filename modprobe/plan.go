@@ -1,14 +1,11 @@
 package modprobe
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/gomodprobe/gomodprobe/alias"
 )
 
 // The operations of a Step.
@@ -60,6 +57,9 @@ type Step struct {
 	Group int
 	// Requested is set for the module that was asked for, and not for what it drags along.
 	Requested bool
+	// Last is set in the last of the groups that were asked for; no step of a plan has it if there is nothing to do for
+	// the last module. kmod's exit status is that of the last module.
+	Last bool
 	// Required is set if the group has failed when this step fails. The modules of a softdep are not required.
 	Required bool
 	// Flags are IgnoreModversions and IgnoreVermagic for OpInsmod, RemoveForce for OpRmmod.
@@ -117,15 +117,19 @@ func (p *Prober) Plan(name string, o *PlanOptions) (Plan, error) {
 	b := builder{search: newSearch(p), o: o}
 	nodes, err := b.find(name)
 	if err != nil {
-		if errors.Is(err, ErrNoTables) && p.state(alias.ModName(name)).inKernel() && !o.ShowAll {
-			return nil, nil // no tree here, but the module is there: a container, say
+		if n := b.loaded(name); n != nil && !o.ShowAll {
+			nodes = []*node{n}
+		} else {
+			return nil, err
 		}
-		return nil, err
 	}
 	for i, n := range nodes {
 		if err := b.group(i, n); err != nil {
 			return nil, err
 		}
+	}
+	for i := range b.plan {
+		b.plan[i].Last = b.plan[i].Group == len(nodes)-1
 	}
 	return b.plan, nil
 }
@@ -142,9 +146,11 @@ type builder struct {
 // group adds the steps for one module.
 func (b *builder) group(i int, n *node) error {
 	b.index, b.top = i, n
-	if !b.o.ShowAll && b.p.state(n.name).inKernel() {
+	if !b.o.ShowAll && b.state(n).inKernel() {
 		if b.o.FirstTime {
-			b.plan = append(b.plan, Step{Op: OpInsmod, Module: n.module(), Group: i, Requested: true, Required: true, Err: ErrLoaded})
+			b.plan = append(b.plan, Step{
+				Op: OpInsmod, Module: n.module(), Group: i, Requested: true, Required: true, FirstTime: true, Err: ErrLoaded,
+			})
 		}
 		return nil
 	}
@@ -199,7 +205,7 @@ func (b *builder) soft(n *node, alone bool) {
 
 // add appends the step for one module, if there is something to do.
 func (b *builder) add(n *node, alone bool) {
-	state := b.p.state(n.name)
+	state := b.state(n)
 	if state.inKernel() && !b.o.ShowAll {
 		return
 	}

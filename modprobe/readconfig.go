@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
@@ -55,6 +56,25 @@ func (p *Prober) readConfig() *Config {
 		c.parseCmdline(string(data[:n]), p.report)
 	}
 	return c
+}
+
+// Ignored returns the lines about a module in those files of modprobe.d that are not read because of their names. Names
+// that editors and package managers give to copies are passed over.
+func (p *Prober) Ignored(module string) (lines []*ConfigError) {
+	if p.opts.NoConfig || p.opts.Config != nil {
+		return nil
+	}
+	for _, file := range confd.Unread(p.fsys, configDirs()) {
+		for number, line := range confd.Lines(file.Data) {
+			word, rest := confd.Word(line)
+			name, _ := confd.Word(rest)
+			var c Config
+			if name, err := alias.Normalize(name); err == nil && name == module && c.directive(word, rest, file.Path, number) == nil {
+				lines = append(lines, &ConfigError{File: file.Path, Line: number, Text: word, Err: ErrNotRead})
+			}
+		}
+	}
+	return lines
 }
 
 // trusts reports whether the commands in a file may be run: whoever writes them becomes root.

@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
@@ -39,8 +38,8 @@ func (p *Prober) PlanRemove(name string, o *RemoveOptions) (Plan, error) {
 	b := remover{search: newSearch(p), o: o, gone: make(map[string]bool)}
 	p.base() // so that what is wrong there is said whatever the name
 	nodes := b.lookup(name)
-	if nodes == nil && !p.hasDir && p.state(alias.ModName(name)) == live {
-		nodes = []*node{b.node(alias.ModName(name), "")} // no tree here, but the module is there: a container, say
+	if n := b.loaded(name); nodes == nil && n != nil {
+		nodes = []*node{n}
 	}
 	if nodes == nil {
 		return nil, &Error{Op: "remove", Module: name, Err: p.notFound()}

@@ -78,6 +78,7 @@ type node struct {
 	alias           string // the one it was found by; see Module.Alias
 	install, remove string // the command it was found by
 
+	file    bool // it is meant by its file, though it may be builtin as well
 	filled  bool // path, builtin and needs are known
 	path    string
 	builtin bool
@@ -196,11 +197,30 @@ func (s *search) node(name, alias string) *node {
 	return n
 }
 
+// loaded returns the module of that name if the kernel has it, though the tree does not: there is none in a container, the
+// tree may be another build's, or the file may be gone.
+func (s *search) loaded(name string) *node {
+	name, err := alias.Normalize(name)
+	if err != nil || s.p.fileState(name) != live {
+		return nil
+	}
+	return s.node(name, "")
+}
+
+// state returns the state of a node's module.
+func (s *search) state(n *node) state {
+	if n.file {
+		return s.p.fileState(n.name)
+	}
+	return s.p.state(n.name)
+}
+
 // needs returns the modules that a module needs, the deepest first.
 func (s *search) needs(n *node) (nodes []*node) {
 	s.p.fill(n)
 	for _, file := range n.needs {
 		d := s.node(alias.FromPath(file), "")
+		d.file = true
 		if d.path == "" {
 			d.path = file
 		}
@@ -214,7 +234,7 @@ func (s *search) find(name string) ([]*node, error) {
 	s.p.base() // so that what is wrong there is said whatever the name
 	if strings.HasPrefix(name, "/") {
 		n := s.node(alias.FromPath(name), "")
-		n.path = name
+		n.path, n.file = name, true
 		file, err := sysroot.Name(s.p.fsys, name)
 		if err == nil && strings.HasSuffix(name, "/") {
 			err = fs.ErrNotExist // a folder is no module

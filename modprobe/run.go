@@ -40,6 +40,7 @@ type runner struct {
 	log Log // the kernel's, opened at the first insertion; nil if there is none
 
 	listening bool
+	said      []string // what the kernel has said since the last insertion began
 }
 
 func (r *runner) close() {
@@ -54,7 +55,7 @@ func (r *runner) group(steps []Step) error {
 	for i := range steps {
 		if s := &steps[i]; s.Requested {
 			requested = s.Module.Name
-			if s.Op == OpInsmod && !s.FirstTime && s.Group > 0 && r.p.state(requested).inKernel() {
+			if s.Op == OpInsmod && !s.FirstTime && s.Group > 0 && r.inKernel(s) {
 				return nil // a group before this one has loaded it
 			}
 		}
@@ -75,6 +76,14 @@ func (r *runner) group(steps []Step) error {
 	return nil
 }
 
+// inKernel reports whether there is nothing to insert any more. That the module is builtin has been decided by the plan.
+func (r *runner) inKernel(s *Step) bool {
+	if s.Module.Path != "" {
+		return r.p.fileState(s.Module.Name).inKernel()
+	}
+	return r.p.state(s.Module.Name).inKernel()
+}
+
 // step carries out one step. The error is an *Error.
 func (r *runner) step(s *Step, requested string) error {
 	return r.stepError(s, requested, r.do(s))
@@ -91,7 +100,7 @@ func (r *runner) do(s *Step) error {
 			return nil
 		}
 	case OpInsmod, OpInstall:
-		if r.p.state(s.Module.Name).inKernel() {
+		if r.inKernel(s) {
 			if s.FirstTime {
 				return ErrLoaded
 			}
@@ -142,7 +151,7 @@ func (r *runner) insert(s *Step) error {
 	}
 	defer f.Close()
 	r.listen()
-	err = r.p.Insmod(f, s.Params, s.Flags)
+	err = r.insmod(f, s.Params, s.Flags)
 	switch {
 	case errors.Is(err, syscall.EEXIST):
 		if s.FirstTime {

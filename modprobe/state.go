@@ -45,11 +45,17 @@ func (p *Prober) State(module string) State {
 
 // state asks for the state of a module.
 func (p *Prober) state(module string) state {
+	if _, ok := p.builtin().Lookup(module); ok && fs.ValidPath(module) {
+		return builtin
+	}
+	return p.fileState(module)
+}
+
+// fileState asks for the state of a module that is meant by its file, as one that another module needs, or a path, is: that
+// one of its name is builtin does not count then.
+func (p *Prober) fileState(module string) state {
 	if !fs.ValidPath(module) || strings.Contains(module, "/") {
 		return notLoaded
-	}
-	if _, ok := p.builtin().Lookup(module); ok {
-		return builtin
 	}
 	name := "sys/module/" + module
 	data, err := fs.ReadFile(p.fsys, name+"/initstate")

@@ -8,6 +8,9 @@ import "strings"
 func Text(err error) string {
 	text := err.Error()
 	if number, ok := strings.CutPrefix(text, "errno "); ok {
+		if number == "133" { // EHWPOISON, which is not in Go's table
+			return "Memory page has hardware error"
+		}
 		return "Unknown error " + number
 	}
 	if text != "" && 'a' <= text[0] && text[0] <= 'z' {

@@ -14,5 +14,8 @@ const (
 	ENOKEY       = syscall.ENOKEY
 	ENOMEM       = syscall.ENOMEM
 	ENOSYS       = syscall.ENOSYS
+	ENXIO        = syscall.ENXIO
+	EOPNOTSUPP   = syscall.EOPNOTSUPP
+	ETIMEDOUT    = syscall.ETIMEDOUT
 	ETXTBSY      = syscall.ETXTBSY
 )

@@ -20,6 +20,9 @@ const (
 	ENOEXEC     linuxOnly = "exec format error"
 	ENOMEM      linuxOnly = "cannot allocate memory"
 	ENOSYS      linuxOnly = "function not implemented"
+	ENXIO       linuxOnly = "no such device or address"
+	EOPNOTSUPP  linuxOnly = "operation not supported"
+	ETIMEDOUT   linuxOnly = "connection timed out"
 	ETXTBSY     linuxOnly = "text file busy"
 )
 

@@ -3,9 +3,11 @@ package check
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
@@ -28,41 +30,120 @@ type explainer struct {
 	kernel modprobe.Kernel
 }
 
-// hint says what an errno means for the loading of a module, where the kernel's own words do not.
+// hint says what an errno means for the loading of a module, where the kernel's own words do not. What a module or the kernel
+// has said itself is not contradicted: after it come only things that are known.
 func (e *explainer) hint(path string, err error, words []string) string {
-	said := func(text string) bool {
-		for _, w := range words {
-			if strings.Contains(w, text) {
-				return true
-			}
-		}
-		return false
-	}
 	is := func(target error) bool { return errors.Is(err, target) }
+	said := func(text string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, text) })
+	}
+	var broken *compress.Error
 	switch {
+	case errors.As(err, &broken):
+		return "the file " + path + " is damaged: " + broken.Error()
 	case errors.Is(err, fs.ErrNotExist) && !is(syscall.ENOENT), isPath(err):
 		return ""
-	case is(errno.EKEYREJECTED), is(errno.ENOKEY), is(errno.EKEYEXPIRED), is(errno.EBADMSG):
-		return "the module's signature is missing or not from a key this kernel trusts" + e.secureBoot()
 	case is(syscall.EPERM):
-		return e.noPermission(said)
+		return e.noPermission(said, explained(words))
 	case is(errno.ENOEXEC) && said("version magic"):
 		return "it was built for another kernel" + magicWords(words)
 	case is(errno.ENOEXEC) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
 		return "it was built against other versions of what it uses; modprobe --show-modversions lists them"
 	case is(syscall.ENOENT) && said("Unknown symbol"):
 		return "a module it needs is missing, or does not export that; run depmod if modules have changed"
-	case is(errno.ENOEXEC) && len(words) == 0:
+	case isSignature(err) && (said("Loading of ") || said("PKCS#7") || said("module: ") || !explained(words)):
+		return "the module's signature is missing or not from a key this kernel trusts" + e.secureBoot()
+	case is(errno.ENOEXEC), is(syscall.EINVAL):
+		if text := e.damage(path); text != "" {
+			return text
+		}
+	}
+	if explained(words) {
+		return ""
+	}
+	return e.meaning(path, err)
+}
+
+// isSignature reports whether an errno is one that the kernel has for signatures.
+func isSignature(err error) bool {
+	return errors.Is(err, errno.EKEYREJECTED) || errors.Is(err, errno.ENOKEY) || errors.Is(err, errno.EKEYEXPIRED) || errors.Is(err, errno.EBADMSG)
+}
+
+// explained reports whether one of the lines that the kernel has written can be the reason of a failure.
+func explained(words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(w, "unknown parameter '") })
+}
+
+// meaning says what an errno means where the kernel has said nothing.
+func (e *explainer) meaning(path string, err error) string {
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case is(errno.ENOEXEC):
 		if release := e.builtFor(path); release != "" && release != e.running() {
 			return "it was built for kernel " + release + ", and this is " + e.running()
 		}
 		return "the kernel takes it for no module of its own (other version, machine or settings)"
-	case is(errno.ENODEV) && len(words) == 0:
+	case is(errno.ENODEV), is(errno.ENXIO):
 		return "the module found no device of its own"
 	case is(errno.ETXTBSY):
 		return "the file is open for writing"
 	case is(errno.ENOSYS):
 		return "this kernel loads no modules"
+	case is(syscall.ENOENT):
+		return "a module it needs is missing, or something the module itself looked for; the kernel's log may say what (dmesg)"
+	case is(syscall.EEXIST):
+		return "a module of this name is in the kernel already"
+	case is(syscall.EISDIR):
+		return ""
+	case is(syscall.EACCES):
+		return "a security module (SELinux, AppArmor, IMA), or the module itself, denied it; the log of the kernel or of auditd says which"
+	case is(syscall.EBUSY):
+		return e.busy(path)
+	case is(errno.EAGAIN):
+		return "something the module needs is not ready yet; it may work later"
+	case is(errno.ENOMEM):
+		return "the kernel has no memory for it: none is free, or the part of the address space for modules is full"
+	case is(errno.ETIMEDOUT):
+		return "the module waited in vain, for its device or for firmware"
+	case is(errno.EFBIG):
+		return "the file is larger than the kernel takes"
+	case is(syscall.EINVAL):
+		return "a parameter, the module itself or a symbol's version; the kernel's log may say which (dmesg)"
+	case is(errno.EOPNOTSUPP):
+		return "the module found that this machine or kernel lacks what it is for"
+	}
+	var code syscall.Errno
+	if errors.As(err, &code) {
+		return "this is the module's own answer: it was started, and gave up; the kernel's log may say why (dmesg)"
+	}
+	return ""
+}
+
+// busy says why the kernel may have answered EBUSY.
+func (e *explainer) busy(path string) string {
+	if state := e.p.State(alias.FromPath(path)); state.Loaded && !state.Live {
+		return "another process is loading or removing it just now"
+	}
+	return "another process has just failed to load it, or what the module wants for itself is taken"
+}
+
+// damage says what is wrong with a file that is no sound module; "" if it is one, or cannot be read.
+func (e *explainer) damage(path string) string {
+	name, err := sysroot.Name(e.fsys, path)
+	if err != nil {
+		return ""
+	}
+	if info, err := fs.Stat(e.fsys, name); err == nil && info.Size() == 0 {
+		return "the file " + path + " is empty"
+	}
+	image, _, err := compress.ReadFile(e.fsys, name, nil, 0)
+	if err == nil {
+		_, err = elf.Parse(image)
+	}
+	var broken *compress.Error
+	var format *elf.FormatError
+	if errors.As(err, &broken) || errors.As(err, &format) {
+		return "the file " + path + " is damaged, or no module: " + err.Error()
 	}
 	return ""
 }
@@ -125,7 +206,7 @@ func isPath(err error) bool {
 }
 
 // noPermission says why the kernel may have answered EPERM.
-func (e *explainer) noPermission(said func(string) bool) string {
+func (e *explainer) noPermission(said func(string) bool, explained bool) string {
 	if said("blacklisted") {
 		return "module_blacklist= on the kernel's command line names it"
 	}
@@ -135,11 +216,17 @@ func (e *explainer) noPermission(said func(string) bool) string {
 	if said("Lockdown") || said("unsigned module") {
 		return "the kernel is locked down and takes signed modules only" + e.secureBoot()
 	}
+	if said("LoadPin") {
+		return "this kernel takes modules from one file system only (LoadPin), and as they are in their files"
+	}
 	if e.nested() {
 		return "this root is one of a user namespace only (a rootless container): modules are loaded by root of the host"
 	}
 	if !e.capable() {
 		return "no CAP_SYS_MODULE: root of the host is needed, in a container also --cap-add SYS_MODULE"
+	}
+	if explained {
+		return ""
 	}
 	if lockdown := e.lockdown(); lockdown != "" && lockdown != "none" {
 		return "the kernel is locked down (" + lockdown + ") and takes signed modules only" + e.secureBoot()
@@ -148,7 +235,7 @@ func (e *explainer) noPermission(said func(string) bool) string {
 		return "a seccomp filter keeps the system call from the kernel: " +
 			"the container's profile or the service's SystemCallFilter= must allow @module"
 	}
-	return ""
+	return "the kernel, a security module or the module itself does not permit it; the kernel's log may say which (dmesg)"
 }
 
 // nested reports whether the process is in a user namespace that is not the host's: one that does not know all ids.

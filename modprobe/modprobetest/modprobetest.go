@@ -32,7 +32,8 @@ type Kernel struct {
 	Fail map[string]error
 	// Says holds the lines that the kernel logs when a call about a module fails.
 	Says map[string][]string
-	// Decompress names the format that FinitModule expands if asked to: gzip, xz or zstd. Any other is EOPNOTSUPP.
+	// Decompress names the format that FinitModule expands if asked to: gzip, xz or zstd. Any other is EINVAL, and
+	// a line in the log says that it could not be expanded.
 	Decompress string
 
 	mu     sync.Mutex
@@ -110,12 +111,11 @@ func (k *Kernel) FinitModule(f fs.File, params string, flags int) error {
 		return err
 	}
 	if flags&modprobe.CompressedFile != 0 {
-		if format := compress.Detect(image); format.String() != k.Decompress {
-			return k.done(Call{"finit_module", name, params, flags, syscall.EOPNOTSUPP})
+		expanded, err := compress.Expand(nil, image, 0)
+		if err != nil || compress.Detect(image).String() != k.Decompress {
+			return k.done(Call{"finit_module", name, params, flags, syscall.EINVAL}, "decompression failed with status 6")
 		}
-		if image, err = compress.Expand(nil, image, 0); err != nil {
-			return k.done(Call{"finit_module", name, params, flags, syscall.EINVAL})
-		}
+		image = expanded
 	}
 	return k.load(Call{Name: "finit_module", Module: name, Params: params, Flags: flags}, image)
 }
@@ -188,10 +188,11 @@ func (k *Kernel) Preload(needs map[string][]string, names ...string) error {
 	return k.publish()
 }
 
-// done writes a call down.
-func (k *Kernel) done(c Call) error {
+// done writes a call down, and in the log what the kernel says about it.
+func (k *Kernel) done(c Call, says ...string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.log = append(k.log, says...)
 	return k.note(c)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/errno"
@@ -29,11 +30,12 @@ const NotInBoot = "%s is not in this build, which was made small for boot images
 
 // A Logger writes messages for people: "PROGRAM: LEVEL: text" on standard error or to syslog.
 type Logger struct {
-	Env    *Env   // where the tool runs
-	Prog   string // base name of argv[0]
-	Level  int    // messages of a higher priority number are not shown
-	Syslog bool   // messages go to syslog
-	asked  bool   // whether StderrClosed has been asked
+	Env    *Env            // where the tool runs
+	Prog   string          // base name of argv[0]
+	Level  int             // messages of a higher priority number are not shown
+	Syslog bool            // messages go to syslog
+	asked  bool            // whether StderrClosed has been asked
+	hinted map[string]bool // what Hintf has said
 }
 
 // NewLogger returns a logger for the tool that env runs.
@@ -63,11 +65,17 @@ func (l *Logger) Logf(level int, format string, args ...any) {
 	}
 }
 
-// Hintf says what to do about the error shown before it. It is shown whenever that error is.
+// Hintf says what to do about the error shown before it. It is shown whenever that error is; the same words once.
 func (l *Logger) Hintf(format string, args ...any) {
-	if l.Level >= LevelError {
-		l.print(LevelNotice, format, args...)
+	text := fmt.Sprintf(format, args...)
+	if l.Level < LevelError || l.hinted[text] {
+		return
 	}
+	if l.hinted == nil {
+		l.hinted = make(map[string]bool)
+	}
+	l.hinted[text] = true
+	l.print(LevelNotice, "%s", text)
 }
 
 // print writes a message to standard error or to syslog.
@@ -94,6 +102,9 @@ func (l *Logger) toSyslog() bool {
 // Usage shows a mistake on the command line; its prefix is argv[0] as it was typed, and it never goes to syslog.
 func (l *Logger) Usage(err error) int {
 	fmt.Fprintf(l.Env.Stderr, "%s: %v\n", l.Env.Args[0], err)
+	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") || strings.HasPrefix(text, "invalid option") {
+		l.Hintf("--help lists the options")
+	}
 	return 1
 }
 
@@ -102,7 +113,16 @@ func NoTree(p *modprobe.Prober, root string) string {
 	if root != "" {
 		root = " below " + root
 	}
-	return "there is no module tree " + p.Dir() + root + ": install the kernel's modules, or, in a container, mount the host's /lib/modules"
+	o := p.Options()
+	text := "there is no module tree " + p.Dir() + root
+	if releases, err := modprobe.Releases(o.FS, o.Dir); err == nil {
+		const most = 5
+		if len(releases) > most {
+			releases = append(releases[:most:most], "…")
+		}
+		return text + "; there are modules for " + strings.Join(releases, ", ")
+	}
+	return text + ": install the kernel's modules, or, in a container, mount the host's /lib/modules"
 }
 
 // Unlisted says that the file of a module is there but in no table; "" if it is not.

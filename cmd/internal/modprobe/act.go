@@ -71,11 +71,15 @@ func (r *modprobeRun) insertOne(operand, params string) (modprobe.Plan, int) {
 	status := 0
 	for group := range plan.Groups() {
 		status = r.group(group)
+		r.judge(group, params)
+	}
+	if len(plan) > 0 && !plan[len(plan)-1].Last {
+		status = 0 // nothing was to be done for the last module: that is its status
 	}
 	return plan, status
 }
 
-// group inserts one module. Its status is that of the operand if no other follows: that is kmod's rule.
+// group inserts one module. Its status is that of the operand if no other module follows: that is kmod's rule.
 func (r *modprobeRun) group(plan modprobe.Plan) int {
 	if r.dryRun {
 		for _, s := range plan {
@@ -124,9 +128,7 @@ func (r *modprobeRun) removeAll(operands []string) (status int) {
 		plan, err := r.p.PlanRemove(operand, &r.drop)
 		if err != nil {
 			r.missing("Module %s not found.", operand)
-			if errors.Is(err, modprobe.ErrNoTables) {
-				r.Hintf("%s", cli.NoTree(r.p, r.root))
-			}
+			r.hintNotFound(operand, err)
 			status = 1
 			if !r.all && r.Level >= cli.LevelFatal {
 				break

@@ -123,7 +123,7 @@ How to do it:
 	-b, --use-blacklist         apply the blacklist to names too, not only to aliases
 	    --allow-forbidden       pass over forbid directives
 	    --first-time            fail if there is nothing to do
-	    --remove-holders        with -r: first remove the modules that use NAME
+	    --remove-holders        remove NAME, and before it the modules that use it
 	    --remove-dependencies   the same
 	-w, --wait=MSEC             with -r: try again for so long while NAME is in use
 	-f, --force                 insert a module made for another kernel; remove one that is in use
@@ -271,8 +271,8 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.all = true
 	case 'r':
 		r.remove = true
-	case optHolders:
-		r.drop.Holders = true
+	case optHolders: // -r is meant, as later versions of kmod say; 34.2 inserts the module
+		r.remove, r.drop.Holders = true, true
 	case 'w':
 		wait, ok := milliseconds(value)
 		if !ok {

@@ -29,13 +29,7 @@ func (r *modprobeRun) fail(operand string, err error) (fatal bool) {
 		return true
 	case e.Op == "resolve":
 		r.missing("Module %s not found in directory %s", operand, r.p.Dir())
-		if errors.Is(e.Err, modprobe.ErrNoTables) {
-			r.Hintf("%s", cli.NoTree(r.p, r.root))
-		} else if r.Level >= cli.LevelError {
-			if hint := cli.Unlisted(r.p, operand); hint != "" {
-				r.Hintf("%s", hint)
-			}
-		}
+		r.hintNotFound(operand, e.Err)
 		return true
 	case e.Op == "remove":
 		return r.failRemove(e)

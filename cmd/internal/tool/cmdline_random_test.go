@@ -177,7 +177,7 @@ func TestRandomCommandLines(t *testing.T) {
 	}
 	bad := 0
 	for seed := first; seed < first+uint64(n); seed++ {
-		g := gen{rand.New(rand.NewPCG(seed, 2))}
+		g := gen{rand.New(rand.NewPCG(seed, 2)), make(map[string]bool)}
 		run := kmodtest.Run{Args: g.commandLine(), Env: g.environment()}
 		if emptyName(run.Args) {
 			continue

@@ -45,7 +45,7 @@ func TestForceReaches(t *testing.T) {
 	}
 	reached := 0
 	for seed := uint64(1); seed <= uint64(n); seed++ {
-		g := gen{rand.New(rand.NewPCG(seed, 3))}
+		g := gen{rand.New(rand.NewPCG(seed, 3)), map[string]bool{}}
 		for _, dir := range []string{"lib/modules", "boot"} {
 			os.RemoveAll(filepath.Join(s.Root, dir))
 		}

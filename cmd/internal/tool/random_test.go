@@ -51,9 +51,22 @@ builtin kernel/x/bi_two.ko
 `
 
 // gen makes random set-ups and command lines.
-type gen struct{ *rand.Rand }
+type gen struct {
+	*rand.Rand
+	used map[string]bool // by once
+}
 
 func (g gen) pick(words ...string) string { return words[g.IntN(len(words))] }
+
+// once picks a word that it has not picked before in this set-up, or "unknown".
+func (g gen) once(words ...string) string {
+	word := g.pick(words...)
+	if g.used[word] {
+		return "unknown"
+	}
+	g.used[word] = true
+	return word
+}
 
 func (g gen) chance(percent int) bool { return g.IntN(100) < percent }
 
@@ -76,7 +89,7 @@ func (g gen) name() string {
 }
 
 // line is a line of modprobe.d. The commands in it succeed, fail, or show what they get; softdeps and install commands do
-// not meet in one module, where we differ on purpose (TestInstallBeatsSoftdep).
+// not meet in one module, nor two softdep lines, where we differ on purpose (TestInstallBeatsSoftdep, script gone).
 func (g gen) line() string {
 	var words []string
 	switch g.IntN(12) {
@@ -91,7 +104,7 @@ func (g gen) line() string {
 	case 7:
 		words = []string{"remove", g.pick("wk1", "leaf", "only-cmd", "mod-base"), g.pick("/bin/true", "/bin/false", "echo rm $CMDLINE_OPTS.", "exit 3")}
 	case 8, 9:
-		words = []string{"softdep", g.pick("mod-base", "mod_mid", "mod-top", "soft-main", "spre1", "spost1", "s*"), g.pick("pre: wk1", "pre: nope spre2", "post: leaf", "pre: spre1 post: al-spre2", "spre2", "post: x[y leaf", "pre: mod-top post: mod-base", "pre: bi-one bi-alias-2", "pre:", "pre: pci:v00008086d7")}
+		words = []string{"softdep", g.once("mod-base", "mod_mid", "mod-top", "spre1", "spost*"), g.pick("pre: wk1", "pre: nope spre2", "post: leaf", "pre: spre1 post: al-spre2", "spre2", "post: x[y leaf", "pre: mod-top post: mod-base", "pre: bi-one bi-alias-2", "pre:", "pre: pci:v00008086d7")}
 	case 10:
 		words = []string{"weakdep", g.module(), g.pick("a", "a b", "a\tb")}
 	default:
@@ -258,7 +271,7 @@ func TestRandom(t *testing.T) {
 	}
 	bad := 0
 	for seed := first; seed < first+uint64(n); seed++ {
-		g := gen{rand.New(rand.NewPCG(seed, 1))}
+		g := gen{rand.New(rand.NewPCG(seed, 1)), make(map[string]bool)}
 		for _, dir := range []string{"etc", "run", "usr/local/lib", "usr/lib", "lib"} {
 			os.RemoveAll(filepath.Join(s.Root, dir, "modprobe.d"))
 		}

@@ -1,0 +1,44 @@
+package params_test
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/gomodprobe/gomodprobe/internal/params"
+)
+
+func TestSplit(t *testing.T) {
+	type list = []params.Param
+	for text, want := range map[string]list{
+		"":                         nil,
+		" a=1\t b ":                {{"a", "1", true}, {"b", "", false}},
+		`a="x y" "b=z w" c=p"q r"`: {{"a", "x y", true}, {"b", "z w", true}, {"c", `p"q r"`, true}},
+		`a=1 -- b=2`:               {{"a", "1", true}},
+		`a="open b=1`:              {{"a", "open b=1", true}},
+		"a=b=c":                    {{"a", "b=c", true}},
+		`"`:                        {{"", "", false}},
+	} {
+		if got := params.Split(text); !reflect.DeepEqual(got, want) {
+			t.Errorf("Split(%q) = %+v; want %+v", text, got, want)
+		}
+	}
+}
+
+func TestNotIn(t *testing.T) {
+	info := []string{"license=GPL", "parmtype=num_devices:uint", "parm=max-part:parts", "parm=broken"}
+	image := []byte("\x7fELF…\x00__param_str_hidden\x00")
+	for _, tt := range []struct {
+		text string
+		info []string
+		want []params.Unknown
+	}{
+		{"num_devices=4 num-devices=5 max_part=1 hidden=2 dyndbg=+p async_probe", info, nil},
+		{"num_device=4 num_device=5", info, []params.Unknown{{"num_device", []string{"num_devices"}}}},
+		{"colour=red", info, []params.Unknown{{"colour", nil}}},
+		{"colour=red", info[:1], nil},
+	} {
+		if got := params.NotIn(params.Split(tt.text), tt.info, image); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("NotIn(%q) = %+v; want %+v", tt.text, got, tt.want)
+		}
+	}
+}
