@@ -149,11 +149,12 @@ type Checker struct {
 	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
 	sample   *kernel.Module // one of the kernel's modules; nil if there is none
 
-	ahead  map[string]*kernel.Module        // modules of Options.Names and what they need, by path
-	byName map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
-	tables map[*kernel.Module]*kernel.Table // what modules export
-	judged *kernel.Module                   // the module whose turn it is: it does not provide for itself
-	set    []*kernel.Module                 // modules checked together: they come before those of the tree
+	ahead   map[string]*kernel.Module        // modules of Options.Names and what they need, by path
+	byName  map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
+	tables  map[*kernel.Module]*kernel.Table // what modules export
+	offered map[*kernel.Module]bool          // modules that are asked for as files, as insmod loads them
+	judged  *kernel.Module                   // the module whose turn it is: it does not provide for itself
+	set     []*kernel.Module                 // modules checked together: they come before those of the tree
 }
 
 // unread names the sources that take seconds and are read only when a verdict depends on them.
@@ -202,7 +203,7 @@ func (c *Checker) Source() string { return c.source }
 // come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins what is
 // wrong with each.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
-	c.set = nil
+	c.set, c.offered = nil, map[*kernel.Module]bool{}
 	var builtin []*Verdict
 	var failed []error
 	for _, name := range names {
@@ -220,6 +221,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 				failed = append(failed, err)
 				continue
 			}
+			c.offered[m] = file == name
 			if !slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Path == m.Path }) {
 				c.set = append(c.set, m)
 			}

@@ -66,7 +66,7 @@ var loaderWords = []string{
 	"module uses symbol", "exports duplicate symbol", "section must", "must occupy", "must match the kernel", "must exist",
 	"module has no symbols", "No module found", "is blacklisted", "is rejected", "fno-common", "retpoline compiler", "PKCS#7", "kernel_lockdown",
 	"GPL-only symbols", "proprietary module", "staging directory", "invalid section index", "invalid ELF structures", "extended version",
-	"no flags for exported", "obsolete section", "module namespace", "livepatch support",
+	"rela relocation", "REL relocation", "no flags for exported", "obsolete section", "module namespace", "livepatch support",
 }
 
 // TestGuestTrials runs in the guest: it loads every module of the list and compares errno and log with the prediction.

@@ -34,6 +34,8 @@ type target struct {
 
 	// Types returns the kernel's types in BTF, or why they are not known. Nil: they are not.
 	Types func() (*btf.File, error)
+	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it is not.
+	Loaded func(m *kernel.Module) bool
 
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so

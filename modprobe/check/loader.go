@@ -34,7 +34,7 @@ func (k *target) Check(m *kernel.Module, flags int) *Verdict {
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.taints, l.perCPU, l.exportVersions, l.moduleNamespaces,
+	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.perCPU, l.exportVersions, l.moduleNamespaces,
 		l.symbols, l.relocations, l.duplicates, l.types, l.sysfs}
 	if l.headerFirst() {
 		steps = slices.Insert(steps, 1, l.header)
@@ -219,6 +219,16 @@ func (l *loader) blacklist() bool {
 	}
 	l.v.reason(true, KindState, "", "take it out of module_blacklist= and start anew", "the kernel's command line has it in module_blacklist=")
 	return l.fail(syscall.EPERM, kernel.SayBlacklisted, l.name)
+}
+
+// loaded refuses a second module of one name.
+func (l *loader) loaded() bool {
+	if l.k.Loaded == nil || !l.k.Loaded(l.m) {
+		return true
+	}
+	l.v.reason(true, KindState, "", "remove that one first (modprobe -r "+l.name+")", "a module of this name is loaded")
+	l.v.fail(syscall.EEXIST)
+	return false
 }
 
 // versions tells whether CRCs are compared at all.

@@ -9,8 +9,18 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// relocX86 are the types of relocations that x86's loader knows, by the bytes that they change: 0 for those that change nothing.
-var relocX86 = map[uint32]uint64{0: 0, 1: 8, 2: 4, 4: 4, 10: 4, 11: 4, 24: 8}
+// relocX86 returns how many bytes a relocation of a type changes, 0 for one that changes nothing, and whether x86's loader knows it.
+func relocX86(typ uint32) (width uint64, known bool) {
+	switch typ {
+	case 0:
+		return 0, true
+	case 1, 24:
+		return 8, true
+	case 2, 4, 10, 11:
+		return 4, true
+	}
+	return 0, false
+}
 
 // knownARM64 reports whether arm64's loader may know a type of relocation.
 func knownARM64(typ uint32) bool {
@@ -58,7 +68,7 @@ func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
 	data := e.B[s.Off : s.Off+s.Size]
 	for ; len(data) >= entry; data = data[entry:] {
 		off, typ, sym := e.Order.Uint64(data), e.Order.Uint32(data[8:]), e.Order.Uint32(data[12:])
-		width, known := relocX86[typ]
+		width, known := relocX86(typ)
 		x86 := l.m.Machine == kernel.EMX8664
 		if !x86 {
 			known = knownARM64(typ)

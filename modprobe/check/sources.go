@@ -413,7 +413,7 @@ func (c *Checker) use(name string, im *kernel.Image) error {
 		c.fresh[name], im.Types = im.Types, nil
 	}
 	c.k.Features.Fill(was)
-	if c.source = name; im.Way != name {
+	if c.source = name; im.Way != "" && im.Way != name {
 		c.source += " (" + im.Way + ")"
 	}
 	return nil
@@ -577,6 +577,10 @@ func (c *Checker) state() {
 	}
 	c.k.Tainted = kernel.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.live = true
+	c.k.Loaded = func(m *kernel.Module) bool {
+		state := c.p.State(m.Name)
+		return c.offered[m] && state.Live && !state.Builtin
+	}
 	c.k.Taken = c.taken
 	list, err := c.p.Loaded()
 	if err != nil {

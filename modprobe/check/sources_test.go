@@ -74,7 +74,7 @@ func TestCheckNameTaken(t *testing.T) {
 		"printk.ko":                              mod("printk"), "loaded.ko": mod("loaded"), "free.ko": mod("free"),
 	}
 	c := checker(t, modprobe.Options{FS: fsys, NoConfig: true, Kernel: &modprobetest.Kernel{Version: "6.1.0"}}, nil)
-	for name, errno := range map[string]syscall.Errno{"/printk.ko": syscall.EINVAL, "/loaded.ko": 0, "/free.ko": 0} {
+	for name, errno := range map[string]syscall.Errno{"/printk.ko": syscall.EINVAL, "/loaded.ko": syscall.EEXIST, "/free.ko": 0} {
 		if v := verdict(t, c, name); v.Errno != errno {
 			t.Errorf("%s: %+v", name, v)
 		}

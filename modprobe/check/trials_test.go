@@ -94,7 +94,7 @@ func newCourse(t testing.TB, key string, k *check.Target) *course {
 	t.Helper()
 	k.Tainted = ""
 	im := image(t, key)
-	im.Way, im.Keys, im.Exports.Source = "", nil, "/proc/kcore"
+	im.Way, im.Keys, im.Signing, im.Exports.Source = "", nil, nil, "/proc/kcore"
 	return &course{k: k, image: im.Encode(""), files: map[string][]byte{}, counts: map[string]int{}}
 }
 

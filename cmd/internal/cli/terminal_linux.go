@@ -9,6 +9,9 @@ import (
 
 // IsTerminal reports whether what is written to w is shown to somebody.
 func IsTerminal(w io.Writer) bool {
+	if v, ok := w.(*visible); ok {
+		w = v.w
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

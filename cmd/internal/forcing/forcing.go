@@ -133,11 +133,13 @@ func Because(l *cli.Logger, p *modprobe.Prober, f *Forcer, file string, flags in
 	hints(l, "", all[0], 3)
 }
 
-// hints shows the first fatal findings of a verdict.
+// hints shows the first fatal findings of a verdict, and which option would help.
 func hints(l *cli.Logger, before string, v *check.Verdict, most int) {
 	for i, finding := range v.Findings {
-		if !finding.Fatal || i == most {
-			break
+		switch {
+		case finding.Kind == check.KindForce: // which option helps
+		case !finding.Fatal || i >= most:
+			continue
 		}
 		text := before + finding.Text
 		if finding.Advice != "" {

@@ -338,9 +338,9 @@ func (r *modprobeRun) option(id int, value string) bool {
 	case optCheck:
 		r.checkOnly = true
 	case optImage:
-		r.check.Image = value
+		return r.once(&r.check.Image, "--image", value)
 	case optSymvers:
-		r.check.Symvers = value
+		return r.once(&r.check.Symvers, "--symvers", value)
 	case optBuiltFor:
 		r.check.BuiltFor = value
 	case optForceCompatible:
@@ -351,6 +351,16 @@ func (r *modprobeRun) option(id int, value string) bool {
 	default:
 		return r.coldOption(id, value)
 	}
+	return true
+}
+
+// once sets an option that cannot be given twice: the first would be passed over in silence.
+func (r *modprobeRun) once(to *string, option, value string) bool {
+	if *to != "" && *to != value {
+		r.Errorf("%s %s and %s %s: only one can be given", option, *to, option, value)
+		return false
+	}
+	*to = value
 	return true
 }
 
