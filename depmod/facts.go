@@ -85,12 +85,14 @@ func (t *text) keep(b []byte) string {
 // readModules reads modules, several at a time.
 func (b *builder) readModules(list []*module) {
 	todo, large := b.largestFirst(b.fromCache(list))
+	budget := compress.NewBudget()
+	defer budget.Close()
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	next.Store(int64(large))
 	for worker := range min(b.Workers, len(todo)) {
 		wg.Go(func() {
-			r := newReader(b)
+			r := newReader(b, budget)
 			if worker == 0 {
 				for i := 0; i < large && b.ctx.Err() == nil; i++ {
 					r.read(todo[i])
@@ -146,11 +148,14 @@ type reader struct {
 	files
 	raw   rawFile // the file that is being read
 	limit int64
+	kept  int // size in bytes up to which image is kept for the next module
 	names names
 	text  text      // of what is not a name of a symbol
 	crcs  bool      // whether anybody wants the checksums of needs
 	image []byte    // the last module, expanded, for reuse
 	arena elf.Arena // parts of the last module, if it was not compressed
+
+	budget *compress.Budget // of all readers
 
 	facts facts  // of the module that is being read, in memory that is used again for the next
 	seen  []last // for each name, what the last module that needs it was
@@ -161,8 +166,8 @@ type reader struct {
 // last is the last module, counted from 1, that needs a name, and where in its facts.needs the name is.
 type last struct{ module, at int32 }
 
-func newReader(b *builder) *reader {
-	return &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil}
+func newReader(b *builder, budget *compress.Budget) *reader {
+	return &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil, budget: budget, kept: maxKept / b.Workers}
 }
 
 // read finds out the facts of a module.
@@ -199,20 +204,19 @@ func (r *reader) open(m *module) error {
 	m.stamp(info)
 	_, compressed := cutCompression(m.path)
 	if file, ok := f.(io.ReaderAt); ok && !compressed {
-		module, err := r.arena.Open(file, info.Size())
-		if err == nil {
-			return r.take(module)
-		}
-		if !errors.Is(err, elf.ErrNotELF) || !isCompressed(file) {
+		if err := r.parts(file, info.Size()); !errors.Is(err, elf.ErrNotELF) || !isCompressed(file) {
 			return err
 		}
 	}
-	image, _, err := compress.Read(f, r.image, r.limit)
+	image, share, err := r.budget.Read(f, r.image, r.limit)
 	if err != nil {
 		return err
 	}
-	if r.image = image; cap(image) > maxKept {
-		r.image = nil
+	defer share.Done()
+	if !share.Large() {
+		if r.image = image; cap(image) > r.kept {
+			r.image = nil
+		}
 	}
 	module, err := elf.Parse(image)
 	if err != nil {
@@ -221,9 +225,25 @@ func (r *reader) open(m *module) error {
 	return r.take(module)
 }
 
-// maxKept is the size in bytes up to which a buffer is kept for the next module. The few larger modules come first, and
+// parts takes the facts from a module that is not compressed, of which only parts are read.
+func (r *reader) parts(file io.ReaderAt, size int64) error {
+	if size > maxParts {
+		defer r.budget.Wait().Done()
+		defer func() { r.arena = elf.Arena{} }()
+	}
+	module, err := r.arena.Open(file, size)
+	if err != nil {
+		return err
+	}
+	return r.take(module)
+}
+
+// maxKept is the size in bytes that the buffers kept for the next modules may have together. The few larger modules come first, and
 // their buffers are not held until the end.
-const maxKept = 8 << 20
+const maxKept = 16 << 20
+
+// maxParts is the size in bytes from which on one uncompressed module is read at a time: its symbols may fill most of it.
+const maxParts = 32 << 20
 
 // isCompressed reports whether a file begins as a compressed one does.
 func isCompressed(f io.ReaderAt) bool {

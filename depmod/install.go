@@ -2,6 +2,7 @@ package depmod
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -13,12 +14,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 )
 
 // InstallError says what kept Install from putting the tables in place. The tables that were there are still there.
 type InstallError struct {
 	// Op is what failed: "mkdir" or "open" for the folder, "create", "write", "sync", "close" or "rename" for a table, or
-	// "undo" if after a failed rename an old table could not be put back.
+	// "undo" if after a failed rename an old table could not be put back. After "sync" without a Table, of the folder, the new
+	// tables are in place, but after a loss of power the old ones may be back.
 	Op string
 	// Dir is the folder.
 	Dir string
@@ -42,8 +46,8 @@ const tempPrefix = ".depmod-"
 // Install puts the tables into a folder of the operating system, which it makes if need be: all of them, or none. They
 // are written under other names, with a journal that lists them, brought to the disk, and renamed at the end; if one
 // cannot be renamed, those before it are taken back. So whatever fails, a reader finds the tables of before, and also
-// after a loss of power no table is empty or cut short. Two at a time wait for each other, where the file system has
-// locks.
+// after a loss of power no table is empty or cut short. Two at a time wait for each other, for a minute, where the file
+// system has locks.
 //
 // A folder of tables cannot be exchanged in one step, so that there is one case left: killed in the fraction of a
 // millisecond between the first rename and the last, Install leaves some tables of each set, each of them whole.
@@ -53,22 +57,62 @@ const tempPrefix = ".depmod-"
 //
 // A table that is there already, byte for byte, is not written again; modules.dep then gets the present time, as the
 // sign that all is up to date. The error is an *InstallError.
-func (t *Tables) Install(dir string) error {
+func (t *Tables) Install(dir string) error { return t.InstallWith(dir, nil) }
+
+// InstallOptions say how to wait for another Install into the same folder.
+type InstallOptions struct {
+	// Wait is how long to wait; then Install goes on without the lock. Default: a minute.
+	Wait time.Duration
+	// Log is called with a *LockError when waiting begins, and once more if it was in vain.
+	Log func(error)
+}
+
+// LockError says that another process has the lock of a folder.
+type LockError struct {
+	// Dir is the folder, and Process the number of the process, or 0 if that is not known.
+	Dir     string
+	Process int
+	// Gone reports that it was waited for in vain.
+	Gone bool
+}
+
+// Error implements error.
+func (e *LockError) Error() string {
+	who := "another depmod"
+	if e.Process > 0 {
+		who = fmt.Sprintf("process %d", e.Process)
+	}
+	if e.Gone {
+		return fmt.Sprintf("%s: %s still holds the lock; going on without it", e.Dir, who)
+	}
+	return fmt.Sprintf("%s: waiting for %s, which is writing the tables", e.Dir, who)
+}
+
+// InstallWith is Install with options, which may be nil.
+func (t *Tables) InstallWith(dir string, o *InstallOptions) error {
 	if len(t.files) == 0 {
 		return &InstallError{Op: "open", Dir: dir, Err: errors.New("there are no tables to install")}
 	}
-	return t.install(osDisk{}, dir)
+	d := osDisk{wait: time.Minute, log: func(error) {}}
+	if o != nil {
+		d.wait = cmp.Or(o.Wait, d.wait)
+		if o.Log != nil {
+			d.log = o.Log
+		}
+	}
+	return t.install(d, dir)
 }
 
 // Recover completes what an Install that was killed while it gave the tables their names has left undone in a folder, and
 // removes what one that was killed before has left behind. Install does it too; Recover is for those who have nothing to
-// install yet. The error is an *InstallError; that there is no such folder is none.
-func Recover(dir string) error { return recoverDir(osDisk{}, dir) }
+// install yet. Where an Install is at work it leaves that to it. The error is an *InstallError; that there is no such folder is none.
+func Recover(dir string) error { return recoverDir(osDisk{log: func(error) {}}, dir) }
 
 // disk is what Install does to a file system, so that tests can have it fail.
 type disk interface {
 	mkdirAll(dir string) error
-	lock(dir string) (unlock func(), err error)
+	// lock takes the lock of a folder; ok is false if another process keeps it.
+	lock(dir string) (unlock func(), ok bool, err error)
 	list(dir string) ([]string, error)
 	read(name string) ([]byte, error)
 	same(name string, data []byte) bool
@@ -103,13 +147,15 @@ func (t *Tables) install(d disk, dir string) error {
 	if err := d.mkdirAll(dir); err != nil {
 		return &InstallError{"mkdir", dir, "", err}
 	}
-	unlock, err := d.lock(dir)
+	unlock, ok, err := d.lock(dir)
 	if err != nil {
 		return &InstallError{"open", dir, "", err}
 	}
 	defer unlock()
-	if err := in.recover(); err != nil {
-		return err
+	if ok { // else these are the files of who has the lock
+		if err := in.recover(); err != nil {
+			return err
+		}
 	}
 	first := t.files[0]
 	for _, f := range append(slices.Clone(t.files[1:]), first) {
@@ -204,6 +250,7 @@ func (in *installation) write(f table) error {
 
 // renameAll gives the new tables their names. The old ones are kept by a second name until all is done.
 func (in *installation) renameAll() error {
+	defer in.switching()()
 	in.old = make(map[string]error, len(in.files))
 	for _, f := range in.files {
 		in.old[f.name] = in.link(in.path(f.name), in.backup(f.name))
@@ -222,6 +269,16 @@ func (in *installation) renameAll() error {
 	return nil
 }
 
+// switching tells those who read tables, by a file, that they are being exchanged until the result is called. Without it they may
+// get an answer of both sets, as with kmod; so that it cannot be made is no error.
+func (in *installation) switching() (done func()) {
+	name := in.path(index.SwitchName)
+	if f, err := in.create(name); err == nil {
+		f.Close()
+	}
+	return func() { in.remove(name) }
+}
+
 // undo puts the old table of that name back, or removes the new one if there was none. On a file system without links
 // there is no way back.
 func (in *installation) undo(name string) error {
@@ -236,7 +293,10 @@ func (in *installation) undo(name string) error {
 }
 
 // osDisk is the disk of the operating system.
-type osDisk struct{}
+type osDisk struct {
+	wait time.Duration // for a lock
+	log  func(error)   // who is waited for
+}
 
 func (osDisk) mkdirAll(dir string) error    { return os.MkdirAll(dir, 0o755) }
 func (osDisk) link(old, new string) error   { return os.Link(old, new) }
@@ -245,13 +305,31 @@ func (osDisk) remove(name string) error     { return os.Remove(name) }
 
 func (osDisk) read(name string) ([]byte, error) { return os.ReadFile(name) }
 
-func (osDisk) lock(dir string) (unlock func(), err error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
+// lockName is the name of the lock in a folder, for as long as somebody holds it. Only who makes tables can open it, so
+// that nobody else can hold it. It does not begin with tempPrefix.
+const lockName = ".depmod.lock"
+
+func (d osDisk) lock(dir string) (unlock func(), ok bool, err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, false, err
 	}
-	lockFile(f)
-	return func() { f.Close() }, nil
+	end := time.Now().Add(d.wait)
+	for told := false; ; told = true {
+		f, process, err := tryLock(filepath.Join(dir, lockName))
+		if f != nil {
+			return func() { os.Remove(f.Name()); f.Close() }, true, nil
+		}
+		if err != nil { // a file system that cannot be written to, or without locks: nobody to wait for
+			return func() {}, true, nil
+		}
+		if late := !time.Now().Before(end); late || !told {
+			d.log(&LockError{Dir: dir, Process: process, Gone: late})
+			if late {
+				return func() {}, false, nil
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func (osDisk) list(dir string) ([]string, error) {
@@ -263,10 +341,10 @@ func (osDisk) list(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// same reports whether a file is there, is a plain one that everybody may read, and has that content.
+// same reports whether a file is there, is a plain one that everybody may read and nobody else may write, under this name alone,
+// and has that content.
 func (osDisk) same(name string, data []byte) bool {
-	info, err := os.Lstat(name)
-	if err != nil || info.Mode() != 0o644 || info.Size() != int64(len(data)) {
+	if info, err := os.Lstat(name); err != nil || info.Mode() != 0o644 || info.Size() != int64(len(data)) {
 		return false
 	}
 	f, err := os.Open(name)
@@ -274,6 +352,9 @@ func (osDisk) same(name string, data []byte) bool {
 		return false
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode() != 0o644 || !onlyOurs(info) {
+		return false
+	}
 	piece := make([]byte, min(len(data), 64<<10))
 	for len(data) > 0 {
 		piece = piece[:min(len(data), len(piece))]

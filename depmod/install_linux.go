@@ -2,18 +2,63 @@ package depmod
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
-// lockFile waits until no other process has the lock of a folder, and takes it. It is given back when the file is closed.
-// A file system without locks has none to wait for.
-func lockFile(f *os.File) {
+// tryLock takes the lock in a file, which it makes. Without an error, f is nil if another process has it. The lock is given back
+// when the file is removed and closed.
+func tryLock(name string) (f *os.File, process int, err error) {
 	for {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != syscall.EINTR {
-			return
+		f, err := os.OpenFile(name, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+		if err != nil {
+			return nil, 0, err
+		}
+		err = retry(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) })
+		if err == syscall.EWOULDBLOCK {
+			process = holder(f)
+			f.Close()
+			return nil, process, nil
+		}
+		if err != nil {
+			f.Close()
+			return nil, 0, err
+		}
+		// Who had it before has removed the file: it is a lock only while it has its name.
+		now, err := os.Lstat(name)
+		info, err2 := f.Stat()
+		if err == nil && err2 == nil && os.SameFile(now, info) {
+			return f, 0, nil
+		}
+		f.Close()
+	}
+}
+
+// holder returns the number of the process that has the lock of a file, or 0 if that is not told.
+func holder(f *os.File) int {
+	info, err := f.Stat()
+	if err != nil {
+		return 0
+	}
+	locks, _ := os.ReadFile("/proc/locks")
+	inode := ":" + strconv.FormatUint(info.Sys().(*syscall.Stat_t).Ino, 10)
+	for line := range strings.Lines(string(locks)) {
+		// 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
+		if word := strings.Fields(line); len(word) > 5 && word[1] == "FLOCK" && strings.HasSuffix(word[5], inode) {
+			process, _ := strconv.Atoi(word[4])
+			return process
 		}
 	}
+	return 0
+}
+
+// onlyOurs reports whether a file is the caller's, and has one name only: another owner can write to it whatever it holds now.
+func onlyOurs(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid() && st.Nlink == 1
 }
 
 // syncUnsupported reports whether an error of Sync says that the file system does not do that for folders.

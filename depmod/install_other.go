@@ -2,10 +2,16 @@
 
 package depmod
 
-import "os"
+import (
+	"io/fs"
+	"os"
+)
 
-// lockFile does nothing: depmod is for Linux, and builds elsewhere for the sake of those who make images there.
-func lockFile(*os.File) {}
+// tryLock does nothing: depmod is for Linux, and builds elsewhere for the sake of those who make images there.
+func tryLock(string) (*os.File, int, error) { return nil, 0, fs.ErrInvalid }
+
+// onlyOurs cannot be told here.
+func onlyOurs(fs.FileInfo) bool { return true }
 
 // syncUnsupported reports whether an error of Sync says that folders are not synced. Some systems do not let them be opened
 // for that.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"io/fs"
-	"path/filepath"
 	"strings"
 )
 
@@ -65,7 +64,7 @@ func parseJournal(data []byte) (list []entry, ok bool) {
 
 // recoverDir is Recover on any disk.
 func recoverDir(d disk, dir string) error {
-	unlock, err := d.lock(dir)
+	unlock, ok, err := d.lock(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -73,6 +72,9 @@ func recoverDir(d disk, dir string) error {
 		return &InstallError{"open", dir, "", err}
 	}
 	defer unlock()
+	if !ok {
+		return nil
+	}
 	in := installation{disk: d, dir: dir}
 	return in.recover()
 }
@@ -112,13 +114,14 @@ func (in *installation) complete(name, id string) error {
 			return nil // killed before all were written, or another Install has been here since
 		}
 	}
+	defer in.switching()()
 	for _, name := range todo {
 		if err := in.rename(killed.temp(name), in.path(name)); err != nil {
 			return &InstallError{"rename", in.dir, name, err}
 		}
 	}
 	if err := in.syncDir(in.dir); err != nil {
-		return &InstallError{"sync", in.dir, filepath.Base(name), err}
+		return &InstallError{"sync", in.dir, "", err}
 	}
 	return nil
 }

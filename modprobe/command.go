@@ -53,6 +53,11 @@ func Shell(ctx context.Context, command, module string) error {
 	return Exec(ctx, nil, "/bin/sh", "-c", script, "sh", module, command)
 }
 
+// NoShell runs no command: it is for the configuration of a root folder whose owner is not to become root here.
+func NoShell(context.Context, string, string) error {
+	return &CommandError{Code: -1, Err: ErrOtherRoot}
+}
+
 // Exec runs a program on the standard streams of this process, with the environment env, or the one of this process if
 // it is nil. The error is a *CommandError with Code and Err.
 func Exec(ctx context.Context, env []string, program string, args ...string) error {

@@ -71,3 +71,20 @@ func TestUntrustedCommands(t *testing.T) {
 		t.Errorf("writable by another group: install commands %v; want none", c.Install)
 	}
 }
+
+// TestOtherRoot: a command in the configuration of a folder that is not this machine's root is not run here, unless a Shell is named.
+func TestOtherRoot(t *testing.T) {
+	w := newWorld(t)
+	ran := filepath.Join(w.root, "ran")
+	w.write(t, "etc/modprobe.d/a.conf", "install pre1 touch "+ran+"\n")
+	p, err := modprobe.New(&modprobe.Options{FS: os.DirFS(w.root), Kernel: w.kernel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Load(context.Background(), "pre1"); !errors.Is(err, modprobe.ErrOtherRoot) {
+		t.Errorf("Load: %v; want ErrOtherRoot", err)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("the command was run")
+	}
+}

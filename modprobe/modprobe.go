@@ -16,9 +16,11 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // Options say where a Prober finds things. The zero value is the running system.
@@ -39,7 +41,8 @@ type Options struct {
 	// Kernel is what modules are loaded into. Default: Running().
 	Kernel Kernel
 	// Shell runs an install or remove command. Default: /bin/sh -c with MODPROBE_MODULE=MODULE in the environment.
-	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it.
+	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the file system of
+	// this machine, the default is to run nothing: ErrOtherRoot.
 	Shell func(ctx context.Context, command, module string) error
 	// Step is called before each step of a plan is carried out, if it is not nil.
 	Step func(Step)
@@ -52,7 +55,7 @@ type Options struct {
 }
 
 // Prober finds, loads and removes modules. It is safe for concurrent use. Configuration and tables are read once, when
-// they are first needed.
+// they are first needed; tables again if Resolve, Plan or PlanRemove find that depmod has replaced them.
 type Prober struct {
 	opts    Options
 	fsys    fs.FS
@@ -62,12 +65,11 @@ type Prober struct {
 	dirName string // the same as a name in fsys
 	hasDir  bool   // whether it exists
 
-	tables tables
-	found  sync.Pool // of *[]index.Value
+	tables atomic.Pointer[tables] // another one once depmod has replaced them
+	found  sync.Pool              // of *[]index.Value
 
 	configOnce sync.Once
 	config     *Config
-	tailOnce   sync.Once // adds modules.softdep and modules.weakdep to config
 
 	formatOnce sync.Once
 	format     string // the compression the kernel expands itself
@@ -76,6 +78,7 @@ type Prober struct {
 // New returns a Prober. o may be nil.
 func New(o *Options) (*Prober, error) {
 	p := new(Prober)
+	p.tables.Store(new(tables))
 	if o != nil {
 		p.opts = *o
 	}
@@ -88,7 +91,10 @@ func New(o *Options) (*Prober, error) {
 		p.kernel = Running()
 	}
 	if p.opts.Shell == nil {
-		p.opts.Shell = Shell
+		p.opts.Shell = NoShell
+		if trusted.IsMachine(p.fsys) {
+			p.opts.Shell = Shell
+		}
 	}
 	if p.release == "" {
 		var err error
@@ -113,12 +119,13 @@ func (p *Prober) locate() error {
 // Close gives the memory of the tables back. The Prober finds nothing afterwards, and the names that AppendNames gave
 // are not valid any more. A program that makes one Prober need not call it: the tables are mapped, not read.
 func (p *Prober) Close() error {
-	t := &p.tables
 	var failed error
-	for _, lazy := range []*lazyTable{&t.dep, &t.alias, &t.symbols, &t.builtin, &t.builtinAlias} {
-		lazy.once.Do(func() { lazy.table = list(nil) })
-		if c, ok := lazy.table.(io.Closer); ok {
-			failed = errors.Join(failed, c.Close())
+	for t := p.tables.Load(); t != nil; t = t.before {
+		for _, lazy := range []*lazyTable{&t.dep, &t.alias, &t.symbols, &t.builtin, &t.builtinAlias} {
+			lazy.once.Do(func() { lazy.table = list(nil) })
+			if c, ok := lazy.table.(io.Closer); ok {
+				failed = errors.Join(failed, c.Close())
+			}
 		}
 	}
 	return failed

@@ -110,7 +110,12 @@ type PlanOptions struct {
 
 // Plan returns the steps that load the modules a name, an alias or an absolute path stands for: what they need,
 // their softdeps, themselves. There are none if everything is loaded already. The error is an *Error.
-func (p *Prober) Plan(name string, o *PlanOptions) (Plan, error) {
+func (p *Prober) Plan(name string, o *PlanOptions) (plan Plan, err error) {
+	p.settled(func() { plan, err = p.plan(name, o) })
+	return plan, err
+}
+
+func (p *Prober) plan(name string, o *PlanOptions) (Plan, error) {
 	if o == nil {
 		o = new(PlanOptions)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
-	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // configDirs are the folders of modprobe.d(5), the strongest first.
@@ -20,9 +20,13 @@ func configDirs() []string {
 
 // Config returns the configuration. It is shared: do not change it.
 func (p *Prober) Config() *Config {
-	c := p.base()
-	p.tailOnce.Do(func() { p.addTail(c) })
-	return c
+	t := p.tables.Load()
+	t.configOnce.Do(func() {
+		c := *p.base()
+		p.addTail(&c)
+		t.config = &c
+	})
+	return t.config
 }
 
 // base returns the configuration without modules.softdep and modules.weakdep, which most lookups do not need.
@@ -45,7 +49,7 @@ func (p *Prober) readConfig() *Config {
 		}
 		for _, file := range files {
 			c.mark(file.Name)
-			c.parse(file, sync.OnceValue(func() bool { return p.trusts(file.Path) }), p.report)
+			c.parse(file, sync.OnceValue(func() bool { return p.trusts(file) }), p.report)
 		}
 	}
 	c.mark("")
@@ -77,14 +81,10 @@ func (p *Prober) Ignored(module string) (lines []*ConfigError) {
 	return lines
 }
 
-// trusts reports whether the commands in a file may be run: whoever writes them becomes root.
-func (p *Prober) trusts(path string) bool {
-	name, err := sysroot.Name(p.fsys, path)
-	if err != nil {
-		return false
-	}
-	info, err := fs.Stat(p.fsys, name)
-	return err == nil && trusted(info)
+// trusts reports whether the commands in a file may be run: whoever writes them becomes root. It is judged who could write the
+// file that was read, and who could have had another one read in its place.
+func (p *Prober) trusts(file confd.File) bool {
+	return trusted.Owned(p.fsys, strings.TrimPrefix(file.Path, "/"), file.Info) == nil
 }
 
 // reportProblem reports a file that is not read. What cannot be opened is passed over in silence, as by kmod.
@@ -112,9 +112,9 @@ func (c *Config) mark(next string) {
 func (p *Prober) addTail(c *Config) {
 	var extra Config
 	for _, name := range []string{"modules.softdep", "modules.weakdep"} {
-		data, err := fs.ReadFile(p.fsys, p.name(name))
+		data, err := p.readText(name, confd.MaxSize)
 		if err == nil && len(data) == 0 && name == "modules.softdep" {
-			p.tables.noSoftdep = true // depmod writes a comment at least
+			p.tables.Load().noSoftdep = true // depmod writes a comment at least
 		}
 		if err == nil {
 			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
@@ -130,7 +130,7 @@ func (p *Prober) addTail(c *Config) {
 func (p *Prober) softdep(module string) Softdep {
 	c := p.Config()
 	_, noTables := p.dep().(*tree)
-	if !noTables && !p.tables.noSoftdep {
+	if !noTables && !p.tables.Load().noSoftdep {
 		return c.softdep(module)
 	}
 	if t := p.tree(); t.has(module) {

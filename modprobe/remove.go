@@ -31,7 +31,12 @@ type RemoveOptions struct {
 // themselves, what they needed and nobody else needs, the users of a chain first, and what softdeps load before them.
 // Steps that cannot succeed are in the plan with Step.Err, which is ErrInUse, ErrBuiltin or ErrNotLoaded. The error is an
 // *Error that wraps ErrNotFound.
-func (p *Prober) PlanRemove(name string, o *RemoveOptions) (Plan, error) {
+func (p *Prober) PlanRemove(name string, o *RemoveOptions) (plan Plan, err error) {
+	p.settled(func() { plan, err = p.planRemove(name, o) })
+	return plan, err
+}
+
+func (p *Prober) planRemove(name string, o *RemoveOptions) (Plan, error) {
 	if o == nil {
 		o = new(RemoveOptions)
 	}

@@ -33,7 +33,12 @@ type Module struct {
 //
 // The places that are asked, and which of them ends the search, are those of kmod_module_new_from_lookup: aliases of
 // the configuration, names, symbols, install and remove commands, aliases of the modules, builtin names, builtin aliases.
-func (p *Prober) Resolve(name string) ([]Module, error) {
+func (p *Prober) Resolve(name string) (modules []Module, err error) {
+	p.settled(func() { modules, err = p.resolve(name) })
+	return modules, err
+}
+
+func (p *Prober) resolve(name string) ([]Module, error) {
 	if strings.HasPrefix(name, "/") {
 		nodes, err := newSearch(p).find(name)
 		if err != nil {
@@ -122,7 +127,7 @@ func (p *Prober) present(listed string) string {
 	if instead == "" {
 		return listed
 	}
-	p.tables.told.Do(func() {
+	p.tables.Load().told.Do(func() {
 		p.report(&TableError{File: p.path("modules.dep.bin"), Instead: instead, Err: fmt.Errorf("stale: %s, which it lists, is gone", listed)})
 	})
 	return instead

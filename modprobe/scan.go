@@ -45,7 +45,7 @@ type treeFacts struct {
 func (p *Prober) treeFor(name string, err error) *tree {
 	t := p.tree()
 	if len(t.files) > 0 {
-		p.tables.told.Do(func() {
+		p.tables.Load().told.Do(func() {
 			p.report(&TableError{File: p.path(name + ".bin"), Instead: "the modules themselves", Err: err})
 		})
 	}
@@ -54,15 +54,15 @@ func (p *Prober) treeFor(name string, err error) *tree {
 
 // tree returns the files of the module directory, of which those count that depmod would take.
 func (p *Prober) tree() *tree {
-	p.tables.tree.once.Do(func() {
+	p.tables.Load().tree.once.Do(func() {
 		t := &tree{p: p, known: make(map[string]*treeFacts)}
-		p.tables.tree.tree = t
+		p.tables.Load().tree.tree = t
 		if p.hasDir {
 			config, _, _ := moduledir.ReadConfig(p.fsys, moduledir.ConfigDirs(), p.release) // depmod says what is wrong there
 			t.files = moduledir.Files(p.fsys, moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true}, config)
 		}
 	})
-	return p.tables.tree.tree
+	return p.tables.Load().tree.tree
 }
 
 // has reports whether there is a module of that name. Nothing is opened for it.

@@ -3,6 +3,7 @@ package modprobe
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"iter"
 	"maps"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // table is one of the tables of a module directory, from its .bin file or from something slower.
@@ -33,9 +35,27 @@ type tables struct {
 	dep, alias, symbols, builtin, builtinAlias lazyTable
 	// tree is the module directory itself, read when tables are not usable; told is done once that has been said.
 	tree lazyTree
-	told sync.Once
+
+	// config is the configuration with what stands in modules.softdep and modules.weakdep.
+	config     *Config
+	configOnce sync.Once
+
+	before *tables // those that were read before, whose memory may be in use yet
+	mu     sync.Mutex
+	opened map[string]fs.FileInfo // of the files that were read; nil: there was none
+	told   sync.Once
 	// noSoftdep is that modules.softdep is there and empty.
 	noSoftdep bool
+}
+
+// note remembers which file was read.
+func (t *tables) note(name string, info fs.FileInfo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.opened == nil {
+		t.opened = make(map[string]fs.FileInfo)
+	}
+	t.opened[name] = info
 }
 
 // lazyTable is a table that is opened once.
@@ -52,7 +72,7 @@ func (t *lazyTable) get(open func() table) table {
 
 // dep returns the table of the modules' files.
 func (p *Prober) dep() table {
-	return p.tables.dep.get(func() table {
+	return p.tables.Load().dep.get(func() table {
 		t, err := p.open("modules.dep", readDep, true)
 		if t != nil {
 			return t
@@ -63,7 +83,7 @@ func (p *Prober) dep() table {
 
 // alias returns the table of alias patterns.
 func (p *Prober) alias() table {
-	return p.tables.alias.get(func() table {
+	return p.tables.Load().alias.get(func() table {
 		t, err := p.open("modules.alias", readAlias, true)
 		if t != nil {
 			return t
@@ -74,7 +94,7 @@ func (p *Prober) alias() table {
 
 // symbols returns the table of exported symbols.
 func (p *Prober) symbols() table {
-	return p.tables.symbols.get(func() table {
+	return p.tables.Load().symbols.get(func() table {
 		t, err := p.open("modules.symbols", readAlias, true)
 		if t != nil {
 			return t
@@ -85,7 +105,7 @@ func (p *Prober) symbols() table {
 
 // builtin returns the table of the builtin modules' names.
 func (p *Prober) builtin() table {
-	return p.tables.builtin.get(func() table {
+	return p.tables.Load().builtin.get(func() table {
 		t, _ := p.open("modules.builtin", readBuiltin, false)
 		return orEmpty(t)
 	})
@@ -93,7 +113,8 @@ func (p *Prober) builtin() table {
 
 // builtinAlias returns the table of the builtin modules' aliases.
 func (p *Prober) builtinAlias() table {
-	return p.tables.builtinAlias.get(func() table {
+	return p.tables.Load().builtinAlias.get(func() table {
+		p.note("modules.builtin.alias.bin")
 		x, err := moduledir.OpenIndex(p.fsys, p.name("modules.builtin.alias.bin"))
 		if err == nil {
 			return x
@@ -120,10 +141,12 @@ func orEmpty(t table) table {
 // open opens NAME.bin, or the text file NAME that it was made from. If neither is usable it returns nil, and why NAME.bin is
 // not. warn says whether it is worth a report that NAME.bin is missing or empty; that it is damaged is in any case.
 func (p *Prober) open(name string, read func([]byte) list, warn bool) (table, error) {
+	p.note(name + ".bin")
 	x, err := moduledir.OpenIndex(p.fsys, p.name(name+".bin"))
 	if err == nil {
 		return x, nil
 	}
+	p.note(name)
 	data, textErr := moduledir.ReadText(p.fsys, p.name(name))
 	if textErr != nil {
 		return nil, err
@@ -138,6 +161,26 @@ func (p *Prober) open(name string, read func([]byte) list, warn bool) (table, er
 func isDamaged(err error) bool {
 	var format *index.FormatError
 	return errors.As(err, &format)
+}
+
+// note remembers which file of that name there is before it is read.
+func (p *Prober) note(name string) {
+	info, err := fs.Stat(p.fsys, p.name(name))
+	if err != nil {
+		info = nil
+	}
+	p.tables.Load().note(name, info)
+}
+
+// readText reads a file beside the tables.
+func (p *Prober) readText(name string, limit int64) ([]byte, error) {
+	f, info, err := trusted.OpenInfo(p.fsys, p.name(name))
+	p.tables.Load().note(name, info)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return trusted.ReadOpen(f, info.Size(), limit)
 }
 
 // list is a table in memory. Its entries are looked at one by one; their order is that of their priority.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strconv"
 	"strings"
 )
@@ -20,11 +21,10 @@ func (f *Features) tris() []*Tri {
 		&f.LicenceAgain, &f.TypesRead, &f.TypesDecide}
 }
 
-// Encode writes down what was read out of an image, for DecodeImage: Module.symvers after comment lines. label says which image
+// Encode writes down what was read out of an image, for DecodeImage: a check sum, comment lines, and Module.symvers. label says which image
 // it was.
 func (im *Image) Encode(label string) []byte {
 	var b bytes.Buffer
-	b.WriteString(cacheHead)
 	for _, f := range []struct{ key, value string }{{"label", label}, {"way", im.Way}, {"source", im.Exports.Source}, {"release", im.Release},
 		{"banner", im.Banner}, {"vermagic", im.Vermagic}} {
 		fmt.Fprintf(&b, "# %s %s\n", f.key, strings.ReplaceAll(f.value, "\n", " "))
@@ -50,22 +50,34 @@ func (im *Image) Encode(label string) []byte {
 	}
 	b.WriteString("#\n")
 	WriteSymvers(&b, im.Exports.Symbols(), nil) // a Buffer takes everything
-	return b.Bytes()
+	return fmt.Appendf(nil, "%s%08x\n%s", cacheHead, crc32.ChecksumIEEE(b.Bytes()), b.Bytes())
+}
+
+// cacheBody returns what stands behind the head of a cached image, if it is whole: a file that was cut short anywhere would
+// have a kernel with fewer symbols.
+func cacheBody(data []byte) (string, error) {
+	rest, ok := bytes.CutPrefix(data, []byte(cacheHead))
+	sum, body, whole := bytes.Cut(rest, []byte("\n"))
+	if !ok || !whole || string(sum) != fmt.Sprintf("%08x", crc32.ChecksumIEEE(body)) {
+		return "", errCache
+	}
+	return string(body), nil
 }
 
 // DecodeImage reads what Encode wrote for the same label. The strings of the result are parts of one copy of data.
 func DecodeImage(label string, data []byte) (*Image, error) {
-	text, ok := strings.CutPrefix(string(data), cacheHead)
-	if !ok {
-		return nil, errCache
+	text, err := cacheBody(data)
+	if err != nil {
+		return nil, err
 	}
 	im := new(Image)
 	source, said := "", 0
 	for {
-		var line string
-		if line, text, ok = strings.Cut(text, "\n"); !ok {
+		line, rest, ok := strings.Cut(text, "\n")
+		if !ok {
 			return nil, errCache
 		}
+		text = rest
 		if line == "#" {
 			break
 		}

@@ -30,8 +30,8 @@ func TestImageCache(t *testing.T) {
 		t.Error("another label is accepted")
 	}
 	for cut := range len(data) {
-		if im, err := kernel.DecodeImage("label 1 2", data[:cut]); err == nil && len(im.Exports.Symbols()) == len(got.Exports.Symbols()) {
-			t.Fatalf("cut at %d of %d: accepted whole", cut, len(data))
+		if _, err := kernel.DecodeImage("label 1 2", data[:cut]); err == nil {
+			t.Fatalf("cut at %d of %d: accepted", cut, len(data))
 		}
 	}
 }

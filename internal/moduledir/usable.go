@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // Why a table is not usable; a damaged binary one is an *index.FormatError.
@@ -93,7 +94,7 @@ func Usable(name string, data []byte) error {
 
 // read reads a whole file.
 func read(fsys fs.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
+	f, err := trusted.Open(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrMissing
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Host returns the files below a directory of this machine: those of os.DirFS(dir), with two differences. A name may have any
@@ -15,15 +17,28 @@ func Host(dir string) fs.FS { return host(strings.TrimRight(dir, "/") + "/") }
 // host is the directory with a slash behind it.
 type host string
 
+// HostDir returns the directory.
+func (h host) HostDir() string { return string(h) }
+
 // Open opens a file for reading.
-func (h host) Open(name string) (fs.File, error) {
+func (h host) Open(name string) (fs.File, error) { return h.open(name, 0) }
+
+// OpenNow opens a file for reading, and a FIFO without waiting for who writes to it. Reading from that waits all the same.
+func (h host) OpenNow(name string) (fs.File, error) {
+	return h.open(name, syscall.O_NONBLOCK|syscall.O_NOCTTY)
+}
+
+func (h host) open(name string, flags int) (fs.File, error) {
 	path, err := h.path("open", name)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
 		if err == nil {
+			if flags != 0 {
+				unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0) // or the runtime would ask its poller about the file
+			}
 			return os.NewFile(uintptr(fd), path), nil
 		}
 		if err != syscall.EINTR {

@@ -116,6 +116,23 @@ func (r rootFS) Open(name string) (fs.File, error) {
 	return r.fsys.Open(name)
 }
 
+// OpenNow is Open, but does not wait for who is at the other end of a FIFO, if the file system below can do that.
+func (r rootFS) OpenNow(name string) (fs.File, error) {
+	name, err := r.name("open", name)
+	if err != nil {
+		return nil, err
+	}
+	if now, ok := r.fsys.(interface {
+		OpenNow(name string) (fs.File, error)
+	}); ok {
+		return now.OpenNow(name)
+	}
+	if info, err := fs.Stat(r.fsys, name); err == nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return r.fsys.Open(name)
+}
+
 // Stat describes the file a name leads to inside the root.
 func (r rootFS) Stat(name string) (fs.FileInfo, error) {
 	name, err := r.name("stat", name)

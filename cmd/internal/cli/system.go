@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/initramfs/boot"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -24,6 +26,7 @@ func System() *Env {
 		StderrClosed: stderrClosed,
 		FS:           sysroot.Host("/"),
 		WriteFile:    writeFile,
+		WriteOwned:   trusted.ReplaceOwned,
 		Cwd:          sync.OnceValues(os.Getwd), // no tool changes it
 		Kernel:       modprobe.Running(),
 		Shell:        shell,
@@ -39,5 +42,8 @@ func writeFile(name string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(name, data, 0o644)
+	return trusted.Replace(name, false, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }

@@ -3,11 +3,12 @@
 package depmod
 
 import (
-	"io"
+	"errors"
 	"io/fs"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/depmod"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // cacheName is the name of the cache beside the tables.
@@ -24,15 +25,19 @@ func (r *depmodRun) cachePath() (string, error) {
 	return cli.Absolute(r.env, r.cacheFile)
 }
 
-// readCache begins with the cache of the last time; with an empty one if there is none, or none that can be used.
+// readCache begins with the cache of the last time; with an empty one if there is none, or none that can be used. What others
+// than root and the caller can write is not: it would tell them what stands in the tables.
 func (r *depmodRun) readCache(options *depmod.Options) {
 	options.Cache = new(depmod.Cache)
 	data, err := r.cacheData()
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		r.log.Debugf("no cache: %v", err)
 		return
 	}
-	cache, err := depmod.ParseCache(data)
+	var cache *depmod.Cache
+	if err == nil {
+		cache, err = depmod.ParseCache(data)
+	}
 	if err != nil {
 		r.log.Noticef("the cache is not used: %v", err)
 		return
@@ -45,21 +50,10 @@ func (r *depmodRun) cacheData() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := r.open(name)
-	if err != nil {
+	if name, err = cli.FSName(r.env.FS, name); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxCache {
-		return nil, fs.ErrInvalid
-	}
-	data := make([]byte, info.Size())
-	_, err = io.ReadFull(f, data)
-	return data, err
+	return trusted.ReadOwned(r.env.FS, name, maxCache)
 }
 
 // writeCache writes the cache for the next time, beside its name first. To fail at that is not to fail: the tables are
@@ -70,10 +64,7 @@ func (r *depmodRun) writeCache(options *depmod.Options) {
 	}
 	name, err := r.cachePath()
 	if err == nil {
-		err = cli.ReplaceFile(name, false, func(w io.Writer) error {
-			_, err := w.Write(options.Cache.Bytes())
-			return err
-		})
+		err = trusted.ReplaceOwned(name, options.Cache.Bytes(), 0)
 	}
 	if err != nil {
 		r.log.Warningf("the cache could not be written: %v", err)

@@ -112,7 +112,7 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 			}
 		}
 	default:
-		if err = tables.Install(r.out); err != nil {
+		if err = tables.InstallWith(r.out, &depmod.InstallOptions{Log: func(err error) { r.log.Warningf("%v", err) }}); err != nil {
 			r.installFailure(err)
 			status = 1
 		}

@@ -178,6 +178,13 @@ func (r *depmodRun) installFailure(err error) {
 		r.log.Fatalf("could not open directory %s: %s", e.Dir, reason)
 	case "create":
 		r.log.Errorf("Could not create temporary file at '%s': %s", e.Dir, reason)
+	case "sync":
+		if e.Table == "" {
+			r.log.Errorf("the tables are in place in %s, but the folder cannot be brought to the disk: %s; after a loss of power the old tables may be back",
+				e.Dir, reason)
+			break
+		}
+		r.log.Errorf("Could not write index '%s': %s", e.Table, reason)
 	case "rename":
 		r.log.Errorf("Could not put '%s' in place in %s: %s", e.Table, e.Dir, reason)
 	default:

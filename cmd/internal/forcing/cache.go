@@ -5,22 +5,29 @@ package forcing
 import (
 	"fmt"
 	"hash/fnv"
-	"io/fs"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// diskCache keeps what was read out of boot images in folders, one file for each image.
+// diskCache keeps what was read out of boot images in folders, one file for each image. A file or folder that others than root
+// and the caller can write is passed over: a variable that sudo has kept leads root to a user's.
 type diskCache struct {
 	env  *cli.Env
 	dirs []string // read in this order; the first that can be is written to
 }
 
+// Bounds of the cache.
+const (
+	maxImage  = 16 << 20 // bytes of a file; one has half a million
+	maxImages = 16       // files in a folder
+)
+
 // CacheDir returns the cache: that of the system, which root fills, then this user's. XDG_CACHE_HOME stands for both.
 func CacheDir(env *cli.Env) check.Cache {
-	if env.WriteFile == nil {
+	if env.WriteOwned == nil {
 		return nil
 	}
 	bases := []string{env.Getenv("XDG_CACHE_HOME")}
@@ -56,17 +63,17 @@ func (d diskCache) Get(key string) []byte {
 		if err != nil {
 			continue
 		}
-		if data, err := fs.ReadFile(d.env.FS, name); err == nil {
+		if data, err := trusted.ReadOwned(d.env.FS, name, maxImage); err == nil {
 			return data
 		}
 	}
 	return nil
 }
 
-// Put writes one. A cache that cannot be written is none.
+// Put writes one, and removes those that have not been written for longest. A cache that cannot be written is none.
 func (d diskCache) Put(key string, data []byte) {
 	for _, dir := range d.dirs {
-		if d.env.WriteFile(imageFile(dir, key), data) == nil {
+		if d.env.WriteOwned(imageFile(dir, key), data, maxImages) == nil {
 			return
 		}
 	}

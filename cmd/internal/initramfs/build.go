@@ -235,11 +235,7 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 		}
 		return write(env.Stdout)
 	}
-	name, err := cli.Absolute(env, b.output)
-	if err != nil {
-		return err
-	}
-	return cli.ReplaceFile(name, true, write)
+	return cli.SaveWith(env, b.output, write)
 }
 
 // fs returns the file system that modules are taken from.

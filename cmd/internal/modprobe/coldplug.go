@@ -161,15 +161,11 @@ func (r *modprobeRun) coldStatus(report *coldplug.Report) int {
 			r.Warningf("%v", m.Err)
 		}
 	}
-	for _, d := range report.Deferred {
-		r.Warningf("the driver of %s waits for another device", d)
-	}
+	r.warnEach("the driver of %s waits for another device", report.Deferred)
 	if !missing && !report.TimedOut {
 		return 0
 	}
-	for _, a := range report.Unmatched {
-		r.Warningf("no module for %s", a)
-	}
+	r.warnEach("no module for %s", report.Unmatched)
 	for _, w := range report.Waiting {
 		r.Errorf("%s did not appear within %v", w, report.Took.Round(time.Millisecond))
 	}
@@ -177,4 +173,18 @@ func (r *modprobeRun) coldStatus(report *coldplug.Report) int {
 		r.Errorf("not done within %v", report.Took.Round(time.Millisecond))
 	}
 	return 1
+}
+
+// mostWarnings is how many warnings of a kind are printed: a device can announce any number of names.
+const mostWarnings = 50
+
+// warnEach warns of each of the names, up to a bound.
+func (r *modprobeRun) warnEach(format string, names []string) {
+	for i, name := range names {
+		if i == mostWarnings {
+			r.Warningf("and so on, %d more; --json lists them", len(names)-i)
+			break
+		}
+		r.Warningf(format, name)
+	}
 }

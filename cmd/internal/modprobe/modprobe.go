@@ -395,6 +395,7 @@ func (r *modprobeRun) start() error {
 		if o.FS, err = r.Env.Sub(root); err != nil {
 			return err
 		}
+		o.Shell = modprobe.NoShell // who is root in there is not root here
 	}
 	p, err := modprobe.New(o)
 	if err != nil {

@@ -50,6 +50,8 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	switch {
 	case errors.Is(e.Err, modprobe.ErrForbidden):
 		reason = "loading " + e.Module + " is forbidden " + e.Reason + "; --allow-forbidden overrides"
+	case errors.Is(e.Err, modprobe.ErrOtherRoot):
+		reason = "with --root, commands are not run: they are those of " + r.root + ", and would run here; --ignore-install inserts the module without it"
 	case noShell(e.Err):
 		reason = "there is no /bin/sh here to run the command; --ignore-install inserts the module without it"
 	case name != e.Module && reason != "":
@@ -126,6 +128,9 @@ func (r *modprobeRun) failRemove(e *modprobe.Error) (fatal bool) {
 		r.missing("Module %s is not in kernel.", e.Module)
 	case isCommand(e.Err):
 		r.missing("Error running remove command for %s", e.Module)
+		if errors.Is(e.Err, modprobe.ErrOtherRoot) {
+			r.Hintf("with --root, commands are not run: they are those of %s, and would run here", r.root)
+		}
 	default:
 		r.Errorf("could not remove '%s': %s", e.Module, cli.ErrnoText(e.Err))
 		return false
@@ -174,7 +179,7 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 	case errors.Is(e.Err, modprobe.ErrDirective):
 		r.Errorf("%s line %d: ignoring bad line starting with '%s'", e.File, e.Line, e.Text)
 	case errors.Is(e.Err, modprobe.ErrUntrusted):
-		r.Errorf("%s line %d: ignoring %s command: others than root can write this file", e.File, e.Line, e.Text)
+		r.Errorf("%s line %d: ignoring %s command: others than root can write this file or replace it", e.File, e.Line, e.Text)
 	case errors.Is(e.Err, confd.ErrDirectory):
 		r.Errorf("Directories inside directories are not supported: %s", e.File)
 	case errors.Is(e.Err, fs.ErrNotExist), isPathError(e.Err):

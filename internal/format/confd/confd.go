@@ -3,14 +3,14 @@
 package confd
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"io/fs"
 	"path"
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // MaxSize is the size in bytes up to which a configuration file is read. A larger one is a Problem.
@@ -30,6 +30,8 @@ type File struct {
 	Path string
 	// Data is the content.
 	Data []byte
+	// Info is what the open file said of itself; nil if it was not opened.
+	Info fs.FileInfo
 }
 
 // Problem is something in the configuration that is passed over.
@@ -83,10 +85,10 @@ type list struct {
 	problems []Problem
 }
 
-func (l *list) add(full string, data []byte) {
+func (l *list) add(full string, data []byte, info fs.FileInfo) {
 	name := path.Base(full)
 	l.seen[name] = true
-	l.files = append(l.files, File{name, full, data})
+	l.files = append(l.files, File{name, full, data, info})
 }
 
 func (l *list) report(full string, err error) {
@@ -104,10 +106,10 @@ func (l *list) place(place string) {
 	}
 	if !info.IsDir() {
 		if !l.seen[path.Base(place)] {
-			if data, err := read(l.fsys, place, info.Size()); err != nil {
+			if data, info, err := l.read(place, info.Mode().IsRegular()); err != nil {
 				l.report(place, err)
 			} else {
-				l.add(place, data)
+				l.add(place, data, info)
 			}
 		}
 		return
@@ -132,13 +134,13 @@ func (l *list) entry(full string) {
 	case info.IsDir():
 		l.report(full, ErrDirectory)
 	case !info.Mode().IsRegular(): // a link to /dev/null hides; a FIFO would keep us waiting
-		l.add(full, nil)
+		l.add(full, nil, nil)
 	default:
-		data, err := read(l.fsys, full, info.Size())
-		if err != nil {
+		data, info, err := l.read(full, true)
+		if err != nil && !errors.Is(err, trusted.ErrNotRegular) { // else it became one of those just now
 			l.report(full, err)
 		}
-		l.add(full, data)
+		l.add(full, data, info)
 	}
 }
 
@@ -156,21 +158,27 @@ func inFS(name string) string {
 	return name
 }
 
-// read reads a file of about that size.
-func read(fsys fs.FS, full string, size int64) ([]byte, error) {
-	f, err := fsys.Open(inFS(full))
+// read reads a file. One that is not regular is read only if somebody named it, a pipe perhaps.
+func (l *list) read(full string, regular bool) (data []byte, info fs.FileInfo, err error) {
+	name := inFS(full)
+	var f fs.File
+	if regular {
+		f, info, err = trusted.OpenInfo(l.fsys, name)
+	} else if f, err = l.fsys.Open(name); err == nil {
+		info, err = f.Stat()
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
-	data := bytes.NewBuffer(make([]byte, 0, min(max(size, 0), 64<<10)+bytes.MinRead))
-	if _, err := data.ReadFrom(io.LimitReader(f, MaxSize+1)); err != nil {
-		return nil, err
+	data, err = trusted.ReadOpen(f, info.Size(), MaxSize)
+	if errors.Is(err, trusted.ErrTooLarge) {
+		err = ErrTooLarge
 	}
-	if data.Len() > MaxSize {
-		return nil, ErrTooLarge
+	if err != nil {
+		return nil, nil, err
 	}
-	return data.Bytes(), nil
+	return data, info, nil
 }
 
 // text returns err without the name of the file, which Problem has anyway.

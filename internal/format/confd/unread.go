@@ -25,8 +25,9 @@ func Unread(fsys fs.FS, folders []string) (files []File) {
 			if info, err := entry.Info(); err != nil || info.Size() > most {
 				continue
 			}
-			if data, err := read(fsys, full, most); err == nil {
-				files = append(files, File{name, full, data})
+			l := list{fsys: fsys}
+			if data, info, err := l.read(full, true); err == nil {
+				files = append(files, File{name, full, data, info})
 			}
 		}
 	}

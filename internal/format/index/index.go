@@ -22,6 +22,8 @@ import (
 	"os"
 	"sync"
 	"unsafe"
+
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 const (
@@ -74,11 +76,26 @@ type Index struct {
 // Open opens the table of that name. A file that is an *os.File is mapped into memory where the system can do that, any
 // other is read. Whoever replaces a table must do so by renaming: to cut a mapped file short kills its readers.
 func Open(fsys fs.FS, name string) (*Index, error) {
-	f, err := fsys.Open(name)
+	x, _, err := OpenInfo(fsys, name)
+	return x, err
+}
+
+// SwitchName is the name of a file that depmod makes in the folder of the tables while it replaces them, one after the other: who
+// sees it may have seen tables of two sets.
+const SwitchName = ".depmod-switch"
+
+// OpenInfo is Open; info is what the open file said of itself, nil if it could not be opened.
+func OpenInfo(fsys fs.FS, name string) (x *Index, info fs.FileInfo, err error) {
+	f, info, err := trusted.OpenInfo(fsys, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
+	x, err = open(f, name)
+	return x, info, err
+}
+
+func open(f fs.File, name string) (*Index, error) {
 	data, mapped, err := content(f)
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
