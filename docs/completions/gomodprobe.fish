@@ -126,7 +126,7 @@ for c in modprobe gomodprobe
     complete -c $c -l quiet -s q -d 'Show no messages'
     complete -c $c -l remove -s r -d 'Remove modules instead of loading them'
     complete -c $c -l remove-dependencies -d 'Old name of --remove-holders'
-    complete -c $c -l remove-holders -d 'With -r: first remove the modules that use the module, and those that use them'
+    complete -c $c -l remove-holders -d 'Remove modules, as -r, and before them the modules that use them, and those that use these'
     complete -c $c -l resolve-alias -l show-alias -s R -d 'Print the names of the modules that the operand stands for'
     complete -c $c -l root -xa '(__fish_complete_directories)' -d 'Take everything from the system below dir: modules, tables, configuration, and the files that other arguments name'
     complete -c $c -l set-version -s S -xa '(__gomodprobe_releases)' -d 'Use the modules of this kernel release in place of the running one\'s'
