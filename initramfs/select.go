@@ -223,7 +223,7 @@ func (s *selector) expand() error {
 	return nil
 }
 
-// soft selects what the first softdep line for a module names. What does not exist is passed over, as when the
+// soft selects what all softdep lines for a module name. What does not exist is passed over, as when the
 // module is loaded.
 func (s *selector) soft(name string) {
 	for _, d := range s.config.Softdeps {
@@ -233,7 +233,6 @@ func (s *selector) soft(name string) {
 		for _, other := range slices.Concat(d.Pre, d.Post) {
 			s.optional(other, Reason{Kind: Softdep, By: name, As: other})
 		}
-		return
 	}
 }
 

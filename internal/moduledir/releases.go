@@ -91,7 +91,7 @@ func escape(c byte) (string, error) {
 	case '0' < c && c <= '9', strings.IndexByte("bB<>`'", c) >= 0:
 		return "", errExprWord
 	}
-	if '0' == c || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || c >= 0x80 {
+	if c == '0' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || c >= 0x80 {
 		return string([]byte{c}), nil
 	}
 	return `\` + string(c), nil

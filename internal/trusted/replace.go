@@ -33,7 +33,7 @@ func Replace(name string, durable bool, write func(io.Writer) error) error {
 	}
 	dir, err := os.Open(filepath.Dir(name))
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: name, Err: err.(*fs.PathError).Err}
 	}
 	defer dir.Close()
 	return replaceIn(dir, filepath.Base(name), replacement{perm: perm, exact: keep, durable: durable, write: write})

@@ -266,6 +266,7 @@ func (e *editor) relocations() {
 	}
 	if rela == nil {
 		e.t.Fatal("no .rela.text")
+		return
 	}
 	data, err := rela.Data()
 	if err != nil {

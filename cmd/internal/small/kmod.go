@@ -122,8 +122,8 @@ func (n *nodesRun) parse() (status int, done bool) {
 	options := []getopt.Option{
 		{Long: "output", Short: 'o', Arg: getopt.Required, ID: 'o'},
 		{Long: "format", Short: 'f', Arg: getopt.Required, ID: 'f'},
-		{Long: "root", Short: 'b', Arg: getopt.Required, ID: 'b'},
-		{Long: "set-version", Short: 'S', Arg: getopt.Required, ID: 'S'},
+		{Long: "root", Short: 'b', Arg: getopt.Required, ID: 'b', Exact: true},
+		{Long: "set-version", Short: 'S', Arg: getopt.Required, ID: 'S', Exact: true},
 		{Long: "help", Short: 'h', ID: 'h'},
 	}
 	p := getopt.New(options, getopt.Posix, n.Env.Args[1:]) // kmod leaves getopt as its own options need it

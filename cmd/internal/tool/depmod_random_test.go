@@ -383,7 +383,7 @@ func (c *depmodTree) run(t *testing.T, depmod func(args []string, stdout, stderr
 }
 
 // What kmod says of entries that lead nowhere has a number of a file in it; ours has the path.
-var statMessage = regexp.MustCompile(`(?m)^depmod: ERROR: (?:fstatat\(\d+, |could not stat .*/)([^/]*?)\)?: No such file or directory$`)
+var statMessage = regexp.MustCompile(`(?m)^depmod: (?:ERROR|WARNING): (?:fstatat\(\d+, |could not stat .*/)([^/]*?)\)?: No such file or directory$`)
 
 func (c *depmodTree) compare(t *testing.T, got, want depmodResult) {
 	t.Helper()

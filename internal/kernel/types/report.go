@@ -33,11 +33,9 @@ func (c *Comparison) Report(names ...string) *Report {
 		Gone: []string{}, New: []string{}, CRCOnly: []string{}, NoType: []string{},
 	}
 	list := c.named(names)
-	var typed []*symbol
 	var starts []int32
 	for _, s := range list {
 		if s.a != nil && s.b != nil && s.typed() {
-			typed = append(typed, s)
 			starts = append(starts, c.symbolNode(s))
 		}
 	}
