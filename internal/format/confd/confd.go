@@ -100,7 +100,7 @@ func (l *list) place(place string) {
 	info, err := fs.Stat(l.fsys, inFS(place))
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			l.report(place, err)
+			l.report(place, statError(err))
 		}
 		return
 	}
@@ -125,12 +125,20 @@ func (l *list) place(place string) {
 	}
 }
 
+// statError says that an error is of a look at a file: some file systems follow links by opening what is on the way.
+func statError(err error) error {
+	if e, ok := err.(*fs.PathError); ok {
+		return &fs.PathError{Op: "stat", Path: e.Path, Err: e.Err}
+	}
+	return err
+}
+
 // entry adds an entry of a folder.
 func (l *list) entry(full string) {
 	info, err := fs.Stat(l.fsys, inFS(full))
 	switch {
 	case err != nil:
-		l.report(full, err)
+		l.report(full, statError(err))
 	case info.IsDir():
 		l.report(full, ErrDirectory)
 	case !info.Mode().IsRegular(): // a link to /dev/null hides; a FIFO would keep us waiting
