@@ -67,9 +67,7 @@ func TestSignatureKeys(t *testing.T) {
 	if os.Getenv(vmtest.GuestEnv) != "" {
 		t.Skip("in a guest")
 	}
-	if os.Getenv("GOMODPROBE_LONG") == "" {
-		t.Skip("set GOMODPROBE_LONG=1: boots two kernels")
-	}
+	kmodtest.Long(t)
 	for key, kinds := range map[string][]string{"6.1": {"p384", "rsa"}, "6.12": {"p384"}} {
 		t.Run(key, func(t *testing.T) {
 			k := kernelOf(t, key)
