@@ -82,5 +82,6 @@ func FromPath(path string) string {
 }
 
 // Match reports whether the alias s, plain text, matches pattern: fnmatch(3) without flags, byte by byte. Unlike
-// path.Match it lets '*' and '?' match a slash, and no pattern is an error. Both should be in the spelling of Normalize.
+// path.Match it lets '*' and '?' match a slash, and no pattern is an error. Both should be in the spelling of
+// Normalize.
 func Match(pattern, s string) bool { return glob.Match(pattern, s) }

@@ -20,10 +20,10 @@ type Device struct {
 // maxModalias is the size up to which an attribute is read. The kernel gives a page.
 const maxModalias = 1 << 16
 
-// Devices yields the devices of a machine that have a modalias, and what cannot be read, as errors, in the order of their
-// paths: every file named modalias below sys/devices in fsys, the root folder of the machine (os.DirFS("/")), and the line
-// MODALIAS= of uevent where there is no such file, as some buses have it (mmc, mdio, auxiliary). Devices without a driver are
-// among them, and several may have the same modalias.
+// Devices yields the devices of a machine that have a modalias, and what cannot be read, as errors, in the order of
+// their paths: every file named modalias below sys/devices in fsys, the root folder of the machine (os.DirFS("/")),
+// and the line MODALIAS= of uevent where there is no such file, as some buses have it (mmc, mdio, auxiliary). Devices
+// without a driver are among them, and several may have the same modalias.
 func Devices(fsys fs.FS) iter.Seq2[Device, error] {
 	return func(yield func(Device, error) bool) {
 		fs.WalkDir(fsys, "sys/devices", func(name string, entry fs.DirEntry, err error) error {
@@ -59,8 +59,8 @@ func Devices(fsys fs.FS) iter.Seq2[Device, error] {
 	}
 }
 
-// DeviceAlias returns the modalias of the device whose folder in /sys is dir, a name in fsys: what its file modalias has, or
-// where there is none the line MODALIAS= of uevent. It is empty if the device has none.
+// DeviceAlias returns the modalias of the device whose folder in /sys is dir, a name in fsys: what its file modalias
+// has, or where there is none the line MODALIAS= of uevent. It is empty if the device has none.
 func DeviceAlias(fsys fs.FS, dir string) (string, error) {
 	text, err := modalias(fsys, dir+"/modalias")
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +80,8 @@ func modalias(fsys fs.FS, name string) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// ueventModalias reads the line MODALIAS= of a file uevent. Some devices let nobody read theirs; they have no modalias for us.
+// ueventModalias reads the line MODALIAS= of a file uevent. Some devices let nobody read theirs; they have no
+// modalias for us.
 func ueventModalias(fsys fs.FS, name string) (string, error) {
 	data, err := readAttribute(fsys, name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

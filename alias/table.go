@@ -35,8 +35,8 @@ func NewTable(entries ...Entry) *Table {
 	return t
 }
 
-// Lookup returns the modules whose patterns match the modalias s, in the order of the entries, a module as often as it has
-// such patterns. Dashes in s are the same as underscores.
+// Lookup returns the modules whose patterns match the modalias s, in the order of the entries, a module as often as
+// it has such patterns. Dashes in s are the same as underscores.
 func (t *Table) Lookup(s string) []string {
 	s, err := Normalize(s)
 	if err != nil {

@@ -29,9 +29,9 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("line %d: %.64q is not an alias", e.Line, e.Text)
 }
 
-// Parse yields the entries of a file in the format of modules.alias: lines "alias PATTERN MODULE", and comments that begin
-// with '#'. A pattern may have blanks in it. For a line that is something else it yields a *LineError and goes on; after an
-// error of r it ends.
+// Parse yields the entries of a file in the format of modules.alias: lines "alias PATTERN MODULE", and comments that
+// begin with '#'. A pattern may have blanks in it. For a line that is something else it yields a *LineError and goes
+// on; after an error of r it ends.
 func Parse(r io.Reader) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		lines := bufio.NewReaderSize(r, 1<<14)

@@ -38,8 +38,8 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// BenchmarkKmod runs our depmod and kmod's by turns on whole kernels, and reports how much faster ours is: the median of
-// kmod's times by that of ours.
+// BenchmarkKmod runs our depmod and kmod's by turns on whole kernels, and reports how much faster ours is: the median
+// of kmod's times by that of ours.
 func BenchmarkKmod(b *testing.B) {
 	oracle := kmodtest.Oracle(b)
 	for _, ext := range []string{"none", "zst", "xz"} {
@@ -50,8 +50,8 @@ func BenchmarkKmod(b *testing.B) {
 	}
 }
 
-// BenchmarkCache is BenchmarkKmod with a cache, in a folder that has the tables of the run before: nothing has changed, or
-// one module has and no table is there, so that all are written.
+// BenchmarkCache is BenchmarkKmod with a cache, in a folder that has the tables of the run before: nothing has
+// changed, or one module has and no table is there, so that all are written.
 func BenchmarkCache(b *testing.B) {
 	oracle := kmodtest.Oracle(b)
 	for _, ext := range []string{"none", "xz"} {
@@ -110,8 +110,8 @@ func against(b *testing.B, oracle *kmodtest.OracleCmd, root, release, out string
 	b.ReportMetric(float64(ours[len(ours)/2])/1e6, "ms/tree")
 }
 
-// BenchmarkGrowth makes the tables of trees of growing size: the time for a module stays the same. Each tree is a sample of
-// the whole kernel, or several copies of it, and has been read once before.
+// BenchmarkGrowth makes the tables of trees of growing size: the time for a module stays the same. Each tree is a
+// sample of the whole kernel, or several copies of it, and has been read once before.
 func BenchmarkGrowth(b *testing.B) {
 	root, release := kmodtest.Corpus(b, "6.1")
 	from := filepath.Join(root, "lib/modules", release)

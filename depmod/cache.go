@@ -10,9 +10,9 @@ import (
 )
 
 // Cache remembers what modules say, so that a later Build reads only files that are new or have changed. Its zero value
-// is empty and ready to use. It belongs to one machine: a file counts as the same if its name, size, times of modification
-// and of change, number and device are, which only means something on the file system they were seen on. On systems that
-// do not tell all of these it stays empty. It is for one Build at a time.
+// is empty and ready to use. It belongs to one machine: a file counts as the same if its name, size, times of
+// modification and of change, number and device are, which only means something on the file system they were seen on.
+// On systems that do not tell all of these it stays empty. It is for one Build at a time.
 type Cache struct {
 	known map[string]cached // what was read from a file
 	next  map[string]cached // what the last Build has used or read
@@ -38,8 +38,8 @@ type key struct {
 // whole reports whether a file is known by all that there is.
 func (k key) whole() bool { return k.inode != 0 && k.ctime != 0 }
 
-// settle is how old the last change of a file must be for the cache to believe that it was the last: clocks tick in steps,
-// and a file can be changed twice in one.
+// settle is how old the last change of a file must be for the cache to believe that it was the last: clocks tick in
+// steps, and a file can be changed twice in one.
 const settle = 2 * time.Second
 
 // Read returns how many modules the last Build with this cache had to read.
@@ -103,8 +103,8 @@ const cacheMagic = "gomodprobe facts 1\n"
 // errCache is the error of ParseCache.
 var errCache = errors.New("not a cache of depmod, or a damaged one")
 
-// ParseCache reads what Bytes made. The data belongs to the Cache from then on and must not be changed. After an error one
-// begins with an empty Cache.
+// ParseCache reads what Bytes made. The data belongs to the Cache from then on and must not be changed. After an
+// error one begins with an empty Cache.
 func ParseCache(data []byte) (*Cache, error) {
 	text, ok := unsealed(data, cacheMagic)
 	if !ok {

@@ -54,8 +54,8 @@ func (c *cacheTree) tick() {
 	}
 }
 
-// build makes the tables with the cache, as a new process finds it, and without. They are the same; so many modules had to
-// be read.
+// build makes the tables with the cache, as a new process finds it, and without. They are the same; so many modules
+// had to be read.
 func (c *cacheTree) build(what string, read int, options Options) {
 	c.Helper()
 	settle := c.cache.settle

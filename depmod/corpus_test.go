@@ -109,8 +109,8 @@ func compareTables(t testing.TB, ours, kmods, release string) {
 	}
 }
 
-// TestCorpusConfigured does the same with whole kernels to which modules were added: newer copies in updates and extra, and
-// outside the tree, chosen between by depmod.d, with and without modules.order.
+// TestCorpusConfigured does the same with whole kernels to which modules were added: newer copies in updates and
+// extra, and outside the tree, chosen between by depmod.d, with and without modules.order.
 func TestCorpusConfigured(t *testing.T) {
 	oracle := kmodtest.Oracle(t)
 	for i, key := range append([]string{"6.1-cloud"}, corpus...) {
@@ -147,8 +147,8 @@ func TestCorpusConfigured(t *testing.T) {
 	}
 }
 
-// withCopies makes a tree of a kernel's modules and of copies of some, and a configuration that decides between them; or,
-// not configured, without modules.order and with copies that need no decision.
+// withCopies makes a tree of a kernel's modules and of copies of some, and a configuration that decides between them;
+// or, not configured, without modules.order and with copies that need no decision.
 func withCopies(t *testing.T, kernel, release string, configured bool) (root, config string) {
 	t.Helper()
 	root = t.TempDir()

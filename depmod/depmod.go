@@ -38,8 +38,8 @@ type Options struct {
 	Overlay []fs.FS
 	// Release is the release of the kernel, as uname -r prints it.
 	Release string
-	// Dir is the folder of the modules. Default: /lib/modules/RELEASE, or /usr/lib/modules/RELEASE where only that exists. Like all paths here it may begin with a slash,
-	// which is the root of FS.
+	// Dir is the folder of the modules. Default: /lib/modules/RELEASE, or /usr/lib/modules/RELEASE where only that
+	// exists. Like all paths here it may begin with a slash, which is the root of FS.
 	Dir string
 	// Shown is how Dir is spelled in Problems. Default: Dir.
 	Shown string
@@ -56,9 +56,8 @@ type Options struct {
 	SymbolsName string
 	// SymbolPrefix, if not 0, is a character that symbols begin with on this architecture and that is to be ignored.
 	SymbolPrefix byte
-	// KeepGoing makes tables even if a module or a folder cannot be read: the module is listed, but with nothing known of it,
-	// and what is in the folder is left out, as in kmod.
-	// Default: ErrUnreadable.
+	// KeepGoing makes tables even if a module or a folder cannot be read: the module is listed, but with nothing known
+	// of it, and what is in the folder is left out, as in kmod. Default: ErrUnreadable.
 	KeepGoing bool
 	// Links has Build remember why modules depend on each other, for Tables.Links.
 	Links bool
@@ -78,10 +77,11 @@ var (
 	// ErrCycle: modules depend on each other in a circle, so that none can be loaded first. The error is a *CycleError,
 	// and the Problems of kind Cycle have the circles.
 	ErrCycle = errors.New("modules depend on each other in a circle")
-	// ErrUnreadable: a module, or a folder that may have some, could not be read. The Problems of the kinds Unreadable, Directory
-	// and Entry say which and why.
+	// ErrUnreadable: a module, or a folder that may have some, could not be read. The Problems of the kinds Unreadable,
+	// Directory and Entry say which and why.
 	ErrUnreadable = errors.New("a module or a folder cannot be read")
-	// ErrBadKey: a name or an alias is not 7-bit ASCII and cannot be put into a table. The Problems of kind BadKey have it.
+	// ErrBadKey: a name or an alias is not 7-bit ASCII and cannot be put into a table. The Problems of kind BadKey have
+	// it.
 	ErrBadKey = errors.New("a name or an alias is not 7-bit ASCII")
 )
 
@@ -120,9 +120,9 @@ type Link struct {
 
 // Build reads the modules and makes the tables. It writes nothing.
 //
-// The Tables are never nil: with an error they have no files, but the Problems say what went wrong where, and with which
-// modules. The error is ErrCycle, ErrUnreadable, ErrBadKey, that of ctx, or that of the file system if the folder of the
-// modules cannot be read or a Reader of the Options fails.
+// The Tables are never nil: with an error they have no files, but the Problems say what went wrong where, and with
+// which modules. The error is ErrCycle, ErrUnreadable, ErrBadKey, that of ctx, or that of the file system if the
+// folder of the modules cannot be read or a Reader of the Options fails.
 func Build(ctx context.Context, options *Options) (*Tables, error) {
 	b := builder{ctx: ctx}
 	if options != nil {

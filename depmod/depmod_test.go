@@ -79,7 +79,8 @@ func Example() {
 	// alias pci:v00008086d00001533sv*sd*bc*sc*i* igb
 }
 
-// TestMissingBuiltin: without modules.builtin kmod writes empty files, which are no tables; ours are tables without entries.
+// TestMissingBuiltin: without modules.builtin kmod writes empty files, which are no tables; ours are tables without
+// entries.
 func TestMissingBuiltin(t *testing.T) {
 	for _, name := range []string{"modules.builtin.bin", "modules.builtin.alias.bin"} {
 		tree := memory(t, twoModules, nil)
@@ -153,7 +154,8 @@ func TestBadKey(t *testing.T) {
 	}
 }
 
-// TestNoSymbols: of a System.map that names no exported symbol, as distributions leave in place of the real one, one thing is said.
+// TestNoSymbols: of a System.map that names no exported symbol, as distributions leave in place of the real one, one
+// thing is said.
 func TestNoSymbols(t *testing.T) {
 	tree := memory(t, "module kernel/a.ko\n import printk\n import kfree\n", nil)
 	for text, want := range map[string]depmod.Kind{

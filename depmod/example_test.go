@@ -40,8 +40,8 @@ func ExampleBuild() {
 	// alias pci:v00008086d00001533* card
 }
 
-// The tree of an image and an extension to it are read as one. The extension has a newer module and one that needs a symbol
-// nobody exports, which is a Problem and not an error.
+// The tree of an image and an extension to it are read as one. The extension has a newer module and one that needs a
+// symbol nobody exports, which is a Problem and not an error.
 func ExampleOptions_overlay() {
 	const dir = "lib/modules/6.12.0/"
 	image := fstest.MapFS{

@@ -44,7 +44,8 @@ const weakNeed = 1 << 31
 func (n need) weak() bool     { return n.name&weakNeed != 0 }
 func (n need) number() uint32 { return n.name &^ weakNeed }
 
-// names are the names of symbols that one worker has met: modules refer to them by number, since most are needed by many.
+// names are the names of symbols that one worker has met: modules refer to them by number, since most are needed by
+// many.
 type names struct {
 	list    []string
 	numbers map[string]uint32 // of the names
@@ -122,12 +123,13 @@ func (b *builder) reportUnreadable() {
 	}
 }
 
-// largeFile is the size in bytes from which one worker reads compressed modules, one after the other: two of them in memory
-// at a time would make the peak. In the trees of distributions these are a handful, the drivers of graphics cards.
+// largeFile is the size in bytes from which one worker reads compressed modules, one after the other: two of them in
+// memory at a time would make the peak. In the trees of distributions these are a handful, the drivers of graphics
+// cards.
 const largeFile = 1 << 20
 
-// largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for what
-// comes after. The first few are large. Of modules that are not compressed only small parts are read.
+// largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for
+// what comes after. The first few are large. Of modules that are not compressed only small parts are read.
 func (b *builder) largestFirst(list []*module) (sorted []*module, large int) {
 	compressed := slices.ContainsFunc(list, func(m *module) bool { _, ok := cutCompression(m.path); return ok })
 	if !compressed {
@@ -238,11 +240,12 @@ func (r *reader) parts(file io.ReaderAt, size int64) error {
 	return r.take(module)
 }
 
-// maxKept is the size in bytes that the buffers kept for the next modules may have together. The few larger modules come first, and
-// their buffers are not held until the end.
+// maxKept is the size in bytes that the buffers kept for the next modules may have together. The few larger modules
+// come first, and their buffers are not held until the end.
 const maxKept = 16 << 20
 
-// maxParts is the size in bytes from which on one uncompressed module is read at a time: its symbols may fill most of it.
+// maxParts is the size in bytes from which on one uncompressed module is read at a time: its symbols may fill most of
+// it.
 const maxParts = 32 << 20
 
 // isCompressed reports whether a file begins as a compressed one does.

@@ -84,7 +84,8 @@ func (s *scanner) folder(f folder, list *listing) error {
 	return nil
 }
 
-// names returns the three names of an entry: in FS, in problems, and in the tables. Mostly they are parts of one string.
+// names returns the three names of an entry: in FS, in problems, and in the tables. Mostly they are parts of one
+// string.
 func (f *folder) names(name string) (file, shown, path string) {
 	shown = join(f.shown, name)
 	if f.file != "." && strings.HasSuffix(f.shown, f.file) {

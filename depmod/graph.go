@@ -114,8 +114,8 @@ func (b *builder) reportCycles() (found int) {
 	return found
 }
 
-// closures calls visit for each module with all modules that it needs, directly or not, from users to used. The slice is
-// valid during the call.
+// closures calls visit for each module with all modules that it needs, directly or not, from users to used. The slice
+// is valid during the call.
 func (b *builder) closures(visit func(m *module, needs []int)) {
 	mark := make([]int, len(b.modules))
 	var needs []int

@@ -145,7 +145,8 @@ func TestManyWays(t *testing.T) {
 	}
 }
 
-// TestUnreadableFolder: a folder that may not be listed is named, and keeps the tables as they are: they would lose its modules.
+// TestUnreadableFolder: a folder that may not be listed is named, and keeps the tables as they are: they would lose
+// its modules.
 func TestUnreadableFolder(t *testing.T) {
 	if kmodtest.AsNobody(t) {
 		return

@@ -21,8 +21,8 @@ import (
 // InstallError says what kept Install from putting the tables in place. The tables that were there are still there.
 type InstallError struct {
 	// Op is what failed: "mkdir" or "open" for the folder, "create", "write", "sync", "close" or "rename" for a table, or
-	// "undo" if after a failed rename an old table could not be put back. After "sync" without a Table, of the folder, the new
-	// tables are in place, but after a loss of power the old ones may be back.
+	// "undo" if after a failed rename an old table could not be put back. After "sync" without a Table, of the folder,
+	// the new tables are in place, but after a loss of power the old ones may be back.
 	Op string
 	// Dir is the folder.
 	Dir string
@@ -52,8 +52,8 @@ const tempPrefix = ".depmod-"
 // A folder of tables cannot be exchanged in one step, so that there is one case left: killed in the fraction of a
 // millisecond between the first rename and the last, Install leaves some tables of each set, each of them whole.
 // The next Install, or Recover, goes by the journal and completes the set. The order makes the best of the time until
-// then: modules.dep.bin comes before the tables whose names lead to it, and modules.dep last, so that depmod -A knows that
-// it is not done.
+// then: modules.dep.bin comes before the tables whose names lead to it, and modules.dep last, so that depmod -A knows
+// that it is not done.
 //
 // A table that is there already, byte for byte, is not written again; modules.dep then gets the present time, as the
 // sign that all is up to date. The error is an *InstallError.
@@ -103,9 +103,10 @@ func (t *Tables) InstallWith(dir string, o *InstallOptions) error {
 	return t.install(d, dir)
 }
 
-// Recover completes what an Install that was killed while it gave the tables their names has left undone in a folder, and
-// removes what one that was killed before has left behind. Install does it too; Recover is for those who have nothing to
-// install yet. Where an Install is at work it leaves that to it. The error is an *InstallError; that there is no such folder is none.
+// Recover completes what an Install that was killed while it gave the tables their names has left undone in a folder,
+// and removes what one that was killed before has left behind. Install does it too; Recover is for those who have
+// nothing to install yet. Where an Install is at work it leaves that to it. The error is an *InstallError; that there
+// is no such folder is none.
 func Recover(dir string) error { return recoverDir(osDisk{log: func(error) {}}, dir) }
 
 // disk is what Install does to a file system, so that tests can have it fail.
@@ -269,8 +270,8 @@ func (in *installation) renameAll() error {
 	return nil
 }
 
-// switching tells those who read tables, by a file, that they are being exchanged until the result is called. Without it they may
-// get an answer of both sets, as with kmod; so that it cannot be made is no error.
+// switching tells those who read tables, by a file, that they are being exchanged until the result is called. Without
+// it they may get an answer of both sets, as with kmod; so that it cannot be made is no error.
 func (in *installation) switching() (done func()) {
 	name := in.path(index.SwitchName)
 	if f, err := in.create(name); err == nil {
@@ -341,8 +342,8 @@ func (osDisk) list(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// same reports whether a file is there, is a plain one that everybody may read and nobody else may write, under this name alone,
-// and has that content.
+// same reports whether a file is there, is a plain one that everybody may read and nobody else may write, under this
+// name alone, and has that content.
 func (osDisk) same(name string, data []byte) bool {
 	if info, err := os.Lstat(name); err != nil || info.Mode() != 0o644 || info.Size() != int64(len(data)) {
 		return false

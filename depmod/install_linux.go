@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// tryLock takes the lock in a file, which it makes. Without an error, f is nil if another process has it. The lock is given back
-// when the file is removed and closed.
+// tryLock takes the lock in a file, which it makes. Without an error, f is nil if another process has it. The lock is
+// given back when the file is removed and closed.
 func tryLock(name string) (f *os.File, process int, err error) {
 	for {
 		f, err := os.OpenFile(name, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
@@ -55,7 +55,8 @@ func holder(f *os.File) int {
 	return 0
 }
 
-// onlyOurs reports whether a file is the caller's, and has one name only: another owner can write to it whatever it holds now.
+// onlyOurs reports whether a file is the caller's, and has one name only: another owner can write to it whatever it
+// holds now.
 func onlyOurs(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Geteuid() && st.Nlink == 1

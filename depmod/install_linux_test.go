@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestInstallLimited installs in a process that may not write files as large as the tables: the old set stays, and nothing
-// else.
+// TestInstallLimited installs in a process that may not write files as large as the tables: the old set stays, and
+// nothing else.
 func TestInstallLimited(t *testing.T) {
 	one, two := madeTables(t, 2), madeTables(t, 400)
 	if dir := os.Getenv("DEPMOD_TEST_LIMITED"); dir != "" {

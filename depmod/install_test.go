@@ -287,8 +287,8 @@ func checkRecovered(t *testing.T, name, dir string, sets ...map[string]string) {
 	}
 }
 
-// TestInstallKilled kills a process that installs two sets in turn, at 200 random moments. Every table is of one of the two
-// sets then, and readable; Recover leaves one of the sets, and nothing else.
+// TestInstallKilled kills a process that installs two sets in turn, at 200 random moments. Every table is of one of
+// the two sets then, and readable; Recover leaves one of the sets, and nothing else.
 func TestInstallKilled(t *testing.T) {
 	if dir := os.Getenv("DEPMOD_TEST_INSTALL"); dir != "" {
 		one, two := madeTables(t, 40), madeTables(t, 60)

@@ -24,8 +24,8 @@ func (e entry) is(data []byte) bool {
 	return uint64(len(data)) == e.size && uint64(crc32.ChecksumIEEE(data)) == e.crc
 }
 
-// journal returns the journal of a set of tables: what it takes to know whether all of a set is on the disk, under one name
-// or the other.
+// journal returns the journal of a set of tables: what it takes to know whether all of a set is on the disk, under
+// one name or the other.
 func journal(files []table) []byte {
 	list := make([]entry, len(files))
 	for i, f := range files {

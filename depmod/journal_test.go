@@ -8,7 +8,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
-// FuzzJournal reads damaged journals: the names in what is accepted lie in the folder, and written again it reads the same.
+// FuzzJournal reads damaged journals: the names in what is accepted lie in the folder, and written again it reads the
+// same.
 func FuzzJournal(f *testing.F) {
 	fuzzseed.Add(f, journal([]table{{"modules.dep.bin", []byte("x")}, {"modules.dep", nil}}))
 	fuzzseed.Add(f, journal(nil))

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// TestLock: who holds the lock is waited for, but not for ever, and is named; a lock on the folder, which anybody can take, is none.
+// TestLock: who holds the lock is waited for, but not for ever, and is named; a lock on the folder, which anybody can
+// take, is none.
 func TestLock(t *testing.T) {
 	dir := t.TempDir()
 	folder, err := os.Open(dir)
@@ -67,7 +68,8 @@ func TestLock(t *testing.T) {
 	}
 }
 
-// TestOwnerOfTables: a table that another user owns, or that has a second name, is written anew though its bytes are right.
+// TestOwnerOfTables: a table that another user owns, or that has a second name, is written anew though its bytes are
+// right.
 func TestOwnerOfTables(t *testing.T) {
 	dir := t.TempDir()
 	tables := &Tables{files: []table{{"modules.dep", []byte("x:\n")}, {"modules.dep.bin", []byte("y")}, {"modules.alias", []byte("a")}}}

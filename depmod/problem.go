@@ -13,7 +13,8 @@ import (
 // Kind says what a Problem is about.
 type Kind int
 
-// The kinds of problems. What is said to be passed over is left out of the tables, and the rest is as good as without it.
+// The kinds of problems. What is said to be passed over is left out of the tables, and the rest is as good as without
+// it.
 const (
 	// Config: the configuration file Path cannot be read or is not a file; Err has the cause. Passed over.
 	Config Kind = iota + 1
@@ -131,8 +132,8 @@ type Problem struct {
 	Err error
 }
 
-// Dangling reports whether nothing is there: a Problem of kind Entry is a link that leads nowhere, one of kind Directory a
-// folder that the configuration names and that does not exist.
+// Dangling reports whether nothing is there: a Problem of kind Entry is a link that leads nowhere, one of kind
+// Directory a folder that the configuration names and that does not exist.
 func (p Problem) Dangling() bool {
 	return errors.Is(p.Err, fs.ErrNotExist) || errors.Is(p.Err, syscall.ELOOP) || errors.Is(p.Err, syscall.ENOTDIR)
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
-// Outdated reports whether the modules have changed since modules.dep was written: whether one of the files is newer, or
-// one that modules.dep lists is gone. It reads no module, and neither looks at the configuration nor at modules.order, so
-// that a change there is not noticed. This is depmod -A.
+// Outdated reports whether the modules have changed since modules.dep was written: whether one of the files is newer,
+// or one that modules.dep lists is gone. It reads no module, and neither looks at the configuration nor at
+// modules.order, so that a change there is not noticed. This is depmod -A.
 //
 // The error is that of reading modules.dep, or of the folder of the modules.
 func Outdated(ctx context.Context, options *Options) (bool, error) {

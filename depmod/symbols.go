@@ -121,8 +121,8 @@ const (
 	nobody   = -2 // nobody does
 )
 
-// know looks up what the names of all modules stand for, each once, and forgets what an earlier Build with the same cache
-// has found out.
+// know looks up what the names of all modules stand for, each once, and forgets what an earlier Build with the same
+// cache has found out.
 func (b *builder) know() {
 	var all []*names
 	seen := make(map[*names]bool)

@@ -13,7 +13,8 @@ import (
 // Compression of the compressed member of an image.
 type Compression string
 
-// The ways to compress. Xz makes an image a fifth smaller than Zstd, and the kernel take three times as long to unpack it.
+// The ways to compress. Xz makes an image a fifth smaller than Zstd, and the kernel take three times as long to
+// unpack it.
 const (
 	Plain Compression = ""
 	Gzip  Compression = "gzip"
@@ -33,9 +34,9 @@ type WriteOptions struct {
 }
 
 // Write writes entries as a cpio archive in the format that the kernel unpacks. The bytes depend on nothing but
-// the arguments: entries are sorted, parents that are missing are added, owners are 0. What several calls write one after
-// the other is an image as well: for microcode or ACPI tables, let the first call write them and nothing else, without
-// compression.
+// the arguments: entries are sorted, parents that are missing are added, owners are 0. What several calls write one
+// after the other is an image as well: for microcode or ACPI tables, let the first call write them and nothing else,
+// without compression.
 func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 	if o == nil {
 		o = new(WriteOptions)

@@ -166,8 +166,8 @@ type Base struct {
 // HasInit reports whether the base has an /init, which an image behind it would replace.
 func (b *Base) HasInit() bool { return b != nil && b.init }
 
-// HasTables reports whether the base has tables for the modules of a kernel. Those of an image behind it replace them, and then
-// say nothing of the modules in the base.
+// HasTables reports whether the base has tables for the modules of a kernel. Those of an image behind it replace
+// them, and then say nothing of the modules in the base.
 func (b *Base) HasTables(release string) bool {
 	return b != nil && slices.ContainsFunc(b.tables, func(dir string) bool { return path.Base(dir) == release })
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/fuzzseed"
 )
 
-// FuzzImage reads and unpacks what may not be an image: names stay inside, errors tell the member, what was read twice is
-// the same, and nothing appears beside the folder that it is unpacked into.
+// FuzzImage reads and unpacks what may not be an image: names stay inside, errors tell the member, what was read
+// twice is the same, and nothing appears beside the folder that it is unpacked into.
 func FuzzImage(f *testing.F) {
 	for _, c := range []initramfs.Compression{initramfs.Plain, initramfs.Gzip, initramfs.Xz, initramfs.Zstd} {
 		var image bytes.Buffer

@@ -161,8 +161,8 @@ func TestLargeFile(t *testing.T) {
 	}
 }
 
-// TestTruncated: of an image that ends too early, at any byte, what is read is the beginning of the whole, and the rest is an error unless
-// it ends between two entries.
+// TestTruncated: of an image that ends too early, at any byte, what is read is the beginning of the whole, and the
+// rest is an error unless it ends between two entries.
 func TestTruncated(t *testing.T) {
 	const text = "content of the file"
 	entries := []initramfs.Entry{

@@ -118,8 +118,8 @@ func (r *Reader) Next() (*File, error) {
 	return nil, r.err
 }
 
-// All returns the entries that are left, each with a nil error, or an error at the end. The content of an entry can be read
-// before the next one is asked for.
+// All returns the entries that are left, each with a nil error, or an error at the end. The content of an entry can
+// be read before the next one is asked for.
 func (r *Reader) All() iter.Seq2[*File, error] {
 	return func(yield func(*File, error) bool) {
 		for {

@@ -146,8 +146,8 @@ type Selection struct {
 }
 
 // Select finds what belongs into an image for the kernel of p, whose files are in fsys, the same file system that p
-// was made with. A module that is asked for and not found is not an error but in Missing. Without a module folder or its
-// modules.dep the error is modprobe.ErrNoTables.
+// was made with. A module that is asked for and not found is not an error but in Missing. Without a module folder or
+// its modules.dep the error is modprobe.ErrNoTables.
 func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*Selection, error) {
 	if o == nil {
 		o = new(Options)

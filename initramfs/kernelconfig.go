@@ -43,8 +43,8 @@ func ParseKernelConfig(data []byte) *KernelConfig {
 // Has reports whether an option, spelled without CONFIG_, is y or m.
 func (c *KernelConfig) Has(option string) bool { return c == nil || c.set[option] }
 
-// firmwareCompressions are the suffixes of compressed firmware in the order in which the kernel tries them, and the options that
-// it needs for them.
+// firmwareCompressions are the suffixes of compressed firmware in the order in which the kernel tries them, and the
+// options that it needs for them.
 var firmwareCompressions = [...]struct{ suffix, option string }{
 	{".zst", "FW_LOADER_COMPRESS_ZSTD"},
 	{".xz", "FW_LOADER_COMPRESS_XZ"},

@@ -17,8 +17,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
-// baseMembers are the members in front of the guests' images, each with a file of its own and one that all of them have. The first is where
-// the kernel looks for microcode. The last one makes /sbin a link, which what comes after must leave alone.
+// baseMembers are the members in front of the guests' images, each with a file of its own and one that all of them
+// have. The first is where the kernel looks for microcode. The last one makes /sbin a link, which what comes after
+// must leave alone.
 var baseMembers = []struct {
 	name        string
 	compression initramfs.Compression
@@ -34,7 +35,8 @@ func memberText(name string) []byte {
 	return text
 }
 
-// baseImage is the members one after the other, with zero bytes between, of other lengths each time, and the members alone.
+// baseImage is the members one after the other, with zero bytes between, of other lengths each time, and the members
+// alone.
 func baseImage(t *testing.T) (all []byte, members [][]byte) {
 	t.Helper()
 	var image bytes.Buffer

@@ -52,8 +52,9 @@ func dracutInstall(t testing.TB, dest, modules string, names []string) []string 
 	return oldKmod(t, program, append([]string{"-D", dest, "--kerneldir", modules, "-m"}, names...)...)
 }
 
-// hooks runs initramfs-tools' functions that resolve and copy modules, as its hooks call them. They say where modprobe is, which is
-// changed. $1 functions, $2 loader and libraries, $3 kmod, $4 root, $5 release, $6 dest; the rest are names and folders (=NAME).
+// hooks runs initramfs-tools' functions that resolve and copy modules, as its hooks call them. They say where
+// modprobe is, which is changed. $1 functions, $2 loader and libraries, $3 kmod, $4 root, $5 release, $6 dest; the
+// rest are names and folders (=NAME).
 const hooks = `sed 's#/sbin/modprobe#modprobe#' "$1" >"$6.functions"
 . "$6.functions"
 WITH=$2 KMOD=$3 ROOT=$4 version=$5 DESTDIR=$6 verbose=n MODULESDIR=$4/lib/modules/$5 CONFDIR=/nonexistent
@@ -96,8 +97,8 @@ func measure(t testing.TB, args []string) used {
 	return used{cpu: s.UserTime() + s.SystemTime(), wall: time.Since(begin), memory: int64(s.SysUsage().(*syscall.Rusage).Maxrss) << 10}
 }
 
-// ours builds goinitramfs and returns the beginning of its command line. It looks for firmware as well, and makes the tables, for
-// which others call depmod later.
+// ours builds goinitramfs and returns the beginning of its command line. It looks for firmware as well, and makes the
+// tables, for which others call depmod later.
 func ours(t testing.TB, root, release string) []string {
 	t.Helper()
 	tool := filepath.Join(t.TempDir(), "goinitramfs")

@@ -39,8 +39,8 @@ var ErrNoReasons = errors.New("the image does not say why its modules are there 
 // maxReasons is how many bytes of a ReasonsFile are read: those of a whole kernel are less than a megabyte.
 const maxReasons = 64 << 20
 
-// ImageReasons reads the reasons that an image keeps for each of its modules; of several files that say so the last one, which
-// is what the kernel leaves.
+// ImageReasons reads the reasons that an image keeps for each of its modules; of several files that say so the last
+// one, which is what the kernel leaves.
 func ImageReasons(r io.Reader) (map[string][]Reason, error) {
 	var last []byte
 	in := NewReader(r)

@@ -22,8 +22,8 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
-// BenchmarkProcess runs modprobe as a process, in turns with kmod 34.2 and kmod 30, and reports how many times as long as
-// theirs ours takes, from the medians.
+// BenchmarkProcess runs modprobe as a process, in turns with kmod 34.2 and kmod 30, and reports how many times as
+// long as theirs ours takes, from the medians.
 func BenchmarkProcess(b *testing.B) {
 	dir, release := kmodtest.Corpus(b, "6.1")
 	ours := kmodtest.Build(b)
@@ -62,8 +62,9 @@ func BenchmarkProcess(b *testing.B) {
 	}
 }
 
-// BenchmarkCheck is modprobe --check as a whole process: of one module and the one that it needs with nothing in the cache, then
-// the same, and of ext4 and its five, with what the first has left there. Medians, and processor time of the first.
+// BenchmarkCheck is modprobe --check as a whole process: of one module and the one that it needs with nothing in the
+// cache, then the same, and of ext4 and its five, with what the first has left there. Medians, and processor time of
+// the first.
 func BenchmarkCheck(b *testing.B) {
 	keys := []string{"6.1", "6.12"}
 	if os.Getenv("GOMODPROBE_LONG") != "" {

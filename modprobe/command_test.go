@@ -72,7 +72,8 @@ func TestUntrustedCommands(t *testing.T) {
 	}
 }
 
-// TestOtherRoot: a command in the configuration of a folder that is not this machine's root is not run here, unless a Shell is named.
+// TestOtherRoot: a command in the configuration of a folder that is not this machine's root is not run here, unless a
+// Shell is named.
 func TestOtherRoot(t *testing.T) {
 	w := newWorld(t)
 	ran := filepath.Join(w.root, "ran")

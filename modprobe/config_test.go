@@ -117,8 +117,8 @@ func TestSoftdepBlanks(t *testing.T) {
 	}
 }
 
-// TestCmdline has what kmod 34.2 makes of these lines, but for the names in modprobe.blacklist=, which kmod takes as they
-// are.
+// TestCmdline has what kmod 34.2 makes of these lines, but for the names in modprobe.blacklist=, which kmod takes as
+// they are.
 func TestCmdline(t *testing.T) {
 	for _, tt := range []struct{ in, want, problem string }{
 		{"m.p", "options m p", ""},

@@ -36,8 +36,8 @@ func Example() {
 	}
 }
 
-// The same with a kernel that only remembers what it was asked for: a test of a program that loads modules needs neither
-// root rights nor a machine.
+// The same with a kernel that only remembers what it was asked for: a test of a program that loads modules needs
+// neither root rights nor a machine.
 func ExampleProber_Load() {
 	kernel := new(modprobetest.Kernel)
 	p, err := modprobe.New(&modprobe.Options{FS: image(), Kernel: kernel})

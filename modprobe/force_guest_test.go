@@ -23,8 +23,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// TestForce forces modules into real kernels: see TestInGuestForce. On 6.1 they are of another build of 6.1, on the others
-// the kernel's own with the release and a CRC changed.
+// TestForce forces modules into real kernels: see TestInGuestForce. On 6.1 they are of another build of 6.1, on the
+// others the kernel's own with the release and a CRC changed.
 func TestForce(t *testing.T) {
 	if os.Getenv(vmtest.GuestEnv) != "" {
 		t.Skip("in a guest")
@@ -52,8 +52,8 @@ func TestForce(t *testing.T) {
 	}
 }
 
-// forceFiles are forms of a module: force/WANT/FILE, where WANT tells what becomes of it with each of the flags 0 to 3: f fails,
-// l loads. change says that it is a module of the guest's own kernel.
+// forceFiles are forms of a module: force/WANT/FILE, where WANT tells what becomes of it with each of the flags 0 to
+// 3: f fails, l loads. change says that it is a module of the guest's own kernel.
 func forceFiles(t *testing.T, own []byte, change bool) map[string][]byte {
 	t.Helper()
 	plain, signature := elf.SplitSignature(own)
@@ -98,8 +98,8 @@ func forceFiles(t *testing.T, own []byte, change bool) map[string][]byte {
 	return files
 }
 
-// TestInGuestForce loads the module in every form, with each flag, over finit_module and over init_module, with the kernel's
-// decompressor and without; in the end with a seccomp filter that answers finit_module with ENOSYS.
+// TestInGuestForce loads the module in every form, with each flag, over finit_module and over init_module, with the
+// kernel's decompressor and without; in the end with a seccomp filter that answers finit_module with ENOSYS.
 func TestInGuestForce(t *testing.T) {
 	vmtest.InGuest(t)
 	files, err := filepath.Glob("/force/*/*")

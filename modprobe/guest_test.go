@@ -22,8 +22,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// TestGuest loads modules into real kernels. The module dummy is there in every compression, in xz also with the checksum
-// that no kernel's own decompressor takes.
+// TestGuest loads modules into real kernels. The module dummy is there in every compression, in xz also with the
+// checksum that no kernel's own decompressor takes.
 func TestGuest(t *testing.T) {
 	for _, k := range []struct {
 		key  string
@@ -172,8 +172,9 @@ func TestGuestCompressed(t *testing.T) {
 	}
 }
 
-// TestGuestSignedAfter gives the kernel dummy with its signature behind the compressed module. A kernel whose decompressor reads it does not look
-// behind the compressed data: it takes the module for unsigned. What the kernel cannot expand we cannot either, and kmod says the same.
+// TestGuestSignedAfter gives the kernel dummy with its signature behind the compressed module. A kernel whose
+// decompressor reads it does not look behind the compressed data: it takes the module for unsigned. What the kernel
+// cannot expand we cannot either, and kmod says the same.
 func TestGuestSignedAfter(t *testing.T) {
 	vmtest.InGuest(t)
 	p, err := modprobe.New(nil)

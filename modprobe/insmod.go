@@ -69,8 +69,8 @@ func (r *runner) insmod(f fs.File, params string, flags int) error {
 	return initModule(k, image, params, flags)
 }
 
-// noCall reports whether finit_module was not made: there is no such call, or no descriptor for it. EOPNOTSUPP, which is
-// errors.ErrUnsupported as well, is an answer.
+// noCall reports whether finit_module was not made: there is no such call, or no descriptor for it. EOPNOTSUPP, which
+// is errors.ErrUnsupported as well, is an answer.
 func noCall(err error) bool {
 	var code syscall.Errno
 	if errors.As(err, &code) {

@@ -86,8 +86,8 @@ type kmsg struct{ fd int }
 // Skip goes to the end of the log.
 func (k kmsg) Skip() { unix.Seek(k.fd, 0, unix.SEEK_END) }
 
-// Lines reads records until there are no more, or for a kernel that writes faster than it is read, some thousands. A record
-// is "LEVEL,NUMBER,TIME,FLAGS;TEXT" and more lines about it.
+// Lines reads records until there are no more, or for a kernel that writes faster than it is read, some thousands. A
+// record is "LEVEL,NUMBER,TIME,FLAGS;TEXT" and more lines about it.
 func (k kmsg) Lines() (lines []string) {
 	buf := make([]byte, 8192)
 	for range 1 << 13 {

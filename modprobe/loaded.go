@@ -52,8 +52,8 @@ func (p *Prober) Loaded() ([]Loaded, error) {
 	return kept, nil
 }
 
-// gone reports whether a module that /proc/modules had is gone since. That /sys/module lacks it may mean only that /sys is
-// not mounted.
+// gone reports whether a module that /proc/modules had is gone since. That /sys/module lacks it may mean only that
+// /sys is not mounted.
 func (p *Prober) gone(module string) bool {
 	data, err := fs.ReadFile(p.fsys, "proc/modules")
 	return err == nil && !bytes.HasPrefix(data, []byte(module+" ")) && !bytes.Contains(data, []byte("\n"+module+" "))

@@ -165,7 +165,8 @@ func BenchmarkLibkmod(b *testing.B) {
 	}
 }
 
-// libkmodLookup looks the names on its standard input up, three rounds of them, and prints how many nanoseconds one takes.
+// libkmodLookup looks the names on its standard input up, three rounds of them, and prints how many nanoseconds one
+// takes.
 const libkmodLookup = `
 #include <dlfcn.h>
 #include <stdio.h>

@@ -41,8 +41,8 @@ type Options struct {
 	// Kernel is what modules are loaded into. Default: Running().
 	Kernel Kernel
 	// Shell runs an install or remove command. Default: /bin/sh -c with MODPROBE_MODULE=MODULE in the environment.
-	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the file system of
-	// this machine, the default is to run nothing: ErrOtherRoot.
+	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the file
+	// system of this machine, the default is to run nothing: ErrOtherRoot.
 	Shell func(ctx context.Context, command, module string) error
 	// Step is called before each step of a plan is carried out, if it is not nil.
 	Step func(Step)
@@ -105,8 +105,8 @@ func New(o *Options) (*Prober, error) {
 	return p, p.locate()
 }
 
-// Root returns the files of the system whose root folder is dir, for Options.FS: symbolic links are followed inside, so that
-// none leads to files of this machine.
+// Root returns the files of the system whose root folder is dir, for Options.FS: symbolic links are followed inside,
+// so that none leads to files of this machine.
 func Root(dir string) fs.FS { return sysroot.New(sysroot.Host(dir)) }
 
 // locate finds the module directory.

@@ -535,8 +535,8 @@ func TestCanceled(t *testing.T) {
 	}
 }
 
-// TestForceCompressed is where we differ from kmod, which edits the image and calls init_module: as a file in memory the
-// module can have flags.
+// TestForceCompressed is where we differ from kmod, which edits the image and calls init_module: as a file in memory
+// the module can have flags.
 func TestForceCompressed(t *testing.T) {
 	const both = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
 	w := newWorld(t)

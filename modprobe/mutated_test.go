@@ -15,8 +15,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
-// FuzzMutatedTables changes single bytes of all tables of a module directory, and looks names up in them: there is an answer
-// or an error, both ways to ask agree, and what can be planned are files of the module directory.
+// FuzzMutatedTables changes single bytes of all tables of a module directory, and looks names up in them: there is an
+// answer or an error, both ways to ask agree, and what can be planned are files of the module directory.
 func FuzzMutatedTables(f *testing.F) {
 	w := newWorld(f)
 	tables := make(map[string][]byte)

@@ -256,8 +256,8 @@ func (p *Prober) Step(m Module) (Step, bool) {
 	return b.plan[0], true
 }
 
-// Softdeps returns the modules to load before and after a module, as its softdep directive says. A name that leads nowhere
-// is passed over.
+// Softdeps returns the modules to load before and after a module, as its softdep directive says. A name that leads
+// nowhere is passed over.
 func (p *Prober) Softdeps(module string) (pre, post []Module) {
 	s := newSearch(p)
 	modules := func(names []string) (list []Module) {

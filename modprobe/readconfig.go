@@ -81,8 +81,8 @@ func (p *Prober) Ignored(module string) (lines []*ConfigError) {
 	return lines
 }
 
-// trusts reports whether the commands in a file may be run: whoever writes them becomes root. It is judged who could write the
-// file that was read, and who could have had another one read in its place.
+// trusts reports whether the commands in a file may be run: whoever writes them becomes root. It is judged who could
+// write the file that was read, and who could have had another one read in its place.
 func (p *Prober) trusts(file confd.File) bool {
 	return trusted.Owned(p.fsys, strings.TrimPrefix(file.Path, "/"), file.Info) == nil
 }
@@ -125,8 +125,8 @@ func (p *Prober) addTail(c *Config) {
 	c.Weakdeps = append(append(c.Weakdeps[:c.weakdepAt:c.weakdepAt], extra.Weakdeps...), weak...)
 }
 
-// softdep returns the softdep directives for a module: those of the configuration, or where modules.softdep is not usable what
-// the module says itself.
+// softdep returns the softdep directives for a module: those of the configuration, or where modules.softdep is not
+// usable what the module says itself.
 func (p *Prober) softdep(module string) Softdep {
 	c := p.Config()
 	_, noTables := p.dep().(*tree)

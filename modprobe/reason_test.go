@@ -24,8 +24,8 @@ func reasonOf(t *testing.T, w *world, module string, errno syscall.Errno, says .
 	return e.Reason
 }
 
-// TestEveryReason has every errno with every kind of line that explains it, and with none: a failure has a reason, and the
-// kernel's line is the whole of it where our own would only guess.
+// TestEveryReason has every errno with every kind of line that explains it, and with none: a failure has a reason,
+// and the kernel's line is the whole of it where our own would only guess.
 func TestEveryReason(t *testing.T) {
 	lines := []string{
 		"pre1: firmware is too old",
@@ -75,8 +75,8 @@ func TestEveryReason(t *testing.T) {
 	}
 }
 
-// TestDamagedReason cuts and empties files: the reason names the file and what is wrong with it, whether the kernel expands
-// it or we do, and whatever the kernel says.
+// TestDamagedReason cuts and empties files: the reason names the file and what is wrong with it, whether the kernel
+// expands it or we do, and whatever the kernel says.
 func TestDamagedReason(t *testing.T) {
 	for _, kernel := range []string{"", "xz", "gzip"} {
 		for _, tt := range []struct{ module, file string }{

@@ -29,8 +29,8 @@ type RemoveOptions struct {
 
 // PlanRemove returns the steps that remove the modules a name or an alias stands for: what softdeps load after them,
 // themselves, what they needed and nobody else needs, the users of a chain first, and what softdeps load before them.
-// Steps that cannot succeed are in the plan with Step.Err, which is ErrInUse, ErrBuiltin or ErrNotLoaded. The error is an
-// *Error that wraps ErrNotFound.
+// Steps that cannot succeed are in the plan with Step.Err, which is ErrInUse, ErrBuiltin or ErrNotLoaded. The error
+// is an *Error that wraps ErrNotFound.
 func (p *Prober) PlanRemove(name string, o *RemoveOptions) (plan Plan, err error) {
 	p.settled(func() { plan, err = p.planRemove(name, o) })
 	return plan, err
@@ -165,8 +165,8 @@ func (b *remover) unneeded(n *node) {
 	}
 }
 
-// users returns how many users a module will have after the steps of the plan. A kernel that does not count, and a module
-// that is not loaded, have -1.
+// users returns how many users a module will have after the steps of the plan. A kernel that does not count, and a
+// module that is not loaded, have -1.
 func (b *remover) users(name string) int {
 	n, ok := b.p.refcount(name)
 	if !ok {

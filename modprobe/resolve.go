@@ -27,12 +27,13 @@ type Module struct {
 	Depends []string
 }
 
-// Resolve returns the modules that a name, an alias, or an absolute path stands for, in the order in which they would be
-// loaded. One alias may have several modules, and kmod's duplicates are kept. The error is an *Error that wraps
+// Resolve returns the modules that a name, an alias, or an absolute path stands for, in the order in which they would
+// be loaded. One alias may have several modules, and kmod's duplicates are kept. The error is an *Error that wraps
 // ErrNotFound, or ErrNoTables as well if there is no module tree.
 //
 // The places that are asked, and which of them ends the search, are those of kmod_module_new_from_lookup: aliases of
-// the configuration, names, symbols, install and remove commands, aliases of the modules, builtin names, builtin aliases.
+// the configuration, names, symbols, install and remove commands, aliases of the modules, builtin names, builtin
+// aliases.
 func (p *Prober) Resolve(name string) (modules []Module, err error) {
 	p.settled(func() { modules, err = p.resolve(name) })
 	return modules, err
@@ -92,8 +93,8 @@ type node struct {
 	visited, required bool
 }
 
-// files returns the file of a module and those of the modules it needs, the deepest first; false if the tree has no such
-// module.
+// files returns the file of a module and those of the modules it needs, the deepest first; false if the tree has no
+// such module.
 func (p *Prober) files(module string) (file string, needs []string, ok bool) {
 	line, ok := p.dep().Lookup(module)
 	if !ok {
@@ -107,9 +108,9 @@ func (p *Prober) files(module string) (file string, needs []string, ok bool) {
 	return p.path(p.present(file)), needs, true
 }
 
-// present returns the file of a module that the tables list: the one listed, or if that is gone the one that the tree has
-// instead, compressed otherwise or in another folder. If there is none either it returns what is listed, and whoever opens that
-// says what is wrong.
+// present returns the file of a module that the tables list: the one listed, or if that is gone the one that the tree
+// has instead, compressed otherwise or in another folder. If there is none either it returns what is listed, and
+// whoever opens that says what is wrong.
 func (p *Prober) present(listed string) string {
 	if strings.HasPrefix(listed, "/") {
 		return listed
@@ -133,8 +134,8 @@ func (p *Prober) present(listed string) string {
 	return instead
 }
 
-// Unlisted returns the file of a module that is in the tree but in no table, because depmod has not run since it came, or the
-// tables are those of another tree. It goes through the whole tree.
+// Unlisted returns the file of a module that is in the tree but in no table, because depmod has not run since it
+// came, or the tables are those of another tree. It goes through the whole tree.
 func (p *Prober) Unlisted(name string) (path string, ok bool) {
 	if _, noTables := p.dep().(*tree); noTables {
 		return "", false
@@ -202,8 +203,8 @@ func (s *search) node(name, alias string) *node {
 	return n
 }
 
-// loaded returns the module of that name if the kernel has it, though the tree does not: there is none in a container, the
-// tree may be another build's, or the file may be gone.
+// loaded returns the module of that name if the kernel has it, though the tree does not: there is none in a
+// container, the tree may be another build's, or the file may be gone.
 func (s *search) loaded(name string) *node {
 	name, err := alias.Normalize(name)
 	if err != nil || s.p.fileState(name) != live {

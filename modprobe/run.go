@@ -76,7 +76,8 @@ func (r *runner) group(steps []Step) error {
 	return nil
 }
 
-// inKernel reports whether there is nothing to insert any more. That the module is builtin has been decided by the plan.
+// inKernel reports whether there is nothing to insert any more. That the module is builtin has been decided by the
+// plan.
 func (r *runner) inKernel(s *Step) bool {
 	if s.Module.Path != "" {
 		return r.p.fileState(s.Module.Name).inKernel()

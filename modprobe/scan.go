@@ -40,8 +40,8 @@ type treeFacts struct {
 	exports []string // names of symbols
 }
 
-// treeFor returns the files of the module directory in place of a table that err is wrong with. It says once that they are
-// used: most faults concern all tables.
+// treeFor returns the files of the module directory in place of a table that err is wrong with. It says once that
+// they are used: most faults concern all tables.
 func (p *Prober) treeFor(name string, err error) *tree {
 	t := p.tree()
 	if len(t.files) > 0 {

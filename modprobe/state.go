@@ -51,8 +51,8 @@ func (p *Prober) state(module string) state {
 	return p.fileState(module)
 }
 
-// fileState asks for the state of a module that is meant by its file, as one that another module needs, or a path, is: that
-// one of its name is builtin does not count then.
+// fileState asks for the state of a module that is meant by its file, as one that another module needs, or a path,
+// is: that one of its name is builtin does not count then.
 func (p *Prober) fileState(module string) state {
 	if !fs.ValidPath(module) || strings.Contains(module, "/") {
 		return notLoaded

@@ -138,8 +138,9 @@ func orEmpty(t table) table {
 	return t
 }
 
-// open opens NAME.bin, or the text file NAME that it was made from. If neither is usable it returns nil, and why NAME.bin is
-// not. warn says whether it is worth a report that NAME.bin is missing or empty; that it is damaged is in any case.
+// open opens NAME.bin, or the text file NAME that it was made from. If neither is usable it returns nil, and why
+// NAME.bin is not. warn says whether it is worth a report that NAME.bin is missing or empty; that it is damaged is in
+// any case.
 func (p *Prober) open(name string, read func([]byte) list, warn bool) (table, error) {
 	p.note(name + ".bin")
 	x, err := moduledir.OpenIndex(p.fsys, p.name(name+".bin"))
@@ -199,7 +200,8 @@ func (l list) Lookup(key string) (string, bool) {
 	return "", false
 }
 
-// Search appends the values whose keys match. As in the .bin tables a key is plain text up to its first '*', '?' or '['.
+// Search appends the values whose keys match. As in the .bin tables a key is plain text up to its first '*', '?' or
+// '['.
 func (l list) Search(dst []index.Value, name string) []index.Value {
 	for i, e := range l {
 		plain := strings.IndexAny(e.key, "*?[")

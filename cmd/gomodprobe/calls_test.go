@@ -41,8 +41,8 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// scriptNumbers returns the numbers at the beginning of comments, "# 3, 4: text", that a call of a tool comes after, before the next
-// such comment.
+// scriptNumbers returns the numbers at the beginning of comments, "# 3, 4: text", that a call of a tool comes after,
+// before the next such comment.
 func scriptNumbers(script string) map[string]bool {
 	comment := regexp.MustCompile(`^# (\d+(?:(?:, | and )\d+)*)(?::|$| )`)
 	call := regexp.MustCompile(`^(\[shell\] )?(! |\? )?(oracle|modprobe|depmod|modinfo|insmod|rmmod|lsmod|kmod) `)

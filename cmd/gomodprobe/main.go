@@ -1,7 +1,8 @@
 // Command gomodprobe is every tool in one binary: modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod and
 // goinitramfs, picked by the name it is started as.
 //
-// The runtime need not follow changes of how many processors there are, nor name its memory: no tool runs for that long.
+// The runtime need not follow changes of how many processors there are, nor name its memory: no tool runs for that
+// long.
 //
 //go:debug updatemaxprocs=0
 //go:debug decoratemappings=0

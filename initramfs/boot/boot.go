@@ -240,8 +240,8 @@ func (b *Boot) findOthers(ctx context.Context) error {
 // never is a timeout for what something else ends.
 const never = 1 << 62
 
-// Drivers loads the drivers of all devices, of those that appear later as well, until stop is called. It is for the time
-// after Prepare has failed, perhaps before the keyboard had its driver.
+// Drivers loads the drivers of all devices, of those that appear later as well, until stop is called. It is for the
+// time after Prepare has failed, perhaps before the keyboard had its driver.
 func (b *Boot) Drivers() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

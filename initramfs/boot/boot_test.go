@@ -237,7 +237,8 @@ func TestPrepareFails(t *testing.T) {
 	}
 }
 
-// TestPrepareReadOnly: a medium that cannot be written is mounted all the same, and the second type if the first is wrong.
+// TestPrepareReadOnly: a medium that cannot be written is mounted all the same, and the second type if the first is
+// wrong.
 func TestPrepareReadOnly(t *testing.T) {
 	m := newMachine(t, "root=8:0 rw rootfstype=xfs,ext4")
 	m.plug(t, "sdb", "")

@@ -285,8 +285,8 @@ func TestBootFails(t *testing.T) {
 	}
 }
 
-// TestBootHooks: what is to be done before and after mounting is done; before, a program can wait for the root by what it
-// holds. One such start is always done.
+// TestBootHooks: what is to be done before and after mounting is done; before, a program can wait for the root by
+// what it holds. One such start is always done.
 func TestBootHooks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: no guests")
@@ -326,7 +326,8 @@ func TestBootHooks(t *testing.T) {
 	}
 }
 
-// TestBootShell: after a failure there is a shell, beside which the keyboard gets its driver; after its end all is tried again.
+// TestBootShell: after a failure there is a shell, beside which the keyboard gets its driver; after its end all is
+// tried again.
 func TestBootShell(t *testing.T) {
 	kmodtest.Long(t)
 	b := newBench(t, "6.1")

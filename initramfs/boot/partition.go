@@ -7,9 +7,9 @@ import (
 	"io"
 )
 
-// partitionNames returns PARTUUID and PARTLABEL of the partition with that number, which begins at byte start of a disk of
-// size bytes with blocks of that many bytes. The table is believed where it agrees with the kernel on where the partition
-// begins.
+// partitionNames returns PARTUUID and PARTLABEL of the partition with that number, which begins at byte start of a
+// disk of size bytes with blocks of that many bytes. The table is believed where it agrees with the kernel on where
+// the partition begins.
 func partitionNames(disk io.ReaderAt, size, block int64, number int, start int64) (uuid, label string) {
 	if number < 1 || block < 512 || block > 64<<10 {
 		return "", ""

@@ -83,8 +83,8 @@ func (s Spec) String() string {
 	return string(s.Kind) + "=" + s.Value
 }
 
-// Match reports whether the device is meant. UUIDs are compared without regard to case. What is a member of an array, of
-// a volume group, or encrypted, is never meant by what it holds.
+// Match reports whether the device is meant. UUIDs are compared without regard to case. What is a member of an array,
+// of a volume group, or encrypted, is never meant by what it holds.
 func (s Spec) Match(d *Device) bool {
 	switch s.Kind {
 	case Node:

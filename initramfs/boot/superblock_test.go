@@ -143,8 +143,8 @@ func TestIdentifyMembers(t *testing.T) {
 	}
 }
 
-// FuzzIdentify: whatever is on a disk, the answer depends on nothing but what is there, is as said, and what lies behind
-// the end that is claimed does not matter.
+// FuzzIdentify: whatever is on a disk, the answer depends on nothing but what is there, is as said, and what lies
+// behind the end that is claimed does not matter.
 func FuzzIdentify(f *testing.F) {
 	for at, magic := range map[int]string{0: "XFSB\x00\x00\x10\x00", 1024 + 56: "\x53\xef", 1024: "\x10\x20\xf5\xf2", 4086: "SWAPSPACE2", 54: "FAT16   ", 0x10040: "_BHRfS_M"} {
 		image := make([]byte, at+600)

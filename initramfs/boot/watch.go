@@ -11,8 +11,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
-// Find waits for the device that spec means; it uses FS, Uevents, Log and Config.Wait. Devices are read beside each other, so that
-// a slow one does not keep the others waiting. The error is ErrNoRoot when it takes longer than Config.Wait.
+// Find waits for the device that spec means; it uses FS, Uevents, Log and Config.Wait. Devices are read beside each
+// other, so that a slow one does not keep the others waiting. The error is ErrNoRoot when it takes longer than
+// Config.Wait.
 func (b *Boot) Find(ctx context.Context, spec Spec) (*Device, error) {
 	news, stop := b.listen()
 	defer stop()

@@ -21,8 +21,8 @@ func (f *Features) tris() []*Tri {
 		&f.LicenceAgain, &f.TypesRead, &f.TypesDecide}
 }
 
-// Encode writes down what was read out of an image, for DecodeImage: a check sum, comment lines, and Module.symvers. label says which image
-// it was.
+// Encode writes down what was read out of an image, for DecodeImage: a check sum, comment lines, and Module.symvers.
+// label says which image it was.
 func (im *Image) Encode(label string) []byte {
 	var b bytes.Buffer
 	for _, f := range []struct{ key, value string }{{"label", label}, {"way", im.Way}, {"source", im.Exports.Source}, {"release", im.Release},
@@ -53,8 +53,8 @@ func (im *Image) Encode(label string) []byte {
 	return fmt.Appendf(nil, "%s%08x\n%s", cacheHead, crc32.ChecksumIEEE(b.Bytes()), b.Bytes())
 }
 
-// cacheBody returns what stands behind the head of a cached image, if it is whole: a file that was cut short anywhere would
-// have a kernel with fewer symbols.
+// cacheBody returns what stands behind the head of a cached image, if it is whole: a file that was cut short anywhere
+// would have a kernel with fewer symbols.
 func cacheBody(data []byte) (string, error) {
 	rest, ok := bytes.CutPrefix(data, []byte(cacheHead))
 	sum, body, whole := bytes.Cut(rest, []byte("\n"))

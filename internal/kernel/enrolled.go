@@ -9,8 +9,9 @@ import (
 // typeX509 tells lists of certificates from other lists in the firmware: a5c059a1-94e4-4aa7-87b5-ab155c2bf072.
 const typeX509 = "\xa1\x59\xc0\xa5\xe4\x94\xa7\x4a\x87\xb5\xab\x15\x5c\x2b\xf0\x72"
 
-// EnrolledKeys reads the certificates in a variable of the firmware, as UEFI has them: lists of entries, each with an owner before it. Lists of
-// anything else, such as check sums, are passed over; ok is false if the variable is damaged.
+// EnrolledKeys reads the certificates in a variable of the firmware, as UEFI has them: lists of entries, each with an
+// owner before it. Lists of anything else, such as check sums, are passed over; ok is false if the variable is
+// damaged.
 func EnrolledKeys(variable []byte) (keys []Key, ok bool) {
 	const guid, head = 16, 16 + 3*4
 	for s := cryptobyte.String(variable); !s.Empty(); {

@@ -173,8 +173,9 @@ func mayBeDistances(machine uint16) bool {
 	return machine == emPPC || machine == EMPPC64 || machine == emS390
 }
 
-// anyVersions gives symbols their CRCs from a table of values or of distances. It is of distances when each leads into what is known of
-// the memory: CRCs, taken for distances, do not. It is false for distances to where nothing is known.
+// anyVersions gives symbols their CRCs from a table of values or of distances. It is of distances when each leads
+// into what is known of the memory: CRCs, taken for distances, do not. It is false for distances to where nothing is
+// known.
 func (m *memory) anyVersions(symbols []Symbol, table []byte, addr uint64, distances bool) bool {
 	if !distances {
 		return m.versions(symbols, table, addr, false)
@@ -261,8 +262,8 @@ func (m *memory) anyLayout(addr uint64, size int, wide bool) ([]Symbol, bool) {
 
 // rawExports finds the tables in an image without section names. It starts from the string module_layout, which every
 // kernel with modules exports, finds the record that leads to it, and walks from there: records are sorted by name, the
-// tables follow each other, then come their CRCs. known, if not 0, is the CRC that module_layout must have. left is how many
-// steps it may take.
+// tables follow each other, then come their CRCs. known, if not 0, is the CRC that module_layout must have. left is
+// how many steps it may take.
 func rawExports(image []byte, known uint32, left *int) ([]Symbol, error) {
 	const anchor = "\x00" + LayoutSymbol + "\x00"
 	for off, tries := 0, 0; tries < 16; tries++ {
@@ -308,8 +309,9 @@ func (m *memory) walkFrom(l layout, str uint64, known uint32) []Symbol {
 	return nil
 }
 
-// reference finds, from offset from on, a field that leads to the string at offset str. It returns the field's address and
-// the address of the image's first byte that this supposes: for absolute fields, where the distance is whole pages.
+// reference finds, from offset from on, a field that leads to the string at offset str. It returns the field's
+// address and the address of the image's first byte that this supposes: for absolute fields, where the distance is
+// whole pages.
 func (m *memory) reference(l layout, from, str uint64) (at, base uint64, ok bool) {
 	image := m.pieces[0].data
 	switch {
@@ -381,8 +383,8 @@ func (m *memory) tables(l layout, addr uint64) (symbols []Symbol, end uint64) {
 	}
 }
 
-// rawVersions reads the CRCs that follow the tables at end. Where they would reach into the names there are none. Without
-// sections nothing tells the machine: they may be distances.
+// rawVersions reads the CRCs that follow the tables at end. Where they would reach into the names there are none.
+// Without sections nothing tells the machine: they may be distances.
 func (m *memory) rawVersions(symbols []Symbol, end uint64, known uint32) bool {
 	b := m.at(end)
 	for _, try := range []struct {

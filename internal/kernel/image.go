@@ -64,8 +64,8 @@ type Image struct {
 	Types []byte
 }
 
-// FromImage reads a boot image in any wrapping. knownLayout is the CRC of module_layout as a module of that kernel has it, to
-// confirm what is found by searching; 0 if not known. The result keeps nothing of image.
+// FromImage reads a boot image in any wrapping. knownLayout is the CRC of module_layout as a module of that kernel
+// has it, to confirm what is found by searching; 0 if not known. The result keeps nothing of image.
 func FromImage(source string, image []byte, knownLayout uint32) (*Image, error) {
 	kernel, way, err := Unwrap(image)
 	if err != nil {
@@ -216,7 +216,8 @@ const (
 	EMAARCH64 = 183
 )
 
-// features tells options by the sentences that the loader is built with, and by where they stand. What neither shows stays Maybe.
+// features tells options by the sentences that the loader is built with, and by where they stand. What neither shows
+// stays Maybe.
 func features(kernel []byte, banner, release string) (f Features, w Words) {
 	w, places := ReadWords(kernel)
 	if !w.Known {
@@ -238,13 +239,14 @@ func features(kernel []byte, banner, release string) (f Features, w Words) {
 		f.Namespaces = No
 	}
 	typeSentences(&f, has, release)
-	// The sentences of one file of the kernel's source stand in its order. Since the second line about the licence stands with the
-	// marks that a load leaves, it is printed; before, it was for two modules that the kernel knew by name.
+	// The sentences of one file of the kernel's source stand in its order. Since the second line about the licence
+	// stands with the marks that a load leaves, it is printed; before, it was for two modules that the kernel knew by
+	// name.
 	if again, obsolete := places[SayLicenceAgain], bytes.Index(kernel, []byte("%s: Ignoring obsolete parameters")); again >= 0 && obsolete >= 0 {
 		f.LicenceAgain = tri(again < obsolete)
 	}
-	// No image can tell whether an import without a version is refused: the sentence is the same, and what follows it is code. All
-	// kernels up to 4.8 refuse it, and Debian's, by a change of its own.
+	// No image can tell whether an import without a version is refused: the sentence is the same, and what follows it is
+	// code. All kernels up to 4.8 refuse it, and Debian's, by a change of its own.
 	switch {
 	case !AtLeast(release, 4, 9), strings.Contains(banner, "debian-kernel@lists.debian.org"):
 		f.Strict = Yes
@@ -254,8 +256,8 @@ func features(kernel []byte, banner, release string) (f Features, w Words) {
 	return f, w
 }
 
-// typeSentences tells what the kernel does with the types of modules. One that goes on with what is wrong says that once,
-// since 6.12 at the latest; one that does not says which module. Before, both say which.
+// typeSentences tells what the kernel does with the types of modules. One that goes on with what is wrong says that
+// once, since 6.12 at the latest; one that does not says which module. Before, both say which.
 func typeSentences(f *Features, has func(string) bool, release string) {
 	switch {
 	case has("module BTF mismatch detected"):

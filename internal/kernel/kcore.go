@@ -16,8 +16,9 @@ import (
 // errKcore says that the kernel's memory does not show its tables.
 var errKcore = errors.New("the kernel's memory does not show its export tables")
 
-// FromKcore reads what the running kernel exports, and how its loader was built, out of its memory: kallsyms (/proc/kallsyms, read by
-// root) says where things are, kcore (/proc/kcore) holds them. The keys are no longer there: Image.Keys is nil.
+// FromKcore reads what the running kernel exports, and how its loader was built, out of its memory: kallsyms
+// (/proc/kallsyms, read by root) says where things are, kcore (/proc/kcore) holds them. The keys are no longer there:
+// Image.Keys is nil.
 func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
 	bounds, err := kallsymsBounds(kallsyms)
 	if err != nil {
@@ -78,7 +79,8 @@ func FromKcore(kallsyms io.Reader, kcore io.ReaderAt) (*Image, error) {
 	return im, nil
 }
 
-// kallsymsBounds reads where the kernel's tables and constants are. The symbols of modules, which come last, it does not read.
+// kallsymsBounds reads where the kernel's tables and constants are. The symbols of modules, which come last, it does
+// not read.
 func kallsymsBounds(kallsyms io.Reader) (map[string]uint64, error) {
 	bounds := map[string]uint64{}
 	lines := bufio.NewScanner(kallsyms)

@@ -20,8 +20,8 @@ const (
 	lz4Ratio = 255
 )
 
-// expandLZ4 expands the blocks of a legacy frame, each after its size, until the data end or no block follows. work is how
-// many bytes were read and made. The library's reader would not end at what follows the frame.
+// expandLZ4 expands the blocks of a legacy frame, each after its size, until the data end or no block follows. work
+// is how many bytes were read and made. The library's reader would not end at what follows the frame.
 func expandLZ4(src []byte, limit int) (out []byte, work int64, err error) {
 	blocks := lz4Blocks(src[len(lz4Magic):])
 	if len(blocks) == 0 {

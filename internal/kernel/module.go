@@ -121,7 +121,8 @@ func (m *Module) readVersions(f *elf.File) {
 	}
 }
 
-// basicVersions reads __versions as the loader does: a name that does not end goes on in the next entry, and what is no whole entry is left.
+// basicVersions reads __versions as the loader does: a name that does not end goes on in the next entry, and what is
+// no whole entry is left.
 func basicVersions(f *elf.File) (list []elf.Version) {
 	const size = 64
 	s, _ := f.Section("__versions")

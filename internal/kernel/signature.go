@@ -127,7 +127,8 @@ func (k *Trust) dialect() pkcs7.Dialect {
 	return pkcs7.Dialect{Knows: func(identifier string) bool { return slices.Contains(k.Signing.Identifiers, identifier) }}
 }
 
-// trust asks for the keys of the signers: one signature that does not fit is enough to refuse the module, one that does to take it.
+// trust asks for the keys of the signers: one signature that does not fit is enough to refuse the module, one that
+// does to take it.
 func (k *Trust) trust(m *Module, signers []pkcs7.SignerInfo) SigFinding {
 	result := SigFinding{State: SigUnknownKey}
 	for i := range signers {
@@ -203,8 +204,8 @@ func (k *Key) made(s *pkcs7.SignerInfo) bool {
 	return bytes.Equal(s.Serial, k.serial) && bytes.Equal(s.Issuer, k.issuer)
 }
 
-// signing finds out how a kernel reads signatures: words is where its constants are, data where its variables are. It is nil if the list of
-// identifiers is not found.
+// signing finds out how a kernel reads signatures: words is where its constants are, data where its variables are. It
+// is nil if the list of identifiers is not found.
 func signing(words, data []byte) *Signing {
 	list := identifierList(words)
 	if list == nil {
@@ -218,7 +219,8 @@ func signing(words, data []byte) *Signing {
 	}
 	known := []string{"md4", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512", "sm3",
 		"rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}
-	// An algorithm is a record with two names, each in so much space, before 4.12 in half of it: its own, and that of the code.
+	// An algorithm is a record with two names, each in so much space, before 4.12 in half of it: its own, and that of
+	// the code.
 	const space = 128
 	for _, code := range []string{"-generic\x00", "-lib\x00"} {
 		for off := 0; ; off += len(code) {
@@ -242,7 +244,8 @@ func signing(words, data []byte) *Signing {
 	return s
 }
 
-// identifierList finds the kernel's list of object identifiers: they stand one behind the other, without what tells their lengths.
+// identifierList finds the kernel's list of object identifiers: they stand one behind the other, without what tells
+// their lengths.
 func identifierList(words []byte) []byte {
 	const around = 2 << 10 // more than is in front of it and behind it in any list
 	first, second := []byte(oidRSA), []byte("\x60\x86\x48\x01\x65\x03\x04\x02\x01")

@@ -18,7 +18,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
-// TestSignatures verifies a real module's signature by the key in the kernel's image, and no longer once a bit is changed.
+// TestSignatures verifies a real module's signature by the key in the kernel's image, and no longer once a bit is
+// changed.
 func TestSignatures(t *testing.T) {
 	dir, release := kmodtest.Corpus(t, "6.12")
 	data, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz"))

@@ -1,9 +1,9 @@
-// Package kernel reads what kernels and module files tell: what a kernel exports to modules, how its loader was built and which
-// sentences it prints, and what the loader looks at in a module.
+// Package kernel reads what kernels and module files tell: what a kernel exports to modules, how its loader was built
+// and which sentences it prints, and what the loader looks at in a module.
 //
-// A [Table] is what one source says is exported: a boot image ([FromImage]), the memory of the running kernel ([FromKcore]), a
-// Module.symvers file ([ParseSymvers]) or the version tables of installed modules ([Union]). Package check judges modules by it.
-// Nothing here loads anything or reads the running system.
+// A [Table] is what one source says is exported: a boot image ([FromImage]), the memory of the running kernel
+// ([FromKcore]), a Module.symvers file ([ParseSymvers]) or the version tables of installed modules ([Union]). Package
+// check judges modules by it. Nothing here loads anything or reads the running system.
 package kernel
 
 import (
@@ -51,7 +51,8 @@ type Table struct {
 	symbols  []Symbol
 }
 
-// NewTable makes a table of symbols, in any order; of several with one name and owner the first counts. It takes over the slice.
+// NewTable makes a table of symbols, in any order; of several with one name and owner the first counts. It takes over
+// the slice.
 func NewTable(source string, symbols []Symbol) *Table {
 	slices.SortStableFunc(symbols, func(a, b Symbol) int { return strings.Compare(a.Name, b.Name) })
 	symbols = slices.CompactFunc(symbols, func(a, b Symbol) bool { return a.Name == b.Name && a.Owner == b.Owner })

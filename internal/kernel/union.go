@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Union gathers what a kernel exports out of the version tables of its own modules: the CRCs they were built with. Only modules of
-// that release and from the kernel's own sources count. What no module uses stays unknown; so do licences. Of the namespaces those are left
-// that all users of a symbol import: mostly none.
+// Union gathers what a kernel exports out of the version tables of its own modules: the CRCs they were built with.
+// Only modules of that release and from the kernel's own sources count. What no module uses stays unknown; so do
+// licences. Of the namespaces those are left that all users of a symbol import: mostly none.
 func Union(source, release string, modules iter.Seq[*Module]) *Table {
 	found := map[string]*Symbol{}
 	own := map[string]bool{} // exported by modules, not by the kernel

@@ -16,17 +16,17 @@ const (
 	// imageLimit is the largest kernel that is expanded.
 	imageLimit = 512 << 20
 
-	// workLimit is how many bytes are read and made in all until a kernel is found: an image that was made to keep us busy offers many
-	// places where one may be, or kernels that are wrapped in each other.
+	// workLimit is how many bytes are read and made in all until a kernel is found: an image that was made to keep us
+	// busy offers many places where one may be, or kernels that are wrapped in each other.
 	workLimit = 2 * imageLimit
 )
 
 // ErrImage says that a file is no boot image that can be read.
 var ErrImage = errors.New("not a kernel image")
 
-// Unwrap takes off what a boot image is wrapped in: a compressed file, the header of bzImage, EFI zboot, arm's zImage, a
-// unified kernel image, and programs that carry a compressed kernel in their data. It returns the kernel itself, ELF or raw, and
-// the way there for people ("bzImage, xz"). The result may be part of image.
+// Unwrap takes off what a boot image is wrapped in: a compressed file, the header of bzImage, EFI zboot, arm's
+// zImage, a unified kernel image, and programs that carry a compressed kernel in their data. It returns the kernel
+// itself, ELF or raw, and the way there for people ("bzImage, xz"). The result may be part of image.
 func Unwrap(image []byte) (kernel []byte, way string, err error) {
 	u := unwrapper{imageLimit, workLimit}
 	return u.all(image)
@@ -167,8 +167,8 @@ var magics = [...]struct{ name, magic string }{
 	{"bzip2", "BZh91AY&SY"}, {"lzma", "\x5d\x00\x00"}, {"lzo", "\x89LZO\x00\r\n\x1a\n"},
 }
 
-// isLZMA recognizes the header of an .lzma file as xz and the kernel's build write it: parameters, the dictionary's size, the content's
-// size if it is known, and the first byte of what follows.
+// isLZMA recognizes the header of an .lzma file as xz and the kernel's build write it: parameters, the dictionary's
+// size, the content's size if it is known, and the first byte of what follows.
 func isLZMA(b []byte) bool {
 	const head = 13
 	if len(b) < head+5 || b[0] != 0x5d || b[head] != 0 {
@@ -231,7 +231,8 @@ func expandBzip2(b []byte, limit int64) (kernel []byte, work int64, err error) {
 	return out.Bytes(), work, err
 }
 
-// embedded looks for a kernel compressed in that way anywhere in a program. What expands to more than the limit ends the search.
+// embedded looks for a kernel compressed in that way anywhere in a program. What expands to more than the limit ends
+// the search.
 func (u *unwrapper) embedded(image []byte, name string) (kernel []byte, step string) {
 	magic := ""
 	for _, m := range magics {

@@ -93,8 +93,9 @@ func (k *Key) verifiesECDSA(s *pkcs7.SignerInfo, sum []byte) (ok, known bool) {
 	return ok && ecdsa.VerifyASN1(key, sum, sig), true
 }
 
-// ecdsaPair writes the two numbers of a signature anew. The kernel is less strict than the library: it ignores what is behind them, takes
-// numbers without the zero that makes them positive, and lengths that DER forbids; but not two zeros before a number.
+// ecdsaPair writes the two numbers of a signature anew. The kernel is less strict than the library: it ignores what
+// is behind them, takes numbers without the zero that makes them positive, and lengths that DER forbids; but not two
+// zeros before a number.
 func ecdsaPair(sig []byte, size int) ([]byte, bool) {
 	r, s, ok := pkcs7.Pair(sig)
 	var b cryptobyte.Builder

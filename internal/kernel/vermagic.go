@@ -48,8 +48,8 @@ func DiffVermagic(module, kernel string) []MagicField {
 	return diff
 }
 
-// SameMagic compares as the loader does: with versions on both sides everything up to the first blank, the release, is left
-// out; the rest must be the same byte for byte.
+// SameMagic compares as the loader does: with versions on both sides everything up to the first blank, the release,
+// is left out; the rest must be the same byte for byte.
 func SameMagic(module, kernel string, versioned bool) bool {
 	if versioned {
 		module, kernel = magicTail(module), magicTail(kernel)

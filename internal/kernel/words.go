@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A Sentence is a line that the loader of some kernel prints. Which of them a kernel has, and how it words them, is read out of its
-// image: kernels differ, and a distribution's may have those of a later one.
+// A Sentence is a line that the loader of some kernel prints. Which of them a kernel has, and how it words them, is
+// read out of its image: kernels differ, and a distribution's may have those of a later one.
 type Sentence int
 
 // The sentences, in about the order in which a loader may print them.
@@ -158,7 +158,8 @@ type Words struct {
 // nearby is how far from each other the loader's sentences mostly are.
 const nearby = 1 << 20
 
-// ReadWords finds the loader's sentences in a kernel's constants. They are not known if they are not where they should be.
+// ReadWords finds the loader's sentences in a kernel's constants. They are not known if they are not where they
+// should be.
 func ReadWords(kernel []byte) (w Words, places [Sentences]int) {
 	at := bytes.Index(kernel, []byte(wording[SayVermagic].core))
 	if at < 0 {
@@ -217,8 +218,8 @@ func (w *Words) Line(s Sentence, args []any) (line string, sure bool) {
 	return line, sure
 }
 
-// fillFormat does what the kernel's printf does with plain conversions. It is false if the format asks for something else, or for more or
-// fewer arguments.
+// fillFormat does what the kernel's printf does with plain conversions. It is false if the format asks for something
+// else, or for more or fewer arguments.
 func fillFormat(format string, args []any) (string, bool) {
 	var b strings.Builder
 	for {

@@ -54,8 +54,8 @@ type LineProblem struct {
 	Note bool
 }
 
-// ReadConfig reads the configuration for a release from folders and files, absolute paths in fsys. What is wrong in it is
-// passed over, and given back.
+// ReadConfig reads the configuration for a release from folders and files, absolute paths in fsys. What is wrong in
+// it is passed over, and given back.
 func ReadConfig(fsys fs.FS, places []string, release string) (*Config, []confd.Problem, []LineProblem) {
 	c := DefaultConfig()
 	c.search = nil
@@ -115,8 +115,8 @@ func (c *Config) add(line, release string) LineProblem {
 // Excludes reports whether files and folders of that name are not looked at.
 func (c *Config) Excludes(name string) bool { return c.excludes[name] }
 
-// Prefers reports whether the module in the file next, a path below the module directory or an absolute one outside, is to
-// replace the one in old, which has the same name.
+// Prefers reports whether the module in the file next, a path below the module directory or an absolute one outside,
+// is to replace the one in old, which has the same name.
 func (c *Config) Prefers(next, old string) bool {
 	if len(c.overrides) > 0 {
 		nextStem, oldStem := stem(next), stem(old)

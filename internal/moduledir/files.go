@@ -53,9 +53,9 @@ type search struct {
 	folders int
 }
 
-// Files returns the file of each module of the tree, by its name: a path below the folder, or an absolute one for those of the
-// configuration's external folders. It opens no file, enters links to folders, and of several files for one name takes the one
-// that depmod would take. What cannot be read has no modules.
+// Files returns the file of each module of the tree, by its name: a path below the folder, or an absolute one for
+// those of the configuration's external folders. It opens no file, enters links to folders, and of several files for
+// one name takes the one that depmod would take. What cannot be read has no modules.
 func Files(fsys fs.FS, dir Dir, config *Config) map[string]string {
 	s := &search{fsys: fsys, config: config, files: make(map[string]string)}
 	s.folder(dir.Name, "", nil, false)
@@ -67,8 +67,8 @@ func Files(fsys fs.FS, dir Dir, config *Config) map[string]string {
 	return s.files
 }
 
-// folder adds the modules in a folder, a name in the file system; prefix is what their paths begin with. above are the folders
-// that it is in, and linked is that a link has led here, so that it may be one of them.
+// folder adds the modules in a folder, a name in the file system; prefix is what their paths begin with. above are
+// the folders that it is in, and linked is that a link has led here, so that it may be one of them.
 func (s *search) folder(name, prefix string, above []fs.FileInfo, linked bool) {
 	if s.folders++; s.folders > maxFolders || len(above) > maxDepth {
 		return

@@ -1,4 +1,5 @@
-// Package params reads the parameters of a load as the kernel does, and compares their names with those that a module has.
+// Package params reads the parameters of a load as the kernel does, and compares their names with those that a module
+// has.
 package params
 
 import (
@@ -20,8 +21,8 @@ type Param struct {
 	HasValue bool
 }
 
-// Split cuts the text of parameters at its blanks, as the kernel does: double quotes keep blanks, and are taken off around
-// a value or a whole word. What follows "--" is not for the module.
+// Split cuts the text of parameters at its blanks, as the kernel does: double quotes keep blanks, and are taken off
+// around a value or a whole word. What follows "--" is not for the module.
 func Split(text string) (list []Param) {
 	const blanks = " \t\n\v\f\r"
 	for {
@@ -57,8 +58,9 @@ type Unknown struct {
 	Near []string
 }
 
-// NotIn returns the parameters that a module does not have, each name once. Info are the module's "key=value" strings, and
-// image is the module, in whose symbols stand parameters that are not described. A module that describes none is not judged.
+// NotIn returns the parameters that a module does not have, each name once. Info are the module's "key=value"
+// strings, and image is the module, in whose symbols stand parameters that are not described. A module that describes
+// none is not judged.
 func NotIn(list []Param, info []string, image []byte) (unknown []Unknown) {
 	known := make(map[string]bool)
 	for _, text := range info {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Below returns fsys with symbolic links followed inside the folder dir, a name in fsys, for what is in there: a link to an
-// absolute path starts again at dir. Names outside lead where they do in fsys, and so does a link that leads out of dir by "..". It is for use while no folder or link in
-// there changes.
+// Below returns fsys with symbolic links followed inside the folder dir, a name in fsys, for what is in there: a link
+// to an absolute path starts again at dir. Names outside lead where they do in fsys, and so does a link that leads
+// out of dir by "..". It is for use while no folder or link in there changes.
 func Below(fsys fs.FS, dir string) fs.FS {
 	if dir == "." {
 		return fsys
@@ -18,8 +18,8 @@ func Below(fsys fs.FS, dir string) fs.FS {
 	return belowFS{fsys, dir + "/", Still(rootFS{fsys: prefixed{fsys, dir}, strict: true})}
 }
 
-// Confine returns a file system for a system's root folder that somebody has given as an fs.FS: an os.DirFS, which lets absolute
-// links lead to this machine, as New makes it unless it is of "/", any other as it is.
+// Confine returns a file system for a system's root folder that somebody has given as an fs.FS: an os.DirFS, which
+// lets absolute links lead to this machine, as New makes it unless it is of "/", any other as it is.
 func Confine(fsys fs.FS) fs.FS {
 	v := reflect.ValueOf(fsys)
 	if v.IsValid() && v.Type() == reflect.TypeOf(os.DirFS("")) && strings.Trim(v.String(), "/") != "" {
@@ -36,8 +36,8 @@ func Sub(fsys fs.FS, dir string) fs.FS {
 	return prefixed{fsys, dir}
 }
 
-// Resolve follows all symbolic links of a name inside fsys; see New. What does not exist stays as it is. A link that leads out by
-// ".." is an error.
+// Resolve follows all symbolic links of a name inside fsys; see New. What does not exist stays as it is. A link that
+// leads out by ".." is an error.
 func Resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name, true) }
 
 // belowFS is what Below returns.

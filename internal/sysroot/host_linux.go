@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Host returns the files below a directory of this machine: those of os.DirFS(dir), with two differences. A name may have any
-// bytes, as file names on Linux do, and not only UTF-8. And files, which are *os.File as well, are unknown to the runtime's
-// poller: to be told that a file is always ready takes more system calls than to read it.
+// Host returns the files below a directory of this machine: those of os.DirFS(dir), with two differences. A name may
+// have any bytes, as file names on Linux do, and not only UTF-8. And files, which are *os.File as well, are unknown
+// to the runtime's poller: to be told that a file is always ready takes more system calls than to read it.
 func Host(dir string) fs.FS { return host(strings.TrimRight(dir, "/") + "/") }
 
 // host is the directory with a slash behind it.
@@ -23,7 +23,8 @@ func (h host) HostDir() string { return string(h) }
 // Open opens a file for reading.
 func (h host) Open(name string) (fs.File, error) { return h.open(name, 0) }
 
-// OpenNow opens a file for reading, and a FIFO without waiting for who writes to it. Reading from that waits all the same.
+// OpenNow opens a file for reading, and a FIFO without waiting for who writes to it. Reading from that waits all the
+// same.
 func (h host) OpenNow(name string) (fs.File, error) {
 	return h.open(name, syscall.O_NONBLOCK|syscall.O_NOCTTY)
 }

@@ -44,8 +44,8 @@ func resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys,
 // errOutside is that a ".." leads out of the root.
 var errOutside = errors.New("outside of the root")
 
-// resolveFrom is resolve for a path that begins in a directory which no links lead to. If strict, a ".." that leads out of the
-// root is errOutside.
+// resolveFrom is resolve for a path that begins in a directory which no links lead to. If strict, a ".." that leads
+// out of the root is errOutside.
 func resolveFrom(fsys fs.FS, done, name string, strict bool) (string, error) {
 	todo := strings.Split(name, "/")
 	for links := 0; len(todo) > 0; {

@@ -50,8 +50,8 @@ func IsMachine(fsys fs.FS) bool {
 	return ok && dir == string(filepath.Separator)
 }
 
-// Same reports whether two descriptions are of the same file of the same content, as far as its file system tells. nil is that
-// there is no file.
+// Same reports whether two descriptions are of the same file of the same content, as far as its file system tells.
+// nil is that there is no file.
 func Same(a, b fs.FileInfo) bool {
 	if a == nil || b == nil {
 		return a == b

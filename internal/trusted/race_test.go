@@ -50,7 +50,8 @@ func swap(t *testing.T, name string, set []func() error, check func()) {
 	wg.Wait()
 }
 
-// TestConfigSwap: a stranger who exchanges his own text for a link to a file of root's is never believed, whenever he does it.
+// TestConfigSwap: a stranger who exchanges his own text for a link to a file of root's is never believed, whenever he
+// does it.
 func TestConfigSwap(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
@@ -75,7 +76,8 @@ func TestConfigSwap(t *testing.T) {
 	})
 }
 
-// TestCacheSwap: a stranger who exchanges a folder of a cache for another neither has his text believed nor ours written elsewhere.
+// TestCacheSwap: a stranger who exchanges a folder of a cache for another neither has his text believed nor ours
+// written elsewhere.
 func TestCacheSwap(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
@@ -100,7 +102,8 @@ func TestCacheSwap(t *testing.T) {
 	}
 }
 
-// TestOutputSwap: a stranger who exchanges his file in a folder like /tmp for a link does not have root write through it.
+// TestOutputSwap: a stranger who exchanges his file in a folder like /tmp for a link does not have root write through
+// it.
 func TestOutputSwap(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()

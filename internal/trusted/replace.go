@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// Replace writes a file of the operating system beside its name and renames it when it is complete, so that there is always
-// either the old one or the new one; with durable both the file and its name are on the disk afterwards. What a run that was
-// killed has left beside it is removed.
+// Replace writes a file of the operating system beside its name and renames it when it is complete, so that there is
+// always either the old one or the new one; with durable both the file and its name are on the disk afterwards. What
+// a run that was killed has left beside it is removed.
 //
 // A link stays, what it leads to is replaced; but not one that a stranger has put into a folder like /tmp, which is an
-// *UntrustedError. The new file keeps the permissions of the old one, unless that was a stranger's. What is no regular file,
-// /dev/null or a pipe, is written to. Errors of write are returned as they are.
+// *UntrustedError. The new file keeps the permissions of the old one, unless that was a stranger's. What is no
+// regular file, /dev/null or a pipe, is written to. Errors of write are returned as they are.
 func Replace(name string, durable bool, write func(io.Writer) error) error {
 	if old, err := os.Stat(name); err == nil && !old.Mode().IsRegular() {
 		return writeTo(name, old, write)
@@ -39,10 +39,10 @@ func Replace(name string, durable bool, write func(io.Writer) error) error {
 	return replaceIn(dir, filepath.Base(name), replacement{perm: perm, exact: keep, durable: durable, write: write})
 }
 
-// ReplaceOwned writes a file of the operating system, by its absolute path, that ReadOwned will believe. It makes the folders that
-// are missing. If others than root and the caller could put another file in its place, it is not written, and the error is
-// an *UntrustedError. A link of that name is replaced, and what it leads to stays as it is. If keep is not 0, the folder is a cache
-// of no more than so many files: those that were written first are removed.
+// ReplaceOwned writes a file of the operating system, by its absolute path, that ReadOwned will believe. It makes the
+// folders that are missing. If others than root and the caller could put another file in its place, it is not
+// written, and the error is an *UntrustedError. A link of that name is replaced, and what it leads to stays as it is.
+// If keep is not 0, the folder is a cache of no more than so many files: those that were written first are removed.
 func ReplaceOwned(name string, data []byte, keep int) error {
 	dir, base, err := ownedFolder(name)
 	if err != nil {
@@ -124,8 +124,8 @@ func finalName(name string) (string, error) {
 	return "", &fs.PathError{Op: "open", Path: name, Err: errors.New("too many levels of symbolic links")}
 }
 
-// stranger reports that a link, or what is no regular file, was put into a folder of many people by somebody else: neither
-// the caller, nor root, nor whose folder it is.
+// stranger reports that a link, or what is no regular file, was put into a folder of many people by somebody else:
+// neither the caller, nor root, nor whose folder it is.
 func stranger(name string, info fs.FileInfo) error {
 	dir, err := os.Stat(filepath.Dir(name))
 	if err != nil {

@@ -44,8 +44,8 @@ func replaceIn(dir *os.File, base string, r replacement) (err error) {
 	return nil
 }
 
-// SyncFolder brings the names in a folder to the disk. Not every file system knows how, and then there is nothing to wait for.
-// The error is a *SyncError.
+// SyncFolder brings the names in a folder to the disk. Not every file system knows how, and then there is nothing to
+// wait for. The error is a *SyncError.
 func SyncFolder(dir *os.File) error {
 	err := dir.Sync()
 	if err == nil || errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
@@ -61,8 +61,8 @@ func SyncFolder(dir *os.File) error {
 // tempName is the name of a file until it is complete.
 func tempName(base string, i int) string { return fmt.Sprintf(".%s.%d-%d", base, os.Getpid(), i) }
 
-// create creates a file, locked. It has no name, so that nothing is left of it if this program is killed; where the file
-// system or the machine cannot do that, it is temp.
+// create creates a file, locked. It has no name, so that nothing is left of it if this program is killed; where the
+// file system or the machine cannot do that, it is temp.
 func create(dir *os.File, base string, perm fs.FileMode) (f *os.File, temp string, err error) {
 	at := int(dir.Fd())
 	fd, err := openAt(at, ".", unix.O_TMPFILE|unix.O_WRONLY, uint32(perm))
@@ -107,8 +107,8 @@ func link(dir *os.File, base string, f *os.File) (name string, err error) {
 	}
 }
 
-// cleanUp removes what runs that were killed have left of a file: those that nobody has locked. What cannot be removed does
-// no harm.
+// cleanUp removes what runs that were killed have left of a file: those that nobody has locked. What cannot be
+// removed does no harm.
 func cleanUp(dir *os.File, base string) {
 	list, err := os.Open(filepath.Join("/proc/self/fd", fmt.Sprint(dir.Fd())))
 	if err != nil {
@@ -141,7 +141,8 @@ func RemoveLeftover(dir *os.File, name string) {
 	}
 }
 
-// ownedFolder opens the folder of a file, and makes it if need be, if only root and the caller can put something into it.
+// ownedFolder opens the folder of a file, and makes it if need be, if only root and the caller can put something into
+// it.
 func ownedFolder(name string) (dir *os.File, base string, err error) {
 	w, err := begin()
 	defer w.close()

@@ -1,10 +1,10 @@
 // Package trusted opens and writes files whose content becomes what root answers, writes or runs: caches, tables,
 // configuration, images.
 //
-// [Open] and [ReadFile] are for what is only read: they take regular files only, never wait, and stop at a size. [OpenOwned]
-// is for what is believed: besides, only root and the caller may be able to write the file, or to put another in its place;
-// that is judged on open descriptors, element by element of its path. [Replace] and [ReplaceOwned] are the counterparts that
-// write.
+// [Open] and [ReadFile] are for what is only read: they take regular files only, never wait, and stop at a size.
+// [OpenOwned] is for what is believed: besides, only root and the caller may be able to write the file, or to put
+// another in its place; that is judged on open descriptors, element by element of its path. [Replace] and
+// [ReplaceOwned] are the counterparts that write.
 package trusted
 
 import (
@@ -116,9 +116,9 @@ func ReadOpen(f io.Reader, size, limit int64) ([]byte, error) {
 	}
 }
 
-// ReadOwned reads a regular file of at most limit bytes if nobody but root and the caller can write it or put another one in
-// its place; its last element must not be a link. The error is else an *UntrustedError. A file system that is not the
-// operating system's has no owners, and is believed.
+// ReadOwned reads a regular file of at most limit bytes if nobody but root and the caller can write it or put another
+// one in its place; its last element must not be a link. The error is else an *UntrustedError. A file system that is
+// not the operating system's has no owners, and is believed.
 func ReadOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	path, ok, err := hostPath(fsys, name)
 	if err != nil {
@@ -139,9 +139,10 @@ func ReadOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// Owned reports whether nobody but root and the caller can write the file of that name, or put another one in its place: nil,
-// or else most likely an *UntrustedError. info is what the file said of itself when it was read; if the name leads to
-// another file by now, that is an error as well. Links are followed, and it is judged who could have made them.
+// Owned reports whether nobody but root and the caller can write the file of that name, or put another one in its
+// place: nil, or else most likely an *UntrustedError. info is what the file said of itself when it was read; if the
+// name leads to another file by now, that is an error as well. Links are followed, and it is judged who could have
+// made them.
 func Owned(fsys fs.FS, name string, info fs.FileInfo) error {
 	path, ok, err := hostPath(fsys, name)
 	if err != nil || !ok {

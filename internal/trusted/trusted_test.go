@@ -180,7 +180,8 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// TestReplaceStranger: what a stranger has put into a folder like /tmp decides neither what is written nor with which mode.
+// TestReplaceStranger: what a stranger has put into a folder like /tmp decides neither what is written nor with which
+// mode.
 func TestReplaceStranger(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()

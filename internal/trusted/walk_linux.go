@@ -59,8 +59,8 @@ func (w *walk) strict() error {
 	return nil
 }
 
-// to goes along a path up to its last element, which it returns; it is empty if the path ends in a folder that it names by "..".
-// With follow that is no link. With makes, folders that are missing are made.
+// to goes along a path up to its last element, which it returns; it is empty if the path ends in a folder that it
+// names by "..". With follow that is no link. With makes, folders that are missing are made.
 func (w *walk) to(name string, follow, makes bool) (last string, err error) {
 	for todo := elements(name); len(todo) > 0; {
 		element := todo[0]
@@ -132,8 +132,9 @@ func (w *walk) link(name string) (target string, owner uint32, err error) {
 	return string(buf[:n]), st.Uid, nil
 }
 
-// OpenOwned opens a regular file of the operating system by its absolute path, if nobody but root and the caller can write it or
-// put another one in its place, which is else an *UntrustedError. A link as the last element is followed only with follow.
+// OpenOwned opens a regular file of the operating system by its absolute path, if nobody but root and the caller can
+// write it or put another one in its place, which is else an *UntrustedError. A link as the last element is followed
+// only with follow.
 func OpenOwned(name string, follow bool) (*os.File, fs.FileInfo, error) {
 	w, err := begin()
 	defer w.close()

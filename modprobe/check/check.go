@@ -199,9 +199,9 @@ func (c *Checker) Exports() int {
 func (c *Checker) Source() string { return c.source }
 
 // Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together
-// with what they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is built in
-// come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins what is
-// wrong with each.
+// with what they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is
+// built in come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins
+// what is wrong with each.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.set, c.offered = nil, map[*kernel.Module]bool{}
 	var builtin []*Verdict

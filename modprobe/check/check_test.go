@@ -198,8 +198,8 @@ func TestCheckWorst(t *testing.T) {
 	}
 }
 
-// TestCheckConfig: what the running kernel was built with is read from /proc/config.gz where /boot has nothing, and no more of
-// it than a configuration can have.
+// TestCheckConfig: what the running kernel was built with is read from /proc/config.gz where /boot has nothing, and
+// no more of it than a configuration can have.
 func TestCheckConfig(t *testing.T) {
 	const release, forced = "6.1.0", "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n"
 	magic := release + " SMP mod_unload modversions "

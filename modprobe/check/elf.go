@@ -9,7 +9,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// sectionsFirst tells whether the kernel looks at all sections before it looks at their names, at which it then looks more closely.
+// sectionsFirst tells whether the kernel looks at all sections before it looks at their names, at which it then looks
+// more closely.
 func (l *loader) sectionsFirst() kernel.Tri { return l.k.Words.Has(kernel.SayNamesType) }
 
 // counted tells whether the kernel counts .modinfo and struct module and measures the latter.
@@ -17,7 +18,7 @@ func (l *loader) counted() bool { return l.k.Features.SizeCheck == kernel.Yes }
 
 // defect is what is wrong with a file, in words for people, and what the kernel says.
 func (l *loader) defect(text string, s kernel.Sentence, args ...any) bool {
-	l.v.reason(true, KindFile, "", "the file is damaged or no module for this machine: get it again, or build it for this kernel", "%s", text)
+	l.v.reason(true, KindFile, "", "the file is damaged or not a module for this architecture; download it again, or build it for this kernel", "%s", text)
 	l.say(s, args...)
 	if l.structures {
 		l.say(kernel.SayStructures)
@@ -236,8 +237,8 @@ func (l *loader) parts() bool {
 	return true
 }
 
-// crashes tells of damage that kernels do not look for which take the section of struct module as it is, and write into it. What
-// comes after that is not known.
+// crashes tells of damage that kernels do not look for which take the section of struct module as it is, and write
+// into it. What comes after that is not known.
 func (l *loader) crashes(this elf.RawSection) bool {
 	const write = 1
 	switch {

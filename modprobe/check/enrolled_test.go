@@ -33,7 +33,8 @@ const (
 	listSHA256 = "\x26\x16\xc4\xc1\x4c\x50\x92\x40\xac\xa9\x41\xf9\x36\x93\x43\x28"
 )
 
-// TestEnrolledKeys: whether a kernel takes a key of the firmware for modules is not known; a key that is not there either is unknown for sure.
+// TestEnrolledKeys: whether a kernel takes a key of the firmware for modules is not known; a key that is not there
+// either is unknown for sure.
 func TestEnrolledKeys(t *testing.T) {
 	key, stranger := newTestKey(t, "p384", 1), newTestKey(t, "rsa", 2)
 	sums := signatureList(listSHA256, make([]byte, 32), make([]byte, 32))

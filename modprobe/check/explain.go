@@ -30,8 +30,8 @@ type explainer struct {
 	kernel modprobe.Kernel
 }
 
-// hint says what an errno means for the loading of a module, where the kernel's own words do not. What a module or the kernel
-// has said itself is not contradicted: after it come only things that are known.
+// hint says what an errno means for the loading of a module, where the kernel's own words do not. What a module or
+// the kernel has said itself is not contradicted: after it come only things that are known.
 func (e *explainer) hint(path string, err error, words []string) string {
 	is := func(target error) bool { return errors.Is(err, target) }
 	said := func(text string) bool {
@@ -82,7 +82,7 @@ func (e *explainer) meaning(path string, err error) string {
 		if release := e.builtFor(path); release != "" && release != e.running() {
 			return "it was built for kernel " + release + ", and this is " + e.running()
 		}
-		return "the kernel takes it for no module of its own (other version, machine or settings)"
+		return "the kernel says this is not a module for it (different version, architecture or configuration)"
 	case is(errno.ENODEV), is(errno.ENXIO):
 		return "the module found no device of its own"
 	case is(errno.ETXTBSY):

@@ -25,7 +25,8 @@ func WordsOf(constants string) kernel.Words {
 	return w
 }
 
-// TodaysWords are the constants of a kernel with the loader's sentences of today, but for those that contain one of these words.
+// TodaysWords are the constants of a kernel with the loader's sentences of today, but for those that contain one of
+// these words.
 func TodaysWords(but ...string) string {
 	text := "\x00"
 	for s := range kernel.Sentences {

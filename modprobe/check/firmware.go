@@ -8,8 +8,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// firmware reads the keys that are enrolled in the machine's firmware: those of its owner (MOK, with mokutil) and those that boot loaders are
-// signed with. Which of them a kernel takes for modules, the distribution decides that built it.
+// firmware reads the keys that are enrolled in the machine's firmware: those of its owner (MOK, with mokutil) and
+// those that boot loaders are signed with. Which of them a kernel takes for modules, the distribution decides that
+// built it.
 func (c *Checker) firmware() {
 	const efi = "sys/firmware/efi"
 	if _, err := fs.Stat(c.fsys, efi); err != nil {

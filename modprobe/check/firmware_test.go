@@ -65,7 +65,8 @@ func signedBy(t *testing.T, key *rsa.PrivateKey, body []byte) []byte {
 	return slices.Concat(body, like[len(rest):])
 }
 
-// TestCheckFirmware judges a module that its owner has signed, on machines whose firmware has the key, another one, or does not tell.
+// TestCheckFirmware judges a module that its owner has signed, on machines whose firmware has the key, another one,
+// or does not tell.
 func TestCheckFirmware(t *testing.T) {
 	dir, release := kmodtest.Corpus(t, "6.12")
 	image, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz"))

@@ -8,7 +8,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Ignored says, in words for people, what a load of a module with these flags passes over, compared with one without them.
+// Ignored says, in words for people, what a load of a module with these flags passes over, compared with one without
+// them.
 func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 	if flags&modprobe.IgnoreVermagic != 0 {
 		magic, ok := m.Field("vermagic")

@@ -197,8 +197,8 @@ func firstLines(a, b []byte) (lineA, lineB []byte, ok bool) {
 	return nil, nil, false
 }
 
-// load loads a module. If the kernel never comes back from it, the test says so and switches the machine off: a thread that hangs in
-// the kernel cannot be ended.
+// load loads a module. If the kernel never comes back from it, the test says so and switches the machine off: a
+// thread that hangs in the kernel cannot be ended.
 func load(t *testing.T, name, file string, flags int) syscall.Errno {
 	fd, err := unix.Open(file, unix.O_RDONLY, 0)
 	if err != nil {

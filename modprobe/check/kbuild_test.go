@@ -18,8 +18,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// kbuild builds a module out of the kernel's tree with that kernel's own makefiles, and returns its file. Words are more
-// arguments for make.
+// kbuild builds a module out of the kernel's tree with that kernel's own makefiles, and returns its file. Words are
+// more arguments for make.
 func kbuild(t *testing.T, key, name, source string, words ...string) (file string) {
 	t.Helper()
 	_, release := kmodtest.Corpus(t, key)
@@ -37,8 +37,8 @@ func kbuild(t *testing.T, key, name, source string, words ...string) (file strin
 	return filepath.Join(dir, name+".ko")
 }
 
-// TestKbuild builds two modules as people do, one of which uses the other, in all the ways in which that goes wrong. The kernel then says the same
-// of them as the prediction.
+// TestKbuild builds two modules as people do, one of which uses the other, in all the ways in which that goes wrong.
+// The kernel then says the same of them as the prediction.
 func TestKbuild(t *testing.T) {
 	if os.Getenv("GOMODPROBE_FIELD") == "" {
 		t.Skip("set GOMODPROBE_FIELD=1: it fetches what modules are built with")

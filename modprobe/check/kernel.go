@@ -5,8 +5,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// A target is a kernel: what its loader compares a module with. Fields that are not known keep their zero value; what depends on them
-// is then reported as not known.
+// A target is a kernel: what its loader compares a module with. Fields that are not known keep their zero value; what
+// depends on them is then reported as not known.
 type target struct {
 	Release      string          // as uname -r says it
 	Vermagic     string          // what vermagic must be
@@ -29,7 +29,8 @@ type target struct {
 	// Provider names the module that exports a symbol, though it will not be in the kernel; for advice. May be nil.
 	Provider func(symbol string) string
 
-	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be loaded. Nil: it is not.
+	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be
+	// loaded. Nil: it is not.
 	Taken func(name string) kernel.Tri
 
 	// Types returns the kernel's types in BTF, or why they are not known. Nil: they are not.

@@ -27,8 +27,8 @@ type loader struct {
 	namespaces []string          // that the module imports
 }
 
-// Check replays what the kernel does with a module given to finit_module with these flags (modprobe.IgnoreModversions, modprobe.IgnoreVermagic), up
-// to the module's own init function, which it cannot judge.
+// Check replays what the kernel does with a module given to finit_module with these flags
+// (modprobe.IgnoreModversions, modprobe.IgnoreVermagic), up to the module's own init function, which it cannot judge.
 func (k *target) Check(m *kernel.Module, flags int) *Verdict {
 	l := &loader{k: k, m: m, flags: flags, v: &Verdict{Outcome: Loads}, name: m.Name, namespaces: m.Fields("import_ns")}
 	if l.name == "" {
@@ -50,8 +50,9 @@ func (k *target) Check(m *kernel.Module, flags int) *Verdict {
 	return l.v
 }
 
-// headerFirst tells whether the kernel looks at the ELF header before it looks at the signature. Those that say what is wrong with a file
-// do not. Of those that do not say, 4.19 and its successors do, 4.14 and its predecessors do not: no image can tell, as both are silent.
+// headerFirst tells whether the kernel looks at the ELF header before it looks at the signature. Those that say what
+// is wrong with a file do not. Of those that do not say, 4.19 and its successors do, 4.14 and its predecessors do
+// not: no image can tell, as both are silent.
 func (l *loader) headerFirst() bool {
 	words := &l.k.Words
 	return words.Has(kernel.SayMagic) != kernel.Yes && words.Has(kernel.SayStructures) != kernel.Yes && !kernel.AtLeast(l.k.Release, 5, 10) && kernel.AtLeast(l.k.Release, 4, 19)
@@ -95,7 +96,7 @@ func (l *loader) finish() {
 
 func (l *loader) state() bool {
 	if l.k.Disabled {
-		l.v.reason(true, KindState, "", "only a restart allows modules again (kernel.modules_disabled, or nomodule on the command line)", "the kernel loads no modules any more")
+		l.v.reason(true, KindState, "", "no module can be loaded until reboot (kernel.modules_disabled, or nomodule on the command line)", "the kernel loads no modules any more")
 		l.v.fail(syscall.EPERM)
 		return false
 	}
@@ -148,7 +149,8 @@ func (l *loader) signature() bool {
 	return true
 }
 
-// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the load fails.
+// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the
+// load fails.
 func (l *loader) judged(found kernel.SigFinding) bool {
 	v := l.v
 	fails := func(e syscall.Errno, advice, text string) bool {
@@ -217,7 +219,7 @@ func (l *loader) blacklist() bool {
 	if !slices.Contains(l.k.Blacklist, l.name) {
 		return true
 	}
-	l.v.reason(true, KindState, "", "take it out of module_blacklist= and start anew", "the kernel's command line has it in module_blacklist=")
+	l.v.reason(true, KindState, "", "remove it from module_blacklist= and reboot", "the kernel's command line has it in module_blacklist=")
 	return l.fail(syscall.EPERM, kernel.SayBlacklisted, l.name)
 }
 

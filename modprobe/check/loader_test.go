@@ -157,7 +157,8 @@ func beside(k *check.Target, list ...kmodtest.Module) {
 	}
 }
 
-// TestInherited: a module that uses a proprietary one counts as proprietary from there on, in the order of its symbol table.
+// TestInherited: a module that uses a proprietary one counts as proprietary from there on, in the order of its symbol
+// table.
 func TestInherited(t *testing.T) {
 	api := kmodtest.Import{Name: "bar_api", CRC: 5}
 	viaBar := kmodtest.Import{Name: "mid_api", CRC: 6}
@@ -206,8 +207,8 @@ func TestInherited(t *testing.T) {
 	}
 }
 
-// TestExportFlags: 7.x does not load a module that exports as modules before did, and does not look at exports for GPL modules in a table of
-// their own.
+// TestExportFlags: 7.x does not load a module that exports as modules before did, and does not look at exports for
+// GPL modules in a table of their own.
 func TestExportFlags(t *testing.T) {
 	k := own()
 	k.Words = check.WordsOf(check.TodaysWords())
@@ -271,8 +272,9 @@ func TestVersionName(t *testing.T) {
 	}
 }
 
-// TestSignatureFirst: kernels differ in whether they look at the signature or at the ELF header first, and in the errno of a signature
-// that is missing. Their sentences tell, and among those that say nothing of ELF headers the release.
+// TestSignatureFirst: kernels differ in whether they look at the signature or at the ELF header first, and in the
+// errno of a signature that is missing. Their sentences tell, and among those that say nothing of ELF headers the
+// release.
 func TestSignatureFirst(t *testing.T) {
 	const silent, elf = "rejected", "ELF"
 	for _, tt := range []struct {
@@ -289,7 +291,8 @@ func TestSignatureFirst(t *testing.T) {
 	}
 }
 
-// TestSentences: what is said is what the kernel's image has; without an image, what differs between kernels is only possible.
+// TestSentences: what is said is what the kernel's image has; without an image, what differs between kernels is only
+// possible.
 func TestSentences(t *testing.T) {
 	two := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y", "test=Y"}, License: "Proprietary", Imports: []kmodtest.Import{layout}}
 	k := own()
@@ -336,8 +339,8 @@ func TestBackported(t *testing.T) {
 	}
 }
 
-// TestUnionUnknown: of a kernel that is known by what its modules were built with, what may be in a namespace, or for GPL modules only, is said to be
-// unknown.
+// TestUnionUnknown: of a kernel that is known by what its modules were built with, what may be in a namespace, or for
+// GPL modules only, is said to be unknown.
 func TestUnionUnknown(t *testing.T) {
 	m := kmodtest.Module{Name: "m", Vermagic: magic, Info: []string{"intree=Y", "import_ns=USB"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}, {Name: "inside", CRC: 3}}}
 	bare := kmodtest.Module{Name: "bare", Vermagic: magic, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout, {Name: "plain", CRC: 1}}}

@@ -28,8 +28,8 @@ type editor struct {
 	out    []mutation
 }
 
-// mutations makes all kinds of changed modules of one of a kernel: mii, which imports from the kernel and exports; the cloud flavour
-// lacks that.
+// mutations makes all kinds of changed modules of one of a kernel: mii, which imports from the kernel and exports;
+// the cloud flavour lacks that.
 func mutations(t testing.TB, key string) []mutation {
 	base := "mii"
 	if strings.HasSuffix(key, "-cloud") {

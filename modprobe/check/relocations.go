@@ -9,7 +9,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// relocX86 returns how many bytes a relocation of a type changes, 0 for one that changes nothing, and whether x86's loader knows it.
+// relocX86 returns how many bytes a relocation of a type changes, 0 for one that changes nothing, and whether x86's
+// loader knows it.
 func relocX86(typ uint32) (width uint64, known bool) {
 	switch typ {
 	case 0:
@@ -27,7 +28,8 @@ func knownARM64(typ uint32) bool {
 	return typ == 0 || typ >= 256 && typ <= 299
 }
 
-// relocations puts addresses into the sections that are loaded. The types of 32-bit machines, and of others, are not looked at.
+// relocations puts addresses into the sections that are loaded. The types of 32-bit machines, and of others, are not
+// looked at.
 func (l *loader) relocations() bool {
 	e := l.view()
 	if machine := l.m.Machine; !e.Wide || machine != kernel.EMX8664 && machine != kernel.EMAARCH64 {

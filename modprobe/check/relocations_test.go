@@ -14,8 +14,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// TestRelocations judges changed relocations, which kernels refuse (TestTrials has the same), and damage that makes some kernels crash:
-// that is UNKNOWN.
+// TestRelocations judges changed relocations, which kernels refuse (TestTrials has the same), and damage that makes
+// some kernels crash: that is UNKNOWN.
 func TestRelocations(t *testing.T) {
 	k := kernelOf(t, "6.12")
 	tried := 0

@@ -467,7 +467,8 @@ func (f *forger) lengths() {
 	f.raw("large", append(bytes.Clone(f.msg), make([]byte, 100000)...))
 }
 
-// relength writes the length of the value at an offset with n bytes behind the first, or leaves it open, and mends those around it.
+// relength writes the length of the value at an offset with n bytes behind the first, or leaves it open, and mends
+// those around it.
 func relength(msg []byte, at, n int) ([]byte, bool) {
 	ok := true
 	var rewrite func(b []byte, off int) []byte

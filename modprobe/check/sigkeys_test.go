@@ -20,8 +20,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/vmtest"
 )
 
-// withKeys returns a kernel of a corpus kernel, as an ELF file, that trusts other keys: their certificates stand in its image in place of
-// its own.
+// withKeys returns a kernel of a corpus kernel, as an ELF file, that trusts other keys: their certificates stand in
+// its image in place of its own.
 func withKeys(t *testing.T, key string, keys []*testKey) []byte {
 	t.Helper()
 	dir, _ := kmodtest.Corpus(t, key)

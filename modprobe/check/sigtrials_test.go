@@ -36,7 +36,8 @@ type signatureTrials struct {
 	Trailers [][]byte
 }
 
-// TestGuestSignatures runs in the guest: it loads every module, first as the kernel is, then while it takes signed ones only, and says what the kernel said.
+// TestGuestSignatures runs in the guest: it loads every module, first as the kernel is, then while it takes signed
+// ones only, and says what the kernel said.
 func TestGuestSignatures(t *testing.T) {
 	vmtest.InGuest(t)
 	data, err := os.ReadFile("/trials/signatures")
@@ -306,9 +307,10 @@ func TestForged(t *testing.T) {
 	}
 }
 
-// TestSignatureTrials offers modules with changed signatures to kernels, without and with sig_enforce. There is no private key of Debian's:
-// the messages are made around its signature, which does not cover them. The default is one kernel and a sample; with GOMODPROBE_LONG=1
-// it is four kernels, every tampering there is, and every byte of the message.
+// TestSignatureTrials offers modules with changed signatures to kernels, without and with sig_enforce. There is no
+// private key of Debian's: the messages are made around its signature, which does not cover them. The default is one
+// kernel and a sample; with GOMODPROBE_LONG=1 it is four kernels, every tampering there is, and every byte of the
+// message.
 func TestSignatureTrials(t *testing.T) {
 	if os.Getenv(vmtest.GuestEnv) != "" {
 		t.Skip("in a guest")

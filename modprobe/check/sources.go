@@ -534,8 +534,8 @@ func (c *Checker) config() {
 	}
 }
 
-// builtin tells whether a kernel may have a folder in /sys/module for a part of itself of that name, by modules.builtin. Not all
-// parts have one.
+// builtin tells whether a kernel may have a folder in /sys/module for a part of itself of that name, by
+// modules.builtin. Not all parts have one.
 func (c *Checker) builtin(name string) kernel.Tri {
 	if m, ok := c.p.Module(name); ok && m.Name == name && m.Builtin {
 		return kernel.Maybe

@@ -59,7 +59,8 @@ func TestCheckSymversAdded(t *testing.T) {
 	}
 }
 
-// TestCheckNameTaken: a file whose module has the name of a part of the running kernel, which has a folder in /sys/module.
+// TestCheckNameTaken: a file whose module has the name of a part of the running kernel, which has a folder in
+// /sys/module.
 func TestCheckNameTaken(t *testing.T) {
 	mod := func(name string) *fstest.MapFile {
 		m := kmodtest.Module{Name: name, Vermagic: magic61, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout61}}

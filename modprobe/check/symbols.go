@@ -60,7 +60,8 @@ func (l *loader) licenceAgain() {
 	}
 }
 
-// minUnit is the most that the kernel sets aside for the data of one module on each processor (PCPU_MIN_UNIT_SIZE). Some of it is taken.
+// minUnit is the most that the kernel sets aside for the data of one module on each processor (PCPU_MIN_UNIT_SIZE).
+// Some of it is taken.
 const minUnit = 32 << 10
 
 // perCPU is the memory that each processor has of its own.
@@ -194,8 +195,8 @@ func (l *loader) symbols() bool {
 	return true
 }
 
-// inherit is what becomes of a module that uses a symbol of a proprietary one: it may not have used symbols for GPL modules only, and may not
-// from here on.
+// inherit is what becomes of a module that uses a symbol of a proprietary one: it may not have used symbols for GPL
+// modules only, and may not from here on.
 func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) syscall.Errno {
 	if s.From == nil || l.k.Words.Has(kernel.SayInherits) == kernel.No || !l.proprietary(s.From, map[*kernel.Module]bool{l.m: true}) {
 		return 0
@@ -303,7 +304,8 @@ func (l *loader) use(s kernel.Symbol) syscall.Errno {
 	return 0
 }
 
-// imports tells whether the module may use a namespace: it names it or, where the kernel knows of such, the namespace names the module.
+// imports tells whether the module may use a namespace: it names it or, where the kernel knows of such, the namespace
+// names the module.
 func (l *loader) imports(ns string) bool {
 	list, special := strings.CutPrefix(ns, "module:")
 	if special && l.k.Words.Has(kernel.SayModuleNamespace) != kernel.No {
@@ -320,8 +322,8 @@ func (l *loader) imports(ns string) bool {
 	return slices.Contains(l.namespaces, ns)
 }
 
-// duplicates refuses exports that somebody else has: the kernel, or a module that has to be loaded before this one. What another
-// module exports is only in the way while that one is loaded.
+// duplicates refuses exports that somebody else has: the kernel, or a module that has to be loaded before this one.
+// What another module exports is only in the way while that one is loaded.
 func (l *loader) duplicates() bool {
 	for _, e := range l.m.Exports {
 		s, answer := l.k.lookup(e.Name)

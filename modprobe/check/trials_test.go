@@ -129,8 +129,8 @@ func (c *course) run(t *testing.T, key string) {
 	vmtest.Run(t, key, vmtest.Options{Tests: "^TestGuest(Trials|Kcore)$", Files: c.files, Append: c.append, Memory: 768 + 3*size>>20})
 }
 
-// TestTrials lets real kernels judge Check. The default is some modules and every mutation on one kernel, or on that which
-// GOMODPROBE_TRIALS names; with GOMODPROBE_LONG=1 it is whole trees on their neighbours.
+// TestTrials lets real kernels judge Check. The default is some modules and every mutation on one kernel, or on that
+// which GOMODPROBE_TRIALS names; with GOMODPROBE_LONG=1 it is whole trees on their neighbours.
 func TestTrials(t *testing.T) {
 	if os.Getenv(vmtest.GuestEnv) != "" {
 		t.Skip("in a guest")
@@ -225,8 +225,8 @@ func TestTrials(t *testing.T) {
 // unsuitable are parts of the names of modules that, once loaded, keep the guest busy: the kernel's own tests.
 var unsuitable = []string{"test_", "_test", "torture", "benchmark", "kunit"}
 
-// TestUnionVerdicts compares verdicts by what a kernel's modules were built with, with those by its image: they are the same, or the union does not
-// know.
+// TestUnionVerdicts compares verdicts by what a kernel's modules were built with, with those by its image: they are
+// the same, or the union does not know.
 func TestUnionVerdicts(t *testing.T) {
 	if os.Getenv("GOMODPROBE_LONG") == "" {
 		t.Skip("set GOMODPROBE_LONG=1: reads 5,000 modules")

@@ -210,8 +210,8 @@ func readTypes(fsys fs.FS, name string) ([]byte, error) {
 	return bytes.Clone(kernel.Types(vmlinux)), nil
 }
 
-// imageNames lists where distributions put the boot image of a release, below base; dir is where its modules are. Alpine
-// names images by the flavour, which ends the release; NixOS links the one that was started.
+// imageNames lists where distributions put the boot image of a release, below base; dir is where its modules are.
+// Alpine names images by the flavour, which ends the release; NixOS links the one that was started.
 func imageNames(base, release, dir string) []string {
 	boot := base + "/boot/"
 	return []string{

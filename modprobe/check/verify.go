@@ -6,8 +6,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// Verify verifies the signatures of modules, on all processors at once. What comes out is kept for [target.Check], until [target.Use]
-// brings other keys.
+// Verify verifies the signatures of modules, on all processors at once. What comes out is kept for [target.Check],
+// until [target.Use] brings other keys.
 func (k *target) Verify(modules []*kernel.Module) {
 	found := make([]kernel.SigFinding, len(modules))
 	var each sync.WaitGroup

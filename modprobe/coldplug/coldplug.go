@@ -41,8 +41,8 @@ type Options struct {
 	Uevents Uevents
 }
 
-// ErrNotDone is the error of a module that was asked for, and was not loaded when Run ended: what was waited for was there
-// before its turn came.
+// ErrNotDone is the error of a module that was asked for, and was not loaded when Run ended: what was waited for was
+// there before its turn came.
 var ErrNotDone = errors.New("not loaded yet when cold-plug ended")
 
 // Uevents is a source of news about devices. [ListenUevents] returns one that listens to the kernel.

@@ -24,8 +24,8 @@ type job struct {
 	ended bool
 }
 
-// What a module is for, as far as its file's folder tells; in the order in which modules are loaded when a disk is waited
-// for.
+// What a module is for, as far as its file's folder tells; in the order in which modules are loaded when a disk is
+// waited for.
 const (
 	forDisks = iota // what disks are behind
 	forUSB          // buses whose devices take seconds to appear, disks among them; and keyboards
@@ -61,8 +61,8 @@ func purpose(file string) int {
 	return forOther
 }
 
-// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long, comes
-// first.
+// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long,
+// comes first.
 var whole = [...]int{forFirst: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
 
 // rankOf is how urgent a module file is; less is more.
@@ -73,20 +73,21 @@ func (c *coldplug) rankOf(file string) int {
 	return whole[purpose(file)]
 }
 
-// stages is in which stage a module of what rank is loaded, when a disk is waited for: most often the disk is there after the
-// first one, and the rest is left to the system on it.
+// stages is in which stage a module of what rank is loaded, when a disk is waited for: most often the disk is there
+// after the first one, and the rest is left to the system on it.
 var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, forFirst: lastStage, forLater: lastStage}
 
 const lastStage = 2
 
-// stageTimeout is how long a stage must be quiet before the next one starts. A module that is still loading may be stuck,
-// so it delays the next stage, but not forever.
+// stageTimeout is how long a stage must be quiet before the next one starts. A module that is still loading may be
+// stuck, so it delays the next stage, but not forever.
 var stageTimeout = [lastStage]struct{ idle, loading time.Duration }{
 	{idle: 100 * time.Millisecond, loading: time.Second},
 	{idle: time.Second, loading: 3 * time.Second},
 }
 
-// touchStage restarts the timer of the current stage. If j belongs to an earlier stage, that stage becomes current again.
+// touchStage restarts the timer of the current stage. If j belongs to an earlier stage, that stage becomes current
+// again.
 func (c *coldplug) touchStage(j *job) {
 	if !c.staged {
 		return
@@ -178,8 +179,8 @@ func (c *coldplug) need(m modprobe.Module, why Module) *job {
 	return j
 }
 
-// module returns the module of that name. One that modules.dep names without a line of its own has no file, and cannot be
-// loaded.
+// module returns the module of that name. One that modules.dep names without a line of its own has no file, and
+// cannot be loaded.
 func (c *coldplug) module(name string) modprobe.Module {
 	if m, ok := c.p.Module(name); ok && m.Name == name {
 		return m

@@ -16,8 +16,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
-// TestColdplugPlaces: more modules are loaded at a time than usually if all that are being loaded sleep, but only if the
-// processors have nothing to do, and never more than the caller wants. Time is made up.
+// TestColdplugPlaces: more modules are loaded at a time than usually if all that are being loaded sleep, but only if
+// the processors have nothing to do, and never more than the caller wants. Time is made up.
 func TestColdplugPlaces(t *testing.T) {
 	usual := max(4, 2*runtime.GOMAXPROCS(0))
 	modules := usual + 2*runtime.GOMAXPROCS(0)

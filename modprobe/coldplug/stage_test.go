@@ -59,8 +59,8 @@ func (l loading) FinitModule(f fs.File, params string, flags int) error {
 	return l.Kernel.FinitModule(f, params, flags)
 }
 
-// TestColdplugStages: when a disk is waited for, what it may be behind is loaded first, and the rest only if it does not
-// appear. Time is made up.
+// TestColdplugStages: when a disk is waited for, what it may be behind is loaded first, and the rest only if it does
+// not appear. Time is made up.
 func TestColdplugStages(t *testing.T) {
 	disk := []string{"/dev/vda"}
 	for _, tt := range []struct {
@@ -137,8 +137,8 @@ func TestColdplugStages(t *testing.T) {
 	}
 }
 
-// storm are uevents of ten thousand devices that come and go, ten times each, some of which are lost, and then of one that comes and
-// goes for ever.
+// storm are uevents of ten thousand devices that come and go, ten times each, some of which are lost, and then of one
+// that comes and goes for ever.
 type storm struct {
 	n    int
 	news *news
@@ -179,8 +179,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// TestColdplugStorm: whatever devices do, each module is loaded once, memory grows with the kinds of devices and not with the
-// uevents, and there is an end.
+// TestColdplugStorm: whatever devices do, each module is loaded once, memory grows with the kinds of devices and not
+// with the uevents, and there is an end.
 func TestColdplugStorm(t *testing.T) {
 	root := coldRoot(t, stageTree, stageDevices...)
 	synctest.Test(t, func(t *testing.T) {

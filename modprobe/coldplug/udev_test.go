@@ -103,8 +103,8 @@ func udevFiles(t *testing.T) (files map[string][]byte, links map[string]string) 
 // disks of the machine with many devices.
 var disks = []string{"vda", "nvme0n1", "sda", "sdb", "sdc"}
 
-// watch looks every 25 ms how many modules are ready and which disks are there, until quit is closed, and returns when all
-// disks were there and when the number of modules last changed.
+// watch looks every 25 ms how many modules are ready and which disks are there, until quit is closed, and returns
+// when all disks were there and when the number of modules last changed.
 func watch(begin time.Time, quit <-chan struct{}) <-chan [2]time.Duration {
 	result := make(chan [2]time.Duration, 1)
 	go func() {
@@ -275,9 +275,9 @@ func runsWanted(t testing.TB, n int) int {
 	return n
 }
 
-// TestColdplugInstructions counts instructions as time: one processor, one instruction a nanosecond, so that the load of
-// this computer does not matter. All that parallel loading can save there is waiting; what the drivers compute, three
-// quarters of the time, remains. The disks come long before the end, since they have precedence.
+// TestColdplugInstructions counts instructions as time: one processor, one instruction a nanosecond, so that the load
+// of this computer does not matter. All that parallel loading can save there is waiting; what the drivers compute,
+// three quarters of the time, remains. The disks come long before the end, since they have precedence.
 func TestColdplugInstructions(t *testing.T) {
 	kmodtest.Long(t)
 	took := make(map[string]pluggedRun)
@@ -308,8 +308,8 @@ func TestColdplugInstructions(t *testing.T) {
 	}
 }
 
-// TestColdplugParallel measures on two processors, by turns, with a thread of this computer for each. Only a computer that
-// does nothing else gives figures worth anything.
+// TestColdplugParallel measures on two processors, by turns, with a thread of this computer for each. Only a computer
+// that does nothing else gives figures worth anything.
 func TestColdplugParallel(t *testing.T) {
 	if os.Getenv("GOMODPROBE_QUIET") == "" {
 		t.Skip("measured with GOMODPROBE_QUIET=1, on a computer that does nothing else")

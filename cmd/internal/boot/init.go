@@ -150,7 +150,7 @@ func (i *initRun) fail(err error) {
 	}
 	if i.Config.Panic == 0 && !i.Config.NoShell {
 		if !later {
-			fmt.Fprintln(i.env.Stdout, "init: a shell, if this image has one; after its end it is tried again")
+			fmt.Fprintln(i.env.Stdout, "init: starting a shell, if this image has one; boot is retried when it exits")
 		}
 		err := i.machine.Shell()
 		if err == nil {

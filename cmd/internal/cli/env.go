@@ -32,8 +32,8 @@ type Env struct {
 	FS fs.FS
 	// WriteFile writes a file as typed, and makes the folders it is in.
 	WriteFile func(name string, data []byte) error
-	// WriteOwned writes a file that only root and the caller may be able to replace, by its absolute path, with the folders it is in,
-	// and keeps no more than keep files in its folder: trusted.ReplaceOwned.
+	// WriteOwned writes a file that only root and the caller may be able to replace, by its absolute path, with the
+	// folders it is in, and keeps no more than keep files in its folder: trusted.ReplaceOwned.
 	WriteOwned func(name string, data []byte, keep int) error
 	// Cwd returns the current directory, an absolute path.
 	Cwd func() (string, error)

@@ -11,8 +11,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// shell runs a command as system(3) does, on our own standard streams: while it runs, the keys that interrupt are for the command,
-// and we wait for its end.
+// shell runs a command as system(3) does, on our own standard streams: while it runs, the keys that interrupt are for
+// the command, and we wait for its end.
 func shell(command string, variables []string) error {
 	interrupts := make(chan os.Signal, 1)
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT} {

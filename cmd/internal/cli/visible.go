@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// visible writes what a terminal may be shown: names and texts of modules, kernels and images can hold anything, and control characters
-// would move the cursor, change what is on the screen, or type. Files and pipes get all bytes as they are.
+// visible writes what a terminal may be shown: names and texts of modules, kernels and images can hold anything, and
+// control characters would move the cursor, change what is on the screen, or type. Files and pipes get all bytes as
+// they are.
 type visible struct {
 	w        io.Writer
 	terminal func() bool
@@ -44,7 +45,8 @@ func (v *visible) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// escape writes control characters, and bytes that are no character, as \xNN, but for newlines, tabs and the zeros of modinfo -0.
+// escape writes control characters, and bytes that are no character, as \xNN, but for newlines, tabs and the zeros of
+// modinfo -0.
 func escape(text []byte) []byte {
 	const digits = "0123456789abcdef"
 	out := make([]byte, 0, len(text))

@@ -25,8 +25,8 @@ func (r *depmodRun) cachePath() (string, error) {
 	return cli.Absolute(r.env, r.cacheFile)
 }
 
-// readCache begins with the cache of the last time; with an empty one if there is none, or none that can be used. What others
-// than root and the caller can write is not: it would tell them what stands in the tables.
+// readCache begins with the cache of the last time; with an empty one if there is none, or none that can be used.
+// What others than root and the caller can write is not: it would tell them what stands in the tables.
 func (r *depmodRun) readCache(options *depmod.Options) {
 	options.Cache = new(depmod.Cache)
 	data, err := r.cacheData()

@@ -136,8 +136,8 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 	return status
 }
 
-// folders works out where the modules are and where the tables go. Below -b symbolic links are followed inside that folder: they
-// are those of the system that it is the root of.
+// folders works out where the modules are and where the tables go. Below -b symbolic links are followed inside that
+// folder: they are those of the system that it is the root of.
 func (r *depmodRun) folders(options *depmod.Options) bool {
 	base, baseName := r.basedir, "."
 	var err error

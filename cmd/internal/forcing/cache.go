@@ -12,8 +12,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// diskCache keeps what was read out of boot images in folders, one file for each image. A file or folder that others than root
-// and the caller can write is passed over: a variable that sudo has kept leads root to a user's.
+// diskCache keeps what was read out of boot images in folders, one file for each image. A file or folder that others
+// than root and the caller can write is passed over: a variable that sudo has kept leads root to a user's.
 type diskCache struct {
 	env  *cli.Env
 	dirs []string // read in this order; the first that can be is written to

@@ -13,8 +13,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// A Forcer tells, before modules are forced into the running kernel, what that passes over and what it leaves behind. The
-// kernel itself says nothing beforehand and little afterwards. What a Forcer says is advice: the kernel is always asked.
+// A Forcer tells, before modules are forced into the running kernel, what that passes over and what it leaves behind.
+// The kernel itself says nothing beforehand and little afterwards. What a Forcer says is advice: the kernel is always
+// asked.
 type Forcer struct {
 	*cli.Logger
 	p       *modprobe.Prober
@@ -99,7 +100,7 @@ func (f *Forcer) tell(v *check.Verdict) {
 		for _, t := range v.Taints {
 			words = append(words, t.Letter+" ("+t.Why+")")
 		}
-		f.Hintf("the kernel will be tainted until it is started anew: %s", strings.Join(words, ", "))
+		f.Hintf("this taints the kernel until reboot: %s", strings.Join(words, ", "))
 	}
 	if v.Hopeless {
 		f.said[v.Path] = true
@@ -107,8 +108,9 @@ func (f *Forcer) tell(v *check.Verdict) {
 	}
 }
 
-// Because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is in the cache or in
-// a Module.symvers, and the rules come to the same errno. f, which may be nil, has told before that the module was forced.
+// Because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is
+// in the cache or in a Module.symvers, and the rules come to the same errno. f, which may be nil, has told before
+// that the module was forced.
 func Because(l *cli.Logger, p *modprobe.Prober, f *Forcer, file string, flags int, err error) {
 	var code syscall.Errno
 	if f != nil && f.said[file] || file == "" || l.Level < cli.LevelError || !errors.As(err, &code) {

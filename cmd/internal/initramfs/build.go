@@ -343,8 +343,8 @@ func (b *builder) missing(log *cli.Logger, sel *initramfs.Selection) error {
 // mostUnreadable is how many files of firmware are named that the kernel cannot expand, without -v.
 const mostUnreadable = 10
 
-// firmware says which firmware will not be found at boot. That a name is nowhere is common; that it is there and the kernel cannot
-// expand it means a device that does not work.
+// firmware says which firmware will not be found at boot. That a name is nowhere is common; that it is there and the
+// kernel cannot expand it means a device that does not work.
 func (b *builder) firmware(log *cli.Logger, sel *initramfs.Selection) {
 	unreadable := 0
 	for _, f := range sel.Firmware {

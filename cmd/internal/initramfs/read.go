@@ -167,8 +167,8 @@ func initramfsCat(env *cli.Env, log *cli.Logger, args []string) int {
 	return status
 }
 
-// catFile shows a file of an image. The image is read twice, so that content need not be kept: the last of several entries of
-// that name is what the kernel leaves.
+// catFile shows a file of an image. The image is read twice, so that content need not be kept: the last of several
+// entries of that name is what the kernel leaves.
 func catFile(out io.Writer, image string, open func() (io.ReadCloser, error), name string) error {
 	last, count, problem := 0, 0, "no such file"
 	err := openFiles(image, open, func(f *initramfs.File, _ io.Reader) error {

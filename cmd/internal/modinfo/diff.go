@@ -84,8 +84,8 @@ func runModinfoFiles(env *cli.Env, log *cli.Logger, args *modinfoArgs) int {
 	return status
 }
 
-// symversPath is what Module.symvers has in its third column: the path in the kernel's sources for a module of the tree, else the
-// path of the file, without extension.
+// symversPath is what Module.symvers has in its third column: the path in the kernel's sources for a module of the
+// tree, else the path of the file, without extension.
 func symversPath(file, dir string) string {
 	if i := strings.LastIndex(file, ".ko"); i > 0 {
 		file = file[:i]

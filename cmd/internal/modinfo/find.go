@@ -59,7 +59,8 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 		found(&modinfoTarget{failure: "Module name " + operand + " not found."})
 		return
 	}
-	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files have count.
+	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files have
+	// count.
 	if strings.Contains(operand, "/") || isModuleFile(operand) {
 		if t := f.file(operand); t != nil {
 			found(t)

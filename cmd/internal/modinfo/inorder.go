@@ -6,8 +6,8 @@ import (
 )
 
 // inOrder calls do for the ranges that the numbers below n fall into, each of at most size numbers, on all processors,
-// and done for the results, one at a time and in order of the ranges. No more than maxWaiting results wait for an earlier
-// one. What done returns is given to a later call of do, as its first argument, to use it again.
+// and done for the results, one at a time and in order of the ranges. No more than maxWaiting results wait for an
+// earlier one. What done returns is given to a later call of do, as its first argument, to use it again.
 func inOrder[R any](n, size int, do func(old R, from, to int) R, done func(R) R) {
 	procs := min(runtime.GOMAXPROCS(0), n)
 	size = max(1, min(size, n/(4*max(procs, 1)))) // so that all have something to do until the end

@@ -81,8 +81,8 @@ func showTypes(env *cli.Env, out *bufio.Writer, name string, args *modinfoArgs) 
 	return nil
 }
 
-// parseBTF reads types. Those of a module are over its distilled base, else over those of the running kernel, which must
-// be the one it was built for.
+// parseBTF reads types. Those of a module are over its distilled base, else over those of the running kernel, which
+// must be the one it was built for.
 func parseBTF(env *cli.Env, data, distilled []byte, split bool) (*btf.File, error) {
 	var base *btf.File
 	var err error

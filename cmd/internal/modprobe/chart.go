@@ -21,8 +21,8 @@ func xmlText(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(strings.ToValidUTF8(s, "?"))
 }
 
-// coldChart draws a bar for each module, from when it was asked for: waiting for what it needs, waiting for a worker, in
-// the kernel.
+// coldChart draws a bar for each module, from when it was asked for: waiting for what it needs, waiting for a worker,
+// in the kernel.
 func coldChart(report *coldplug.Report) []byte {
 	const left, width, row = 220, 900, 16
 	total := max(report.Took, time.Millisecond)

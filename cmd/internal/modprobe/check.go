@@ -94,8 +94,8 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	return worst(a.verdicts)
 }
 
-// checkFailed shows why a check could not be made, as a whole or of some modules. The result is the exit status if it is all there is
-// to say.
+// checkFailed shows why a check could not be made, as a whole or of some modules. The result is the exit status if it
+// is all there is to say.
 func (r *modprobeRun) checkFailed(err error) int {
 	for _, e := range causes(err) {
 		r.Errorf("%s", r.checkError(e))
@@ -193,8 +193,8 @@ func (c *checkRun) askAll(names []string) ([]answer, error) {
 	return answers, err
 }
 
-// prepare reads what the kernel exports, or all installed ones, without a module: it shows what is known, and later checks find
-// it in the cache.
+// prepare reads what the kernel exports, or all installed ones, without a module: it shows what is known, and later
+// checks find it in the cache.
 func (c *checkRun) prepare() int {
 	answers := []answer{}
 	if c.all {
@@ -374,7 +374,8 @@ func (c *checkRun) kernels(names []string) int {
 	return rank(status)
 }
 
-// links returns the commands that make modules from elsewhere available to a kernel that takes them. base is where its tree is.
+// links returns the commands that make modules from elsewhere available to a kernel that takes them. base is where
+// its tree is.
 func links(a answer, base string) (commands []string) {
 	dir := shellWord(a.dir + "/weak-updates/")
 	for _, v := range a.verdicts {

@@ -103,8 +103,8 @@ func (r *modprobeRun) coldplug(operands []string) int {
 	return r.coldStatus(report)
 }
 
-// find looks beside cold-plug for those of --until that are named by what they hold or by a partition, such as UUID=1234;
-// cold-plug itself knows names of devices. missing stops that, and returns those that have not appeared.
+// find looks beside cold-plug for those of --until that are named by what they hold or by a partition, such as
+// UUID=1234; cold-plug itself knows names of devices. missing stops that, and returns those that have not appeared.
 func (r *modprobeRun) find() (missing func() []string, err error) {
 	var texts, names []string
 	var specs []boot.Spec

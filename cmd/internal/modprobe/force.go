@@ -7,8 +7,8 @@ import (
 
 const forceFlags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
 
-// tellForced says of every module that a plan forces in what that means. It reports false if --force-compatible keeps one
-// from being forced.
+// tellForced says of every module that a plan forces in what that means. It reports false if --force-compatible keeps
+// one from being forced.
 func (r *modprobeRun) tellForced(plan modprobe.Plan) bool {
 	if r.load.Flags == 0 {
 		return true

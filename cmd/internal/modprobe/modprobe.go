@@ -225,8 +225,8 @@ func Main(env *cli.Env) int {
 	return status
 }
 
-// conflict says what of our own options does not go together, so that none is passed over in silence; "" for nothing. kmod's are
-// passed over as kmod does.
+// conflict says what of our own options does not go together, so that none is passed over in silence; "" for nothing.
+// kmod's are passed over as kmod does.
 func (r *modprobeRun) conflict() string {
 	c, other := &r.check, r.config || r.resolve || r.remove || r.symbols != 0
 	switch {

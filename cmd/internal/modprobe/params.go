@@ -11,8 +11,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// judge says what is odd about the parameters and the configuration of the modules that a plan inserts: the kernel passes
-// over parameters that it does not know with a line in its log. typed are the parameters on the command line.
+// judge says what is odd about the parameters and the configuration of the modules that a plan inserts: the kernel
+// passes over parameters that it does not know with a line in its log. typed are the parameters on the command line.
 func (r *modprobeRun) judge(plan modprobe.Plan, typed string) {
 	if r.Level < cli.LevelWarning || r.load.ShowAll {
 		return
@@ -46,8 +46,8 @@ func (r *modprobeRun) judge(plan modprobe.Plan, typed string) {
 	}
 }
 
-// cutComment cuts off what looks like a comment behind options: a word that begins with "#", or one that ends in it and is
-// followed by others.
+// cutComment cuts off what looks like a comment behind options: a word that begins with "#", or one that ends in it
+// and is followed by others.
 func cutComment(text string) (rest, comment string) {
 	for i := 0; i < len(text); i++ {
 		if text[i] != '#' {

@@ -143,8 +143,8 @@ func (g gen) environment() []string {
 var usageText = regexp.MustCompile(`(?s)(?:kmod - [^\n]*\n|Usage:\n).*`)
 var versionOutput = regexp.MustCompile(`(?s)kmod version 34.*`)
 
-// emptyName reports whether a command line has an empty name where we make something else of it on purpose: rmmod with an
-// empty operand, and an empty -S of modprobe.
+// emptyName reports whether a command line has an empty name where we make something else of it on purpose: rmmod
+// with an empty operand, and an empty -S of modprobe.
 func emptyName(args []string) bool {
 	for i, arg := range args {
 		before := strings.TrimLeft(args[max(i-1, 0)], "-")
@@ -164,7 +164,8 @@ func sameCommandLine(r *kmodtest.Result) string {
 	return sameText(&text)
 }
 
-// TestRandomCommandLines compares odd command lines and environments of all tools with kmod. Nothing but the command line is odd.
+// TestRandomCommandLines compares odd command lines and environments of all tools with kmod. Nothing but the command
+// line is odd.
 func TestRandomCommandLines(t *testing.T) {
 	n, s := randomSandbox(t, commandLineTree)
 	s.WriteFile(t, "etc/modprobe.d/a.conf", "options leaf a=1\nalias als leaf\ninstall only-cmd /bin/true\n")

@@ -109,8 +109,9 @@ func TestCorpusShowDepends(t *testing.T) {
 	}
 }
 
-// merged writes the soft dependencies of modules that have several lines of them as one line each. kmod takes the first line for a
-// module, ours all of them (docs/differences.md): with the one that has all, both have to do the same.
+// merged writes the soft dependencies of modules that have several lines of them as one line each. kmod takes the
+// first line for a module, ours all of them (docs/differences.md): with the one that has all, both have to do the
+// same.
 func merged(t *testing.T, dir, release string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "lib/modules", release, "modules.softdep"))

@@ -20,8 +20,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
-// TestDepmodRandom runs depmod and kmod's depmod on made-up trees with made-up configuration and options. Output, status
-// and all tables are the same, but for what docs/differences.md says.
+// TestDepmodRandom runs depmod and kmod's depmod on made-up trees with made-up configuration and options. Output,
+// status and all tables are the same, but for what docs/differences.md says.
 func TestDepmodRandom(t *testing.T) {
 	oracle := kmodtest.Oracle(t)
 	seeds := 100
@@ -444,8 +444,8 @@ func firstLines(got, want string) string {
 	return fmt.Sprintf("%d lines; kmod has %d", len(g), len(w))
 }
 
-// unsorted is a file system that lists folders in their own order, as kmod reads them. Ours sorts, which decides between
-// modules of the same name in folders that the configuration does not tell apart.
+// unsorted is a file system that lists folders in their own order, as kmod reads them. Ours sorts, which decides
+// between modules of the same name in folders that the configuration does not tell apart.
 type unsorted struct{ fs.FS }
 
 // ReadDir lists a folder.

@@ -53,7 +53,8 @@ func TestDepmodConfigFile(t *testing.T) {
 	}
 }
 
-// TestDepmodMessages: what kmod says with the number of a file or a stale errno in it, or without a slash, is said in full.
+// TestDepmodMessages: what kmod says with the number of a file or a stale errno in it, or without a slash, is said in
+// full.
 func TestDepmodMessages(t *testing.T) {
 	root, run := depmodIn(t, depmodTwo)
 	if err := os.Symlink("nowhere", filepath.Join(root, "lib/modules/6.1.0/kernel/gone.ko")); err != nil {
@@ -74,8 +75,8 @@ depmod: WARNING: could not stat ROOT/lib/modules/6.1.0/kernel/gone.ko: No such f
 	}
 }
 
-// TestDepmodRoot: below -b absolute links are followed inside, for what is read and for what is written, and the folder of the
-// modules may be below /usr/lib.
+// TestDepmodRoot: below -b absolute links are followed inside, for what is read and for what is written, and the
+// folder of the modules may be below /usr/lib.
 func TestDepmodRoot(t *testing.T) {
 	root, run := depmodIn(t, depmodTwo)
 	link := func(target, name string) {

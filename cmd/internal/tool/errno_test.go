@@ -13,8 +13,9 @@ import (
 // mostErrno is the last errno of the kernel.
 const mostErrno = 133
 
-// TestErrnoCalls has modules answer with every errno, plain and in each compression, whether the kernel expands it or not:
-// ours asks the kernel as often as kmod does, and in the same way. A module that has answered is not started again.
+// TestErrnoCalls has modules answer with every errno, plain and in each compression, whether the kernel expands it or
+// not: ours asks the kernel as often as kmod does, and in the same way. A module that has answered is not started
+// again.
 func TestErrnoCalls(t *testing.T) {
 	s := kmodtest.NewSandbox(t)
 	if !s.HasOracle() {

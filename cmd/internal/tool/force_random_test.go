@@ -12,7 +12,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
-// forceTree makes a random tree of a release: modules that need each other or nothing that is there, of this kernel and others.
+// forceTree makes a random tree of a release: modules that need each other or nothing that is there, of this kernel
+// and others.
 func (g gen) forceTree(release string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "release %s\n", release)
@@ -36,8 +37,8 @@ func (g gen) forceTree(release string) string {
 	return b.String()
 }
 
-// TestForceReaches forces modules in random trees, without tables, images or a Module.symvers, with strays, and of other releases
-// than the running one: the kernel is asked whenever kmod asks it. What forcing means is advice.
+// TestForceReaches forces modules in random trees, without tables, images or a Module.symvers, with strays, and of
+// other releases than the running one: the kernel is asked whenever kmod asks it. What forcing means is advice.
 func TestForceReaches(t *testing.T) {
 	n, s := randomSandbox(t, "module kernel/a.ko")
 	if n == 60 {

@@ -9,7 +9,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/initramfs"
 )
 
-// TestCatStdin: an image from the standard input is shown like another, several files in the order that they are asked for.
+// TestCatStdin: an image from the standard input is shown like another, several files in the order that they are
+// asked for.
 func TestCatStdin(t *testing.T) {
 	var image, stdout, stderr bytes.Buffer
 	entries := []initramfs.Entry{initramfs.Content("a", 0o644, []byte("first ")), initramfs.Content("b", 0o644, []byte("second "))}

@@ -10,8 +10,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
 )
 
-// TestInitramfsEmptyValues: an option whose value a script left empty is not taken for one that was not given: an image of
-// another kernel or another root would come of that.
+// TestInitramfsEmptyValues: an option whose value a script left empty is not taken for one that was not given: an
+// image of another kernel or another root would come of that.
 func TestInitramfsEmptyValues(t *testing.T) {
 	for _, args := range [][]string{
 		{"build", "--root="}, {"build", "-k", ""}, {"build", "--profile", ""}, {"build", "-o", ""}, {"build", "--add="}, {"check", "--root=", "image"},

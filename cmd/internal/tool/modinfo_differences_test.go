@@ -86,8 +86,9 @@ func TestModinfoZstdWithoutSize(t *testing.T) {
 	}
 }
 
-// TestModinfoSignedAfter has modules that were signed after compression: the signature stands behind the compressed data. Some kernels' own
-// decompressors take that (TestGuestSignedAfter of modprobe); kmod says that the file is damaged, and so do we.
+// TestModinfoSignedAfter has modules that were signed after compression: the signature stands behind the compressed
+// data. Some kernels' own decompressors take that (TestGuestSignedAfter of modprobe); kmod says that the file is
+// damaged, and so do we.
 func TestModinfoSignedAfter(t *testing.T) {
 	s := kmodtest.Signature{Kind: kmodtest.PKCS7, Signer: "me", KeyID: []byte{1}, Sig: []byte("signature")}
 	module := kmodtest.Module{Name: "m"}

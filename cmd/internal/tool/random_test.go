@@ -88,8 +88,9 @@ func (g gen) name() string {
 		"/nope.ko", "leaf.ko", "MOD-BASE", "install", "wk1 ", "mod-base-")
 }
 
-// line is a line of modprobe.d. The commands in it succeed, fail, or show what they get; softdeps and install commands do
-// not meet in one module, nor two softdep lines, where we differ on purpose (TestInstallBeatsSoftdep, script gone).
+// line is a line of modprobe.d. The commands in it succeed, fail, or show what they get; softdeps and install
+// commands do not meet in one module, nor two softdep lines, where we differ on purpose (TestInstallBeatsSoftdep,
+// script gone).
 func (g gen) line() string {
 	var words []string
 	switch g.IntN(12) {
@@ -225,8 +226,8 @@ var memory = regexp.MustCompile(`(?m)^(?:finit|init)_module ([^/ ]+) ("(?:[^"\\]
 var hints = regexp.MustCompile(`(?m)^[a-z]*: NOTICE: .*\n`)
 
 // sameText takes out of two results what is allowed to differ: how the library's messages begin, our hints, the
-// blank in "-c" (TestCorpusShowConfig) what only -vv shows, how often the same is said, and how a module in memory is handed over: ours goes by finit_module where
-// flags matter (TestForceCompressed).
+// blank in "-c" (TestCorpusShowConfig) what only -vv shows, how often the same is said, and how a module in memory is
+// handed over: ours goes by finit_module where flags matter (TestForceCompressed).
 func sameText(r *kmodtest.Result) string {
 	text := *r
 	text.Stderr = libraryPrefix.ReplaceAllString(hints.ReplaceAllString(text.Stderr, ""), "modprobe: ERROR: ")
@@ -237,7 +238,8 @@ func sameText(r *kmodtest.Result) string {
 	return memory.ReplaceAllString(text.String(), "memory $1 $2")
 }
 
-// randomSandbox returns a sandbox with the modules that text describes and kmod's tables of them, and how many cases to try in it.
+// randomSandbox returns a sandbox with the modules that text describes and kmod's tables of them, and how many cases
+// to try in it.
 func randomSandbox(t *testing.T, text string) (n int, s *kmodtest.Sandbox) {
 	t.Helper()
 	n = 60

@@ -55,7 +55,8 @@ func TestReason(t *testing.T) {
 	})
 }
 
-// TestGuestReason wants the reason, which the rules find by the kernel's own memory, after each load that fails. No boot image is there.
+// TestGuestReason wants the reason, which the rules find by the kernel's own memory, after each load that fails. No
+// boot image is there.
 func TestGuestReason(t *testing.T) {
 	vmtest.InGuest(t)
 	run := func(args ...string) (int, string) {

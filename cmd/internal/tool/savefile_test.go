@@ -15,8 +15,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
-// TestOutput: goinitramfs build -o puts the image where a link leads, keeps the permissions of the file that was there, and
-// writes into what is no file: "-o /dev/null" must not make /dev/null a file.
+// TestOutput: goinitramfs build -o puts the image where a link leads, keeps the permissions of the file that was
+// there, and writes into what is no file: "-o /dev/null" must not make /dev/null a file.
 func TestOutput(t *testing.T) {
 	const release = "6.1.0"
 	root := kmodtest.Tree(t, release, kmodtest.Module{Name: "small", Path: "kernel/small.ko"})

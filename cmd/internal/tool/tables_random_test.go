@@ -193,8 +193,8 @@ func (s *setup) relink(rnd *rand.Rand, note func(string, ...any)) {
 	}
 }
 
-// TestRandomTables: on whatever machine, what is asked for is loaded after what it needs, or there is an error and a sentence. No
-// other module is loaded, nothing is said twice, and what is in the tree is found without its tables.
+// TestRandomTables: on whatever machine, what is asked for is loaded after what it needs, or there is an error and a
+// sentence. No other module is loaded, nothing is said twice, and what is in the tree is found without its tables.
 func TestRandomTables(t *testing.T) {
 	n := 300
 	if os.Getenv("GOMODPROBE_LONG") != "" {

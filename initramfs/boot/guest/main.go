@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command guest is the first program on the root file systems of the guests that package boot's tests start: it looks at
-// what /init has left, prints it, and ends the machine. By other names it is, in images, a hook before or after mounting, or
-// the shell.
+// Command guest is the first program on the root file systems of the guests that package boot's tests start: it looks
+// at what /init has left, prints it, and ends the machine. By other names it is, in images, a hook before or after
+// mounting, or the shell.
 package main
 
 import (
@@ -82,8 +82,8 @@ func hook(name string) {
 	fmt.Printf("guest: hook: ls %s\n", strings.Join(names, " "))
 }
 
-// shell ends at once the first time; the second time it waits for the driver of the keyboard, which nobody loads but /init,
-// and ends the machine.
+// shell ends at once the first time; the second time it waits for the driver of the keyboard, which nobody loads but
+// /init, and ends the machine.
 func shell() {
 	const mark = "/run/shell"
 	if _, err := os.Stat(mark); err != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // A Budget bounds the memory of files that several goroutines expand at once. All that are expected to be small share
-// [budgetSize]; one that is larger than it seemed, or large anyway, is expanded by one goroutine at a time, in memory that is
-// kept for the next. So a hostile set of files takes as much as one hostile file, and a little more.
+// [budgetSize]; one that is larger than it seemed, or large anyway, is expanded by one goroutine at a time, in memory
+// that is kept for the next. So a hostile set of files takes as much as one hostile file, and a little more.
 type Budget struct {
 	mu    sync.Mutex
 	cond  sync.Cond
@@ -75,8 +75,8 @@ func (b *Budget) Wait() Share {
 	return Share{budget: b}
 }
 
-// Read is [Read], within the budget. Done has to be called on the Share once nobody needs the image; with an error there is
-// nothing to give back. An image that is not Large may be memory of dst.
+// Read is [Read], within the budget. Done has to be called on the Share once nobody needs the image; with an error
+// there is nothing to give back. An image that is not Large may be memory of dst.
 func (b *Budget) Read(f fs.File, dst []byte, limit int64) (image []byte, share Share, err error) {
 	if limit <= 0 {
 		limit = DefaultLimit

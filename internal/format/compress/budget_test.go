@@ -12,8 +12,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 )
 
-// TestBudget: files small and large, honest and not, come out whole whoever else expands some at the time, and all of the
-// budget is given back.
+// TestBudget: files small and large, honest and not, come out whole whoever else expands some at the time, and all of
+// the budget is given back.
 func TestBudget(t *testing.T) {
 	noise := make([]byte, 1<<20)
 	rand.New(rand.NewSource(1)).Read(noise)

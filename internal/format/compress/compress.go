@@ -162,7 +162,8 @@ func grow(b []byte, n int) []byte {
 	return c
 }
 
-// readAll appends what r yields to dst, at most limit bytes in all. With an error it returns what it has read until then.
+// readAll appends what r yields to dst, at most limit bytes in all. With an error it returns what it has read until
+// then.
 func readAll(dst []byte, r io.Reader, limit int64) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) {

@@ -2,9 +2,9 @@ package compress
 
 import "bytes"
 
-// BeyondKernel reports whether a compressed file is one that no kernel's own decompressor takes, though it is sound: an xz
-// stream with another check than CRC32, a gzip header with more than a name, or more than one stream. What it is not sure
-// about it does not report.
+// BeyondKernel reports whether a compressed file is one that no kernel's own decompressor takes, though it is sound:
+// an xz stream with another check than CRC32, a gzip header with more than a name, or more than one stream. What it
+// is not sure about it does not report.
 func BeyondKernel(data []byte) bool {
 	switch Detect(data) {
 	case Xz:

@@ -2,9 +2,9 @@ package compress
 
 import "io"
 
-// pieces is a reader of one stream or frame in a file that goes on behind it. The libraries would look there for another
-// one; from this reader they get [io.EOF]. It knows where the pieces of a format end, and leaves it to the libraries what
-// is in them.
+// pieces is a reader of one stream or frame in a file that goes on behind it. The libraries would look there for
+// another one; from this reader they get [io.EOF]. It knows where the pieces of a format end, and leaves it to the
+// libraries what is in them.
 type pieces struct {
 	in   *counter
 	next func() error // reads the head of the next piece and sets body; io.EOF behind the last

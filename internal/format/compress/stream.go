@@ -58,7 +58,8 @@ func (s *stream) Close() error {
 
 // First expands the first stream that src begins with and ignores what follows it: boot images carry compressed kernels
 // with other data behind. hint is how much that may give, 0 if nobody knows; more than limit bytes are an error. Errors
-// are of type *[Error]. work is how many bytes were read and made, with an error as well: who tries many places has to stop some time.
+// are of type *[Error]. work is how many bytes were read and made, with an error as well: who tries many places has
+// to stop some time.
 func First(src []byte, hint int, limit int64) (out []byte, work int64, err error) {
 	err = errors.New("not compressed in a known format")
 	f := Detect(src)

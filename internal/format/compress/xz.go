@@ -72,7 +72,8 @@ func whenDone(out []byte, err error) []byte {
 // dictSmall is the dictionary that is tried first.
 const dictSmall = 1 << 20
 
-// firstLZMA is FirstLZMA with another dictionary than the header has. With an error as well out is what could be expanded.
+// firstLZMA is FirstLZMA with another dictionary than the header has. With an error as well out is what could be
+// expanded.
 func firstLZMA(src []byte, dict uint32, hint int, limit int64) (out []byte, work int64, err error) {
 	head := binary.LittleEndian.AppendUint32([]byte{src[0]}, dict)
 	head = append(head, src[len(head):lzma.HeaderLen]...)

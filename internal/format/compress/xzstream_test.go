@@ -15,8 +15,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 )
 
-// TestXzStream: a stream that is much longer than its dictionary is expanded while it is read, in memory for the dictionary;
-// with checks and blocks of all kinds.
+// TestXzStream: a stream that is much longer than its dictionary is expanded while it is read, in memory for the
+// dictionary; with checks and blocks of all kinds.
 func TestXzStream(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	data := make([]byte, 0, 6<<20)
@@ -85,8 +85,8 @@ func xzOf(blocks int, filters ...byte) []byte {
 	return out
 }
 
-// TestXzStreamHeaders: what a stream may not claim is refused before memory is allocated for it, in whichever block it is; a
-// filter that is lacking is unsupported.
+// TestXzStreamHeaders: what a stream may not claim is refused before memory is allocated for it, in whichever block
+// it is; a filter that is lacking is unsupported.
 func TestXzStreamHeaders(t *testing.T) {
 	for name, c := range map[string]struct {
 		in   []byte

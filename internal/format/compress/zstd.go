@@ -29,8 +29,8 @@ func takeZstd() (*zstd.Decoder, error) {
 		zstd.WithDecoderMaxWindow(zstdWindowMax), zstd.WithDecodeAllCapLimit(true))
 }
 
-// putZstd gives a decoder back. One that is in the middle of a stream holds what DecodeAll would wait for, for ever: Reset
-// releases that.
+// putZstd gives a decoder back. One that is in the middle of a stream holds what DecodeAll would wait for, for ever:
+// Reset releases that.
 func putZstd(z *zstd.Decoder) {
 	z.Reset(nil)
 	zstds.Put(z)
@@ -63,8 +63,8 @@ func firstZstd(src []byte, hint int, limit int64) (out []byte, work int64, err e
 	return out, n + read + int64(len(out)), err
 }
 
-// decodeZstd decodes all frames of src, which are believed to have size bytes, if that is not 0. With an error it returns
-// what it could decode as well, and how much of src it had read.
+// decodeZstd decodes all frames of src, which are believed to have size bytes, if that is not 0. With an error it
+// returns what it could decode as well, and how much of src it had read.
 func decodeZstd(dst, src []byte, size int, limit int64) ([]byte, int64, error) {
 	z, err := takeZstd()
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 )
 
-// TestExpandZstd: a frame with its size in the header and one without give what the encoder had, at all levels and for small
-// and large windows; a frame that is cut anywhere is an error.
+// TestExpandZstd: a frame with its size in the header and one without give what the encoder had, at all levels and
+// for small and large windows; a frame that is cut anywhere is an error.
 func TestExpandZstd(t *testing.T) {
 	name, err := os.Executable()
 	if err != nil {
@@ -75,7 +75,8 @@ func testZstd(t *testing.T, name string, packed, data []byte) {
 	}
 }
 
-// TestZstdWindow: a frame whose window is larger than 128 MiB is refused, and one that says it has so much in it costs nothing.
+// TestZstdWindow: a frame whose window is larger than 128 MiB is refused, and one that says it has so much in it
+// costs nothing.
 func TestZstdWindow(t *testing.T) {
 	const magic = "\x28\xb5\x2f\xfd"
 	for name, head := range map[string]string{

@@ -6,8 +6,8 @@ import (
 )
 
 // Lines returns the logical lines of a configuration file, each with the number, from 1, of the last physical line in
-// it. A backslash before a newline joins two lines; before any other byte it is dropped and the byte kept (so a backslash
-// is written as two). Lines that are blank or begin with '#' are left out. A NUL byte ends the line's text.
+// it. A backslash before a newline joins two lines; before any other byte it is dropped and the byte kept (so a
+// backslash is written as two). Lines that are blank or begin with '#' are left out. A NUL byte ends the line's text.
 func Lines(data []byte) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		text := string(data) // once: lines are parts of it

@@ -223,8 +223,8 @@ func (f *File) parseSections(ehsize uint64, strndx int) error {
 	return nil
 }
 
-// maxSections is how many sections the header of an ELF file can count. More are counted by the first section header, which
-// neither kernels nor kmod look at.
+// maxSections is how many sections the header of an ELF file can count. More are counted by the first section header,
+// which neither kernels nor kmod look at.
 const maxSections = 0xff00 - 1
 
 // noSections says why a header, which counts sections at off, counts none: there are none, or too many.

@@ -45,8 +45,8 @@ func (h *hostile) add(part []byte) (off, size uint64) {
 // hostileNames are the names of sections of a hostile file.
 const hostileNames = "\x00.shstrtab\x00.strtab\x00.symtab\x00.gnu.linkonce.this_module\x00"
 
-// newHostile makes a module of zeros, a symbol table, its strings, and sections of which those without a size are all of that. The
-// strings begin hostileNames behind the zeros.
+// newHostile makes a module of zeros, a symbol table, its strings, and sections of which those without a size are all
+// of that. The strings begin hostileNames behind the zeros.
 func newHostile(symbols []stdelf.Sym64, strs []byte, sections []stdelf.Section64, hole int64) *hostile {
 	h := &hostile{parts: map[int64][]byte{}, size: 64 + hole}
 	name := func(s string) uint32 { return uint32(strings.Index(hostileNames, s)) }
@@ -97,8 +97,8 @@ func allocated(do func()) int64 {
 	return int64(after.TotalAlloc - before.TotalAlloc)
 }
 
-// TestHostile has modules that make a reader read, or give away, the same parts of them again and again. What is read and
-// allocated is in proportion to the file.
+// TestHostile has modules that make a reader read, or give away, the same parts of them again and again. What is read
+// and allocated is in proportion to the file.
 func TestHostile(t *testing.T) {
 	const hole = 8 << 20
 	crcs := []stdelf.Sym64{{}}

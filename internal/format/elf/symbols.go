@@ -55,12 +55,13 @@ func (s *symbols) name(i int) []byte {
 	return name[:len(name):len(name)]
 }
 
-// overlap is how often the string table, on average, is in the names that a module's symbols have. Linkers store a name once, and
-// the end of another where that is the same; but in a file that was made for it a million names can be each the end of the one before.
+// overlap is how often the string table, on average, is in the names that a module's symbols have. Linkers store a
+// name once, and the end of another where that is the same; but in a file that was made for it a million names can be
+// each the end of the one before.
 const overlap = 16
 
-// keep counts a name that is given away, for instance as a string of its own. It is an error if these become far more than the
-// file has.
+// keep counts a name that is given away, for instance as a string of its own. It is an error if these become far more
+// than the file has.
 func (s *symbols) keep(i int, name []byte) error {
 	if s.kept += int64(len(name)); s.kept > overlap*int64(len(s.strs))+maxSymbolName {
 		return badf(s.at(i), "names of symbols up to %d are much longer than the string table", i)

@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// A View reads an ELF file as a loader's own structures lie over it, whatever the file says of itself. It checks nothing: who reads must
-// know that the place is in the file.
+// A View reads an ELF file as a loader's own structures lie over it, whatever the file says of itself. It checks
+// nothing: who reads must know that the place is in the file.
 type View struct {
 	B     []byte           // the file
 	Order binary.ByteOrder // of the reader

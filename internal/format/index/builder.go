@@ -60,8 +60,8 @@ type Duplicate struct {
 	Key, Value string
 }
 
-// sort returns the numbers of the entries in the order of the file: by key, by priority, and of equal priorities the newest
-// first.
+// sort returns the numbers of the entries in the order of the file: by key, by priority, and of equal priorities the
+// newest first.
 func (b *Builder) sort() []int {
 	if b.sorted == nil {
 		b.sorted = make([]int, len(b.entries))

@@ -80,8 +80,8 @@ func Open(fsys fs.FS, name string) (*Index, error) {
 	return x, err
 }
 
-// SwitchName is the name of a file that depmod makes in the folder of the tables while it replaces them, one after the other: who
-// sees it may have seen tables of two sets.
+// SwitchName is the name of a file that depmod makes in the folder of the tables while it replaces them, one after
+// the other: who sees it may have seen tables of two sets.
 const SwitchName = ".depmod-switch"
 
 // OpenInfo is Open; info is what the open file said of itself, nil if it could not be opened.
@@ -140,8 +140,8 @@ func Parse(data []byte) (*Index, error) {
 	return &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}, nil
 }
 
-// CheckEnd reports whether the file has its end: the root node, and of the nodes below each the one that lies last. A table that
-// was cut has not. It takes a few microseconds; Check looks at everything. The error is a *FormatError.
+// CheckEnd reports whether the file has its end: the root node, and of the nodes below each the one that lies last. A
+// table that was cut has not. It takes a few microseconds; Check looks at everything. The error is a *FormatError.
 func (x *Index) CheckEnd() error {
 	word, at := x.root, uint32(0)
 	for {
@@ -202,16 +202,16 @@ func (x *Index) Lookup(key string) (string, bool) {
 	return "", false
 }
 
-// All yields every key with every value: shorter keys before those they begin, in byte order, and the values of a key by
-// priority. It stops at the first defect of the file.
+// All yields every key with every value: shorter keys before those they begin, in byte order, and the values of a key
+// by priority. It stops at the first defect of the file.
 func (x *Index) All() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
 		x.Walk(func(key []byte, v Value) bool { return yield(string(key), v) })
 	}
 }
 
-// Walk calls visit for what All yields, until that returns false. The key is valid only during the call. A defect of the
-// file is returned as a *FormatError.
+// Walk calls visit for what All yields, until that returns false. The key is valid only during the call. A defect of
+// the file is returned as a *FormatError.
 func (x *Index) Walk(visit func(key []byte, v Value) bool) error {
 	w := walker{x: x, seen: make([]byte, len(x.data)/8+1), visit: visit}
 	if w.walk(x.root, nil, 0); w.err != nil {

@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// mapFile maps a whole regular file into memory, to be read only. It returns nil if that cannot be done; unmap gives the memory back.
+// mapFile maps a whole regular file into memory, to be read only. It returns nil if that cannot be done; unmap gives
+// the memory back.
 func mapFile(f *os.File) []byte {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > offsetMask+1 {

@@ -91,8 +91,8 @@ func (r *reader) enterAny(what string) reader {
 	return reader{r.document, body[:len(body):len(body)], r.off - max(mark, 0) - len(body), mark != 0}
 }
 
-// oid takes an object identifier: numbers of seven bits a byte, none with a leading zero, the last one complete. Their size
-// is not limited, as it is in the library.
+// oid takes an object identifier: numbers of seven bits a byte, none with a leading zero, the last one complete.
+// Their size is not limited, as it is in the library.
 func (r *reader) oid(what string) []byte {
 	id := r.take(asn1.OBJECT_IDENTIFIER, what)
 	ok := len(id) > 0 && id[len(id)-1] < 0x80
@@ -116,8 +116,8 @@ func (r *reader) integer(what string) []byte {
 	return n
 }
 
-// parameter takes the one value that may be behind the identifier of an algorithm. Only of the simplest types is the content
-// looked at.
+// parameter takes the one value that may be behind the identifier of an algorithm. Only of the simplest types is the
+// content looked at.
 func (r *reader) parameter(what string) {
 	if !r.more() {
 		return
@@ -170,9 +170,9 @@ func (r *reader) text(what string) []byte {
 	return value
 }
 
-// readBER takes the next value with a length that DER forbids, but OpenSSL and the kernel take: one that has more bytes than it
-// needs or, of a constructed value, one left open: then a mark ends the value, whose size is returned. If the mark is missing it is -1, and
-// the value is all there is.
+// readBER takes the next value with a length that DER forbids, but OpenSSL and the kernel take: one that has more
+// bytes than it needs or, of a constructed value, one left open: then a mark ends the value, whose size is returned.
+// If the mark is missing it is -1, and the value is all there is.
 func (d *document) readBER(s, body *cryptobyte.String) (mark int, ok bool) {
 	rest := *s
 	_, size, ok := readHeader(&rest, d.digits)

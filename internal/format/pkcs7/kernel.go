@@ -58,8 +58,8 @@ type KernelError struct {
 
 // A Dialect is what differs between kernels.
 type Dialect struct {
-	// Knows tells whether an object identifier is in the kernel's list of them. Nil: that is not known, and then of those that not all
-	// kernels have none is clear.
+	// Knows tells whether an object identifier is in the kernel's list of them. Nil: that is not known, and then of
+	// those that not all kernels have none is clear.
 	Knows func(identifier string) bool
 }
 
@@ -72,9 +72,9 @@ const (
 	authenticode = "\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x04" // 1.3.6.1.4.1.311.2.1.4
 )
 
-// Read reads a message as a kernel does. It takes less than OpenSSL in lengths and values, and more in identifiers and names, at which it does
-// not look; it stops at the first thing that it does not take, so that the order counts. All this was found out by offering messages to
-// kernels: see the trials in modprobe/check.
+// Read reads a message as a kernel does. It takes less than OpenSSL in lengths and values, and more in identifiers
+// and names, at which it does not look; it stops at the first thing that it does not take, so that the order counts.
+// All this was found out by offering messages to kernels: see the trials in modprobe/check.
 func (d Dialect) Read(msg []byte) (*Message, *KernelError) {
 	if len(msg) > maxMessage {
 		return nil, &KernelError{TooLong, SyntaxError{maxMessage, "more than the kernel reads"}, ""}
@@ -257,7 +257,8 @@ func (r *reader) kernelAttribute(see func(oid []byte, tag asn1.Tag, value *reade
 	one.end("attribute")
 }
 
-// signedAttributes takes signed attributes: once each the content's type and the digest; others as well, of which some are not for modules.
+// signedAttributes takes signed attributes: once each the content's type and the digest; others as well, of which
+// some are not for modules.
 func (r *reader) signedAttributes(kind string) {
 	const prefix = "\x2a\x86\x48\x86\xf7\x0d\x01\x09" // 1.2.840.113549.1.9
 	seen := map[string]bool{}

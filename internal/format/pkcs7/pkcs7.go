@@ -2,8 +2,8 @@
 // how. It verifies nothing.
 //
 // The signature is a PKCS#7 (CMS) message without content, certificates or
-// attributes, in DER or what OpenSSL and the kernel take for it. The parser walks the few nested values that lead to the
-// signers and decodes nothing else; it neither allocates by what the message claims nor recurses.
+// attributes, in DER or what OpenSSL and the kernel take for it. The parser walks the few nested values that lead to
+// the signers and decodes nothing else; it neither allocates by what the message claims nor recurses.
 package pkcs7
 
 import (

@@ -125,7 +125,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzRead wants a message with signers if and only if there is no error, and agreement with Parse where both accept the message.
+// FuzzRead wants a message with signers if and only if there is no error, and agreement with Parse where both accept
+// the message.
 func FuzzRead(f *testing.F) {
 	fuzzseed.Add(f, message(f, kmodtest.Signature{Signer: "Build key", KeyID: []byte{0x3d, 0x46}, Sig: []byte("signature")}))
 	fuzzseed.Add(f, message(f, kmodtest.Signature{SubjectKey: true, KeyID: []byte{1, 2}, Sig: []byte("signature")}))

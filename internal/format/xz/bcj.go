@@ -2,16 +2,17 @@ package xz
 
 import "encoding/binary"
 
-// This file undoes xz's filters. Most are for programs: they turn the distances in calls and jumps into addresses, so that
-// calls of one function look alike, and boot images are packed with the one of their machine. A filter works in place on
-// all of a block, whose first byte is at address 0.
+// This file undoes xz's filters. Most are for programs: they turn the distances in calls and jumps into addresses, so
+// that calls of one function look alike, and boot images are packed with the one of their machine. A filter works in
+// place on all of a block, whose first byte is at address 0.
 
 // A filter turns a block back into what was packed, in place.
 type filter func(b []byte)
 
 const xzDelta = 3
 
-// xzFilter returns a filter for programs by its number in xz's format; nil for what is none. IA-64 and RISC-V are not known.
+// xzFilter returns a filter for programs by its number in xz's format; nil for what is none. IA-64 and RISC-V are not
+// known.
 func xzFilter(number uint64) filter {
 	switch number {
 	case 4:
@@ -39,8 +40,9 @@ func unfilterDelta(dist int) filter {
 	}
 }
 
-// unfilterX86 undoes the filter for x86: after a call or a jump, 0xe8 or 0xe9, stands an address whose highest byte is 0 or
-// 0xff. What looks like an opcode less than four bytes behind one that was left alone may be part of its operand.
+// unfilterX86 undoes the filter for x86: after a call or a jump, 0xe8 or 0xe9, stands an address whose highest byte
+// is 0 or 0xff. What looks like an opcode less than four bytes behind one that was left alone may be part of its
+// operand.
 func unfilterX86(b []byte) {
 	left := uint32(0) // opcodes left alone: bit n for one n+1 bytes before last
 	last := 0

@@ -28,8 +28,8 @@ var architectures = []struct {
 	{"ppc64el", "qemu-system-ppc64", "hvc0", []string{"GOARCH=ppc64le"}, []string{"-M", "pseries,cap-htm=off", "-cpu", "power9"}},
 }
 
-// TestArchitectures boots Debian's 6.1 kernels for other architectures, big-endian and 32-bit among them, with an archive
-// that goinitramfs made here for them, and loads modules.
+// TestArchitectures boots Debian's 6.1 kernels for other architectures, big-endian and 32-bit among them, with an
+// archive that goinitramfs made here for them, and loads modules.
 func TestArchitectures(t *testing.T) {
 	field(t)
 	host := kmodtest.Build(t)

@@ -25,8 +25,8 @@ exec >/dev/null 2>&1
 reboot -f -f
 `
 
-// TestDebianRoot boots a Debian 12 root to systemd's multi-user.target with images that goinitramfs alone has made, for three
-// kernels: the image's /init is our program, which loads what it takes to find, check and mount the root.
+// TestDebianRoot boots a Debian 12 root to systemd's multi-user.target with images that goinitramfs alone has made,
+// for three kernels: the image's /init is our program, which loads what it takes to find, check and mount the root.
 func TestDebianRoot(t *testing.T) {
 	field(t, vmtest.Qemu, "mke2fs", "blkid")
 	r := debian(t)

@@ -30,8 +30,8 @@ func runProgram(t *testing.T, program string, args ...string) {
 	}
 }
 
-// TestLibraryUroot: a program selects modules with package initramfs and hands them to u-root, whose image boots and loads
-// them, also those that the kernel itself asks for.
+// TestLibraryUroot: a program selects modules with package initramfs and hands them to u-root, whose image boots and
+// loads them, also those that the kernel itself asks for.
 func TestLibraryUroot(t *testing.T) {
 	field(t, vmtest.Qemu)
 	u := newUroot(t)
@@ -43,9 +43,9 @@ func TestLibraryUroot(t *testing.T) {
 	proved(t, "u-root boots with modules that package initramfs has selected (testdata/examples/urootmodules)")
 }
 
-// TestLibraryBooster: a program takes a selection into an image of booster's layout, and an init that knows only that layout loads
-// the drivers, mounts the root and starts it. booster itself cannot be had where only Go's module proxy is, which does not have it: an
-// init of ours, which reads the same files, stands in for its.
+// TestLibraryBooster: a program takes a selection into an image of booster's layout, and an init that knows only that
+// layout loads the drivers, mounts the root and starts it. booster itself cannot be had where only Go's module proxy
+// is, which does not have it: an init of ours, which reads the same files, stands in for its.
 func TestLibraryBooster(t *testing.T) {
 	field(t, vmtest.Qemu, "mke2fs")
 	tree, release := kmodtest.Corpus(t, "6.1")

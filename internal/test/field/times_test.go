@@ -36,9 +36,9 @@ type bootRun struct {
 }
 
 // TestBootTimes boots the same kernel and root through images of ours and of others, by turns. Time is counted in
-// instructions, one a nanosecond, on one processor, so that the load of this computer does not matter. Only while the guest
-// waits, for its disk or a timer, it is the computer's time. (Without sleep=on the guest's clock jumps to its next timer then, so
-// that reading a block takes a tenth of a second now and then.)
+// instructions, one a nanosecond, on one processor, so that the load of this computer does not matter. Only while the
+// guest waits, for its disk or a timer, it is the computer's time. (Without sleep=on the guest's clock jumps to its
+// next timer then, so that reading a block takes a tenth of a second now and then.)
 func TestBootTimes(t *testing.T) {
 	field(t, vmtest.Qemu, "mke2fs")
 	r := debian(t)

@@ -120,8 +120,8 @@ func TestUroot(t *testing.T) {
 	proved(t, "u-root with our six commands boots and loads modules by name, alias and for the kernel; testdata/examples/initmodules does it as a library")
 }
 
-// boot builds an image whose init runs uinit, of our commands and some of u-root's, boots it and returns what came out of the console. args are
-// u-root's options for the modules.
+// boot builds an image whose init runs uinit, of our commands and some of u-root's, boots it and returns what came
+// out of the console. args are u-root's options for the modules.
 func (u *uroot) boot(t *testing.T, tree, name string, args ...string) string {
 	t.Helper()
 	script := filepath.Join(u.dir, "uinit.sh")

@@ -1,6 +1,6 @@
-// Package fuzzseed gives a fuzz test a fixed sample of mutated inputs. Fuzzing proper ("make fuzz") is random, so that it
-// may find something new at any time; with this package every run of the tests tries the same hundreds of inputs beside
-// the seeds, and what one run has found the next one finds again.
+// Package fuzzseed gives a fuzz test a fixed sample of mutated inputs. Fuzzing proper ("make fuzz") is random, so
+// that it may find something new at any time; with this package every run of the tests tries the same hundreds of
+// inputs beside the seeds, and what one run has found the next one finds again.
 package fuzzseed
 
 import (
@@ -14,8 +14,8 @@ import (
 // mutants is how many mutated inputs stand beside each seed.
 const mutants = 200
 
-// Add adds a seed, as f.Add does, and mutants of it: where a fuzz test runs as a test, without -fuzz and -short. A mutant
-// has a number as its name, FuzzParse/seed#17, by which -run finds it again.
+// Add adds a seed, as f.Add does, and mutants of it: where a fuzz test runs as a test, without -fuzz and -short. A
+// mutant has a number as its name, FuzzParse/seed#17, by which -run finds it again.
 func Add(f *testing.F, args ...any) {
 	f.Helper()
 	f.Add(args...)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestBytesOf makes many mutants: the same ones each time, nearly all of them different from the seed, which stays as it
-// is.
+// TestBytesOf makes many mutants: the same ones each time, nearly all of them different from the seed, which stays as
+// it is.
 func TestBytesOf(t *testing.T) {
 	seed := []byte("0x00000001\tmii_x\tmii\tEXPORT_SYMBOL_GPL\tNET\n")
 	before := bytes.Clone(seed)

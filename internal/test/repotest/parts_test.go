@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestParts prints what the binary's bytes are for: sections, and code and data of packages, if they are 5,000 at least. It is there to
-// be looked at; TAGS=kmod_boot has it look at the binary for boot images.
+// TestParts prints what the binary's bytes are for: sections, and code and data of packages, if they are 5,000 at
+// least. It is there to be looked at; TAGS=kmod_boot has it look at the binary for boot images.
 func TestParts(t *testing.T) {
 	if !testing.Verbose() {
 		t.Skip("prints sizes: run it with -v")

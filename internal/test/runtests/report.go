@@ -119,8 +119,8 @@ func (r *report) show(t test) {
 	}
 }
 
-// reason finds out of what a skipped test has printed why it was skipped: the first line of what it logged last. testscript
-// logs an empty line behind the reason.
+// reason finds out of what a skipped test has printed why it was skipped: the first line of what it logged last.
+// testscript logs an empty line behind the reason.
 func (r *report) reason(said string) string {
 	why := "no reason given"
 	for line := range strings.Lines(said) {
@@ -131,8 +131,8 @@ func (r *report) reason(said string) string {
 	return why
 }
 
-// summary says what was skipped and why, and closes with the numbers. It returns false if with ci a test was skipped for
-// a reason that the list does not allow.
+// summary says what was skipped and why, and closes with the numbers. It returns false if with ci a test was skipped
+// for a reason that the list does not allow.
 func (r *report) summary(ci bool, list string) bool {
 	var may []string
 	for line := range strings.Lines(list) {

@@ -51,10 +51,11 @@ type Machine struct {
 
 // Boot runs the guest to its end and returns qemu's exit status: StatusPass, StatusFail, or another one if the guest
 // ended without saying, as it always does on arm64. It is software emulation; no /dev/kvm is needed or used. Both
-// processors are emulated by one thread, unless Parallel is set: with a thread each, qemu now and then executes the breakpoint of a kernel that patches its own code, and
-// the kernel dies of it ("Oops: int3"). The processors lack cmpxchg16b: qemu 7.2 leaves part of a pointer in the flags after it,
-// and a kernel that goes on with the flag NT set dies of its next iret. On a busy computer the timer's first ticks come late, and
-// the kernel then takes the timer for broken and hangs ("MP-BIOS bug: 8254 timer not connected"): it is told not to look.
+// processors are emulated by one thread, unless Parallel is set: with a thread each, qemu now and then executes the
+// breakpoint of a kernel that patches its own code, and the kernel dies of it ("Oops: int3"). The processors lack
+// cmpxchg16b: qemu 7.2 leaves part of a pointer in the flags after it, and a kernel that goes on with the flag NT set
+// dies of its next iret. On a busy computer the timer's first ticks come late, and the kernel then takes the timer
+// for broken and hangs ("MP-BIOS bug: 8254 timer not connected"): it is told not to look.
 func (m *Machine) Boot(ctx context.Context) (int, error) {
 	unlock, err := lock(ctx, m.Waiting)
 	if err != nil {

@@ -1,11 +1,12 @@
-// Command boosterimage is an example of package initramfs for a builder whose images have a layout and a loader of their own,
-// as booster's: modules side by side in /usr/lib/modules, a list of aliases, and /etc/booster.init.yaml, which says what
-// has to be loaded before and after each module.
+// Command boosterimage is an example of package initramfs for a builder whose images have a layout and a loader of
+// their own, as booster's: modules side by side in /usr/lib/modules, a list of aliases, and /etc/booster.init.yaml,
+// which says what has to be loaded before and after each module.
 //
 //	boosterimage -kernel 6.1.0 -init init -o image virtio_pci virtio_blk ext4
 //
-// It shows what can be asked of a Selection besides the finished entries: Modules for the files, the Prober's Plan for their order, the
-// trimmed tables for the aliases, the configuration for parameters. Compressed modules, which booster expands, are refused.
+// It shows what can be asked of a Selection besides the finished entries: Modules for the files, the Prober's Plan
+// for their order, the trimmed tables for the aliases, the configuration for parameters. Compressed modules, which
+// booster expands, are refused.
 package main
 
 import (
@@ -128,8 +129,8 @@ func aliasList(image fs.FS, name string) ([]byte, error) {
 	return out, lines.Err()
 }
 
-// initConfig writes what booster's init reads at its start. A module's plan is in the order of loading: what comes before
-// it are dependencies and softdeps, what comes after it the other softdeps.
+// initConfig writes what booster's init reads at its start. A module's plan is in the order of loading: what comes
+// before it are dependencies and softdeps, what comes after it the other softdeps.
 func initConfig(p *modprobe.Prober, s *initramfs.Selection) ([]byte, error) {
 	before, after, builtin := map[string][]string{}, map[string][]string{}, map[string][]string{}
 	for _, m := range s.Modules {

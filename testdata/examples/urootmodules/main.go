@@ -1,11 +1,11 @@
-// Command urootmodules is an example of package initramfs for those who make u-root images: it writes the modules that are
-// named, what they need, and the tables of modprobe, as an archive that u-root puts its commands into.
+// Command urootmodules is an example of package initramfs for those who make u-root images: it writes the modules
+// that are named, what they need, and the tables of modprobe, as an archive that u-root puts its commands into.
 //
 //	urootmodules -kernel 6.1.0 -o modules.cpio virtio_blk fs-ext4 'drivers/net/phy/*'
 //	u-root -base modules.cpio -o image.cpio core ./cmd/modprobe
 //
-// The archive is written by u-root's own package, so that a builder that is a Go program itself takes the records as they
-// are, without a file in between.
+// The archive is written by u-root's own package, so that a builder that is a Go program itself takes the records as
+// they are, without a file in between.
 package main
 
 import (

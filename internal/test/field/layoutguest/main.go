@@ -1,8 +1,9 @@
 //go:build linux
 
-// Command layoutguest is /init of the guest that testdata/examples/boosterimage makes an image for. It stands in for booster's init, and
-// knows no more than that does: modules side by side in /usr/lib/modules, booster.alias, and what /etc/booster.init.yaml says has to be loaded before and
-// after each. It loads what the devices of the machine ask for, mounts /dev/vda and starts /first on it.
+// Command layoutguest is /init of the guest that testdata/examples/boosterimage makes an image for. It stands in for
+// booster's init, and knows no more than that does: modules side by side in /usr/lib/modules, booster.alias, and what
+// /etc/booster.init.yaml says has to be loaded before and after each. It loads what the devices of the machine ask
+// for, mounts /dev/vda and starts /first on it.
 package main
 
 import (

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command rootguest is the first program on the root file system of guests whose boot is measured: it prints when the kernel
-// ran /init of the image, by its log, and when this program began, in seconds since the start, and what our /init reports, and
-// ends the machine.
+// Command rootguest is the first program on the root file system of guests whose boot is measured: it prints when the
+// kernel ran /init of the image, by its log, and when this program began, in seconds since the start, and what our
+// /init reports, and ends the machine.
 package main
 
 import (
