@@ -81,11 +81,12 @@ func TestClosureKmod(t *testing.T) {
 	for _, key := range []string{"6.1", "6.12"} {
 		p, s, root := corpusSelector(t, key)
 		says := make([]string, len(s.deps))
+		softdeps := kmodtest.MergedSoftdeps(t, root, p.Release())
 		var wait sync.WaitGroup
 		for worker := range runtime.NumCPU() {
 			wait.Go(func() {
 				for i := worker; i < len(says); i += runtime.NumCPU() {
-					out, err := oracle.Command("modprobe", "-C", os.DevNull, "-d", root, "-S", p.Release(), "-a", "-D", s.deps[i].name).CombinedOutput()
+					out, err := oracle.Command("modprobe", "-C", softdeps, "-d", root, "-S", p.Release(), "-a", "-D", s.deps[i].name).CombinedOutput()
 					if says[i] = string(out); err != nil {
 						t.Errorf("modprobe -a -D %s: %v, %s", s.deps[i].name, err, out)
 					}

@@ -2,7 +2,6 @@ package tool_test
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -102,55 +101,11 @@ func TestCorpusShowDepends(t *testing.T) {
 	for _, key := range append(corpora(), "6.1") {
 		t.Run(key, func(t *testing.T) {
 			dir, release := kmodtest.Corpus(t, key)
-			args := []string{"modprobe", "-d", dir, "-S", release, "-C", merged(t, dir, release), "-a", "-D"}
+			args := []string{"modprobe", "-d", dir, "-S", release, "-C", kmodtest.MergedSoftdeps(t, dir, release), "-a", "-D"}
 			args = append(args, names(t, dir, release, "modules.dep")...)
 			compare(t, append(args, names(t, dir, release, "modules.builtin")...)...)
 		})
 	}
-}
-
-// merged writes the soft dependencies of modules that have several lines of them as one line each. kmod takes the
-// first line for a module, ours all of them (docs/differences.md): with the one that has all, both have to do the
-// same.
-func merged(t *testing.T, dir, release string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, "lib/modules", release, "modules.softdep"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines, pre, post := map[string]int{}, map[string][]string{}, map[string][]string{}
-	for line := range strings.Lines(string(data)) {
-		words := strings.Fields(line)
-		if len(words) < 2 || words[0] != "softdep" {
-			continue
-		}
-		lines[words[1]]++
-		list := map[string][]string(nil)
-		for _, word := range words[2:] {
-			switch word {
-			case "pre:":
-				list = pre
-			case "post:":
-				list = post
-			default:
-				if list != nil { // else kmod passes over it, too
-					list[words[1]] = append(list[words[1]], word)
-				}
-			}
-		}
-	}
-	var text []string
-	for name, n := range lines {
-		if n > 1 {
-			text = append(text, fmt.Sprintf("softdep %s pre: %s post: %s\n", name, strings.Join(pre[name], " "), strings.Join(post[name], " ")))
-		}
-	}
-	slices.Sort(text)
-	file := filepath.Join(t.TempDir(), "0.conf") // sorts before modules.softdep
-	if err := os.WriteFile(file, []byte(strings.Join(text, "")), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // TestCorpusResolve compares -R for every pattern of modules.alias and modules.symbols, made into names that match.
