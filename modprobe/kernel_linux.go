@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"runtime"
 
 	"github.com/u-root/u-root/pkg/kmodule"
 	"golang.org/x/sys/unix"
@@ -34,12 +35,29 @@ func (running) FinitModule(f fs.File, params string, flags int) error {
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return unix.FinitModule(int(fd.Fd()), params, flags)
+	return undisturbed(func() error { return unix.FinitModule(int(fd.Fd()), params, flags) })
 }
 
-// InitModule calls init_module(2). EINTR is the module's own answer, as that of FinitModule: after a signal the kernel
-// starts a load again by itself, since the Go runtime's handlers ask for that.
-func (running) InitModule(image []byte, params string) error { return kmodule.Init(image, params) }
+// InitModule calls init_module(2).
+func (running) InitModule(image []byte, params string) error {
+	return undisturbed(func() error { return kmodule.Init(image, params) })
+}
+
+// undisturbed makes a call on a thread that takes no signals. The Go runtime sends its own threads some, and one of them
+// ends the wait for another load of the same module with EINTR: what is left as EINTR is the module's own answer. Signals
+// to the process go to its other threads.
+func undisturbed(call func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, old unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i]--
+	}
+	if unix.PthreadSigmask(unix.SIG_SETMASK, &all, &old) == nil {
+		defer unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil)
+	}
+	return call()
+}
 
 // DeleteModule calls delete_module(2), and again where one of the signals that the Go runtime sends its own threads has
 // interrupted it before it began.
