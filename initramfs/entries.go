@@ -14,6 +14,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // ReasonsFile is the name, in the module folder of an image, of the file that keeps why each module is there.
@@ -193,7 +195,7 @@ func (s *Selection) moduleInfo(name string, buf *[]byte) ([]string, error) {
 
 // builtinFirmware reads what the modules that are part of the kernel name.
 func (s *Selection) builtinFirmware() (map[string][]string, error) {
-	data, err := fs.ReadFile(s.fsys, s.Dir+"/modules.builtin.modinfo")
+	data, err := trusted.ReadFile(s.fsys, s.Dir+"/modules.builtin.modinfo", moduledir.MaxTable)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {

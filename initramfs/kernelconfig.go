@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // KernelConfig is what the kernel of an image was built with, as far as it matters for the image. The nil
@@ -17,7 +20,7 @@ type KernelConfig struct {
 func ReadKernelConfig(fsys fs.FS, release string) (*KernelConfig, error) {
 	var first error
 	for _, name := range []string{"boot/config-" + release, "lib/modules/" + release + "/config", "usr/lib/modules/" + release + "/config"} {
-		data, err := fs.ReadFile(fsys, name)
+		data, err := trusted.ReadFile(fsys, name, moduledir.MaxTable)
 		if err == nil {
 			return ParseKernelConfig(data), nil
 		}

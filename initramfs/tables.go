@@ -13,6 +13,8 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // TableSet says which tables of the module folder go into an image.
@@ -65,7 +67,7 @@ func readDeps(fsys fs.FS, dir string) ([]depEntry, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	text, err := fs.ReadFile(fsys, path.Join(dir, "modules.dep"))
+	text, err := trusted.ReadFile(fsys, path.Join(dir, "modules.dep"), moduledir.MaxTable)
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +267,7 @@ func (t *trimmer) secondWord(name string) ([]byte, error) {
 
 // filter keeps the lines of a text whose module is kept, and comments.
 func (t *trimmer) filter(name string, module func(line []byte) []byte) ([]byte, error) {
-	data, err := fs.ReadFile(t.fsys, path.Join(t.dir, name))
+	data, err := trusted.ReadFile(t.fsys, path.Join(t.dir, name), moduledir.MaxTable)
 	if err != nil {
 		return nil, err
 	}
@@ -280,5 +282,5 @@ func (t *trimmer) filter(name string, module func(line []byte) []byte) ([]byte, 
 }
 
 func (t *trimmer) whole(name string) ([]byte, error) {
-	return fs.ReadFile(t.fsys, path.Join(t.dir, name))
+	return trusted.ReadFile(t.fsys, path.Join(t.dir, name), moduledir.MaxTable)
 }

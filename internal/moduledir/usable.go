@@ -27,8 +27,8 @@ type missing struct{}
 func (missing) Error() string        { return "missing" }
 func (missing) Is(target error) bool { return target == fs.ErrNotExist }
 
-// maxTable is the size up to which a table is read.
-const maxTable = 256 << 20
+// MaxTable is the size up to which a table is read.
+const MaxTable = 256 << 20
 
 // OpenIndex opens a binary table, a name in fsys, if it is usable.
 func OpenIndex(fsys fs.FS, name string) (*index.Index, error) {
@@ -102,9 +102,9 @@ func read(fsys fs.FS, name string) ([]byte, error) {
 		return nil, cause(err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxTable+1))
-	if err == nil && len(data) > maxTable {
-		err = fmt.Errorf("more than %d bytes", maxTable)
+	data, err := io.ReadAll(io.LimitReader(f, MaxTable+1))
+	if err == nil && len(data) > MaxTable {
+		err = fmt.Errorf("more than %d bytes", MaxTable)
 	}
 	return data, cause(err)
 }

@@ -114,7 +114,7 @@ func (e *explainer) meaning(path string, err error) string {
 	}
 	var code syscall.Errno
 	if errors.As(err, &code) {
-		return "this is the module's own answer: it was started, and gave up; the kernel's log may say why (dmesg)"
+		return "this is most likely the module's own answer: it was started, and gave up; the kernel's log may say why (dmesg)"
 	}
 	return ""
 }

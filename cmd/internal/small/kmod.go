@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 const kmodUsage = `kmod - list, load and unload kernel modules
@@ -177,7 +177,7 @@ func (n *nodesRun) read() (data []byte, status int, done bool) {
 	}
 	name := root + dir.Path + "/modules.devname"
 	if err == nil {
-		data, err = fs.ReadFile(fsys, dir.Name+"/modules.devname")
+		data, err = trusted.ReadFile(fsys, dir.Name+"/modules.devname", moduledir.MaxTable)
 	}
 	switch {
 	case err == nil:
