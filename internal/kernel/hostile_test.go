@@ -4,21 +4,11 @@ import (
 	"bytes"
 	stdelf "debug/elf"
 	"encoding/binary"
-	"runtime"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
-
-// allocated counts the bytes that f allocates.
-func allocated(f func()) int {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return int(after.TotalAlloc - before.TotalAlloc)
-}
 
 // TestBombs expands what grows beyond every measure. The limits are a small part of the real ones.
 func TestBombs(t *testing.T) {
@@ -48,7 +38,7 @@ func TestBombs(t *testing.T) {
 	for name, bomb := range bombs {
 		t.Run(name, func(t *testing.T) {
 			var left int64
-			n := allocated(func() { _, left, _ = kernel.UnwrapWithin(bomb, size, work) })
+			n := kmodtest.Allocated(func() { _, left, _ = kernel.UnwrapWithin(bomb, size, work) })
 			// The last expansion may use its limit once more, and buffers grow by doubling.
 			if done, most := work-left, int64(work+3*size+len(bomb)); done > most {
 				t.Errorf("%d bytes read and made, more than %d", done, most)
@@ -72,7 +62,7 @@ func TestHostileTables(t *testing.T) {
 		image = binary.LittleEndian.AppendUint32(image, 0)
 	}
 	file := kmodtest.Program(stdelf.EM_X86_64, 0x1000, image, []kmodtest.Part{{}, {Name: ".rodata", To: at}, {Name: "__ksymtab", From: at, To: len(image)}, {Name: ".shstrtab"}})
-	n := allocated(func() {
+	n := kmodtest.Allocated(func() {
 		if _, err := kernel.FromImage("f", file, 0); err == nil {
 			t.Error("half a million exports are accepted")
 		}

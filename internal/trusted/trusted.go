@@ -83,6 +83,11 @@ func ReadFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readAndClose(f, name, info, limit)
+}
+
+// readAndClose reads the whole of an open file, which errors call name.
+func readAndClose(f fs.File, name string, info fs.FileInfo, limit int64) ([]byte, error) {
 	defer f.Close()
 	data, err := ReadOpen(f, info.Size(), limit)
 	if err != nil {
@@ -131,12 +136,7 @@ func ReadOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	data, err := ReadOpen(f, info.Size(), limit)
-	if err != nil {
-		return nil, pathError(name, err)
-	}
-	return data, nil
+	return readAndClose(f, name, info, limit)
 }
 
 // Owned reports whether nobody but root and the caller can write the file of that name, or put another one in its

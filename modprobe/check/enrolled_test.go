@@ -4,7 +4,6 @@ package check_test
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 	"syscall"
 	"testing"
@@ -15,30 +14,12 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// signatureList makes a list as UEFI has it.
-func signatureList(kind string, entries ...[]byte) []byte {
-	b := []byte(kind)
-	each := 16 + len(entries[0])
-	for _, n := range []int{28 + each*len(entries), 0, each} {
-		b = binary.LittleEndian.AppendUint32(b, uint32(n))
-	}
-	for _, e := range entries {
-		b = append(append(b, "sixteen bytes of"...), e...)
-	}
-	return b
-}
-
-const (
-	listX509   = "\xa1\x59\xc0\xa5\xe4\x94\xa7\x4a\x87\xb5\xab\x15\x5c\x2b\xf0\x72"
-	listSHA256 = "\x26\x16\xc4\xc1\x4c\x50\x92\x40\xac\xa9\x41\xf9\x36\x93\x43\x28"
-)
-
 // TestEnrolledKeys: whether a kernel takes a key of the firmware for modules is not known; a key that is not there
 // either is unknown for sure.
 func TestEnrolledKeys(t *testing.T) {
 	key, stranger := newTestKey(t, "p384", 1), newTestKey(t, "rsa", 2)
-	sums := signatureList(listSHA256, make([]byte, 32), make([]byte, 32))
-	list, ok := kernel.EnrolledKeys(slices.Concat(sums, signatureList(listX509, key.certificate), sums))
+	sums := kmodtest.SignatureList(kmodtest.ListSHA256, make([]byte, 32), make([]byte, 32))
+	list, ok := kernel.EnrolledKeys(slices.Concat(sums, kmodtest.SignatureList(kmodtest.ListX509, key.certificate), sums))
 	if len(list) != 1 || !ok || !bytes.Equal(list[0].Certificate, key.certificate) {
 		t.Fatalf("%d keys, %t", len(list), ok)
 	}
@@ -78,7 +59,7 @@ func TestEnrolledKeys(t *testing.T) {
 
 // FuzzEnrolledKeys: what comes out lies in the variable.
 func FuzzEnrolledKeys(f *testing.F) {
-	fuzzseed.Add(f, slices.Concat(signatureList(listSHA256, make([]byte, 32)), signatureList(listX509, []byte("certificate one"), []byte("certificate two"))))
+	fuzzseed.Add(f, slices.Concat(kmodtest.SignatureList(kmodtest.ListSHA256, make([]byte, 32)), kmodtest.SignatureList(kmodtest.ListX509, []byte("certificate one"), []byte("certificate two"))))
 	f.Fuzz(func(t *testing.T, variable []byte) {
 		keys, _ := kernel.EnrolledKeys(variable)
 		size := 0

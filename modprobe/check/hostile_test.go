@@ -4,7 +4,6 @@ import (
 	"bytes"
 	stdelf "debug/elf"
 	"encoding/binary"
-	"runtime"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
@@ -12,15 +11,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
-
-// allocated counts the bytes that f allocates.
-func allocated(f func()) int {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return int(after.TotalAlloc - before.TotalAlloc)
-}
 
 // TestHostileModules reads modules that are larger than they look.
 func TestHostileModules(t *testing.T) {
@@ -45,7 +35,7 @@ func TestHostileModules(t *testing.T) {
 		if _, err := elf.Parse(file); err != nil {
 			t.Fatal(name, err)
 		}
-		n := allocated(func() {
+		n := kmodtest.Allocated(func() {
 			if v := new(check.Target).Check(kernel.ReadModule("f", file), 0); v.Outcome == check.Loads {
 				t.Errorf("%s: %v", name, v.Outcome)
 			}
