@@ -111,20 +111,16 @@ func Types(kernel []byte) []byte {
 	if err != nil {
 		return btf.Find(kernel)
 	}
-	if s, ok := f.Section(".BTF"); ok {
-		if b, err := f.Data(s); err == nil && len(b) > 0 {
-			return b
-		}
+	if b := f.Content(".BTF"); len(b) > 0 {
+		return b
 	}
 	return nil
 }
 
 // sectionOr returns the content of a section, or all of the file if it has none of that name.
 func sectionOr(f *elf.File, name string, all []byte) []byte {
-	if s, ok := f.Section(name); ok {
-		if b, err := f.Data(s); err == nil && len(b) > 0 {
-			return b
-		}
+	if b := f.Content(name); len(b) > 0 {
+		return b
 	}
 	return all
 }

@@ -22,21 +22,13 @@ const typesLimit = 128 << 20
 // sysTypes is where the running kernel shows its types.
 const sysTypes = "/sys/kernel/btf/vmlinux"
 
-// section returns a section of an ELF file, nil if it is not there.
+// section returns the content of a section of an ELF file, nil if it is not there.
 func section(image []byte, name string) []byte {
 	f, err := elf.Parse(image)
 	if err != nil {
 		return nil
 	}
-	s, ok := f.Section(name)
-	if !ok {
-		return nil
-	}
-	data, err := f.Data(s)
-	if err != nil {
-		return nil
-	}
-	return data
+	return f.Content(name)
 }
 
 // moduleTypes reads a module's types, which are split over those of the kernel it was built for; nil if it has none, or

@@ -117,7 +117,7 @@ func readBTF(env *cli.Env, name string) (data, distilled []byte, split bool, err
 			return data, nil, false, nil
 		}
 		if f, err := elf.Parse(data); err == nil && f.Type() == relocatable {
-			if data, distilled = section(f, ".BTF"), section(f, ".BTF.base"); data == nil {
+			if data, distilled = f.Content(".BTF"), f.Content(".BTF.base"); data == nil {
 				return nil, nil, false, errNoTypes
 			}
 			return data, distilled, true, nil
@@ -139,19 +139,6 @@ func readBTF(env *cli.Env, name string) (data, distilled []byte, split bool, err
 
 // relocatable is the ELF type of modules.
 const relocatable = 1
-
-// section returns a section of a file, nil if it is not there.
-func section(f *elf.File, name string) []byte {
-	s, ok := f.Section(name)
-	if !ok {
-		return nil
-	}
-	data, err := f.Data(s)
-	if err != nil {
-		return nil
-	}
-	return data
-}
 
 // readWhole reads a file as it is.
 func readWhole(fsys fs.FS, name string) ([]byte, error) {

@@ -473,6 +473,19 @@ func (f *File) Data(s *Section) ([]byte, error) {
 	return f.read(s.Off, s.Size)
 }
 
+// Content returns the contents of the section of that name; nil if there is none, or it lies outside the file.
+func (f *File) Content(name string) []byte {
+	s, ok := f.Section(name)
+	if !ok {
+		return nil
+	}
+	data, err := f.Data(s)
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
 // contents returns what the first section of that name holds, whatever its
 // type, and where it starts; the error is ErrNoSection if there is none to be
 // read.

@@ -5,11 +5,11 @@ import (
 	stdelf "debug/elf"
 	"encoding/binary"
 	"io"
-	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
 
 // hostile is a file that is made up while it is read, so that it can be large: parts at offsets, and zeros.
@@ -88,15 +88,6 @@ func (c *counter) Undefined(name []byte, _ bool) { c.names, c.bytes = c.names+1,
 // Version implements elf.Linker.
 func (c *counter) Version(name []byte, _ uint64) { c.names, c.bytes = c.names+1, c.bytes+len(name) }
 
-// allocated returns how many bytes are allocated by do.
-func allocated(do func()) int64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	do()
-	runtime.ReadMemStats(&after)
-	return int64(after.TotalAlloc - before.TotalAlloc)
-}
-
 // TestHostile has modules that make a reader read, or give away, the same parts of them again and again. What is read
 // and allocated is in proportion to the file.
 func TestHostile(t *testing.T) {
@@ -145,7 +136,7 @@ func TestHostile(t *testing.T) {
 				var f *elf.File
 				var err error
 				m.file.read = 0
-				n := allocated(func() {
+				n := int64(kmodtest.Allocated(func() {
 					if from == "memory" {
 						f, err = elf.Parse(image)
 					} else {
@@ -154,7 +145,7 @@ func TestHostile(t *testing.T) {
 					if err == nil {
 						do(f)
 					}
-				})
+				}))
 				if err != nil {
 					t.Fatal(m.name, err)
 				}
