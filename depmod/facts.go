@@ -13,6 +13,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // facts is what a module file says that matters here.
@@ -131,7 +132,7 @@ const largeFile = 1 << 20
 // largestFirst puts compressed modules into an order in which each worker's buffer is made once, and large enough for
 // what comes after. The first few are large. Of modules that are not compressed only small parts are read.
 func (b *builder) largestFirst(list []*module) (sorted []*module, large int) {
-	compressed := slices.ContainsFunc(list, func(m *module) bool { _, ok := cutCompression(m.path); return ok })
+	compressed := slices.ContainsFunc(list, func(m *module) bool { return moduledir.IsCompressed(m.path) })
 	if !compressed {
 		return list, 0
 	}
@@ -204,7 +205,7 @@ func (r *reader) open(m *module) error {
 		return &fs.PathError{Op: "read", Path: m.file, Err: errNotRegular}
 	}
 	m.stamp(info)
-	_, compressed := cutCompression(m.path)
+	compressed := moduledir.IsCompressed(m.path)
 	if file, ok := f.(io.ReaderAt); ok && !compressed {
 		if err := r.parts(file, info.Size()); !errors.Is(err, elf.ErrNotELF) || !isCompressed(file) {
 			return err

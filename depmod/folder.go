@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // scanner looks for modules.
@@ -41,7 +42,7 @@ func (s *scanner) folder(f folder, list *listing) error {
 			continue
 		}
 		mode := entry.Type()
-		if mode.IsRegular() && !isModule(name) {
+		if mode.IsRegular() && !moduledir.IsModule(name) {
 			continue
 		}
 		file, shown, path := f.names(name)
@@ -74,7 +75,7 @@ func (s *scanner) folder(f folder, list *listing) error {
 			}
 			list.below[i] = nil // not needed any more
 		case mode.IsRegular():
-			if isModule(name) {
+			if moduledir.IsModule(name) {
 				s.found(&module{path: path, shown: shown, file: file, name: alias.FromPath(name)})
 			}
 		default:

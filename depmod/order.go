@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // sortModules puts the modules into the order of the tables: those that modules.order names first, in its order, then
@@ -31,7 +33,7 @@ func (b *builder) sortModules() {
 	byPath := make(map[string]*module, len(b.modules))
 	for _, m := range b.modules {
 		// As in kmod, a name with a dot before ".ko" is never found in modules.order.
-		if stem, _ := cutCompression(m.path); len(stem) == len(m.stem())+len(".ko") {
+		if stem := moduledir.Uncompressed(m.path); len(stem) == len(m.stem())+len(".ko") {
 			byPath[stem] = m
 		}
 	}

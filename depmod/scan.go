@@ -29,25 +29,6 @@ func (m *module) stem() string {
 	return m.path[:min(base+len(m.name), len(m.path))]
 }
 
-// isModule reports whether a file of that name is a module.
-func isModule(name string) bool {
-	stem, ok := cutCompression(name)
-	if !ok {
-		stem = name
-	}
-	return len(stem) > len(".ko") && strings.HasSuffix(stem, ".ko")
-}
-
-// cutCompression takes the suffix of a compression off a name.
-func cutCompression(name string) (stem string, ok bool) {
-	for _, suffix := range [...]string{".xz", ".zst", ".gz"} {
-		if stem, ok := strings.CutSuffix(name, suffix); ok {
-			return stem, true
-		}
-	}
-	return name, false
-}
-
 // maxFolders bounds a search that links lead astray without leading it in a circle.
 const maxFolders = 1 << 15
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/cpio"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // Compression of the compressed member of an image.
@@ -51,14 +52,14 @@ func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 	var first, second []Entry
 	used := make(map[string]bool) // directories that the first member needs
 	for _, e := range entries {
-		if e.Mode.IsRegular() && compressed(e.Path) {
+		if e.Mode.IsRegular() && moduledir.IsCompressed(e.Path) {
 			for d := parent(e.Path); d != "" && !used[d]; d = parent(d) {
 				used[d] = true
 			}
 		}
 	}
 	for _, e := range entries {
-		if e.Mode.IsRegular() && compressed(e.Path) || used[e.Path] {
+		if e.Mode.IsRegular() && moduledir.IsCompressed(e.Path) || used[e.Path] {
 			first = append(first, e)
 		} else {
 			second = append(second, e)
@@ -82,11 +83,6 @@ func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 
 // parent returns the directory of a path, "" at the top.
 func parent(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
-
-// compressed reports whether a file's name says that its content is compressed.
-func compressed(name string) bool {
-	return strings.HasSuffix(name, ".xz") || strings.HasSuffix(name, ".zst") || strings.HasSuffix(name, ".gz")
-}
 
 // writeMember writes one member of an archive, when the directories in there are there already.
 func writeMember(w io.Writer, entries []Entry, there map[string]bool, o *WriteOptions) error {

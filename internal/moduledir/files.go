@@ -34,6 +34,9 @@ func Uncompressed(name string) string {
 	return name
 }
 
+// IsCompressed reports whether the name of a file says that it is compressed.
+func IsCompressed(name string) bool { return Uncompressed(name) != name }
+
 // Siblings returns the names that a module's file has with another compression, or with none.
 func Siblings(name string) (list []string) {
 	stem := Uncompressed(name)

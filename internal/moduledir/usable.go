@@ -3,7 +3,6 @@ package moduledir
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -94,17 +93,9 @@ func Usable(name string, data []byte) error {
 
 // read reads a whole file.
 func read(fsys fs.FS, name string) ([]byte, error) {
-	f, err := trusted.Open(fsys, name)
+	data, err := trusted.ReadFile(fsys, name, MaxTable)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrMissing
-	}
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxTable+1))
-	if err == nil && len(data) > MaxTable {
-		err = fmt.Errorf("more than %d bytes", MaxTable)
 	}
 	return data, cause(err)
 }
