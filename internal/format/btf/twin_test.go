@@ -55,25 +55,13 @@ func section(t testing.TB, image []byte, name string) []byte {
 // modules calls do with modules of a Debian kernel, every nth.
 func modules(t testing.TB, key string, nth int, do func(name string, image []byte)) {
 	t.Helper()
-	dir, release := kmodtest.Corpus(t, key)
-	tree := os.DirFS(filepath.Join(dir, "lib", "modules", release))
-	i := 0
-	err := fs.WalkDir(tree, "kernel", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.Contains(name, ".ko") {
-			return err
-		}
-		if i++; i%nth != 0 {
-			return nil
-		}
+	kmodtest.CorpusModules(t, key, nth, func(tree fs.FS, name string) {
 		image, _, err := compress.ReadFile(tree, name, nil, 0)
-		if err == nil {
-			do(name, image)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
+		do(name, image)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // A twin compares a file with what cilium/ebpf makes of the same bytes.

@@ -61,25 +61,13 @@ func section(t testing.TB, f *elf.File, name string) []byte {
 // debianModules calls do with every nth module of a kernel.
 func debianModules(t testing.TB, key string, base *btf.File, nth int, do func(name string, m types.Module)) {
 	t.Helper()
-	dir, release := kmodtest.Corpus(t, key)
-	tree := os.DirFS(filepath.Join(dir, "lib", "modules", release))
-	i := 0
-	err := fs.WalkDir(tree, "kernel", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.Contains(name, ".ko") {
-			return err
-		}
-		if i++; i%nth != 0 {
-			return nil
-		}
+	kmodtest.CorpusModules(t, key, nth, func(tree fs.FS, name string) {
 		image, _, err := compress.ReadFile(tree, name, nil, 0)
-		if err == nil {
-			do(name, module(t, image, base))
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
+		do(name, module(t, image, base))
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func module(t testing.TB, image []byte, base *btf.File) types.Module {

@@ -5,6 +5,7 @@ import (
 	_ "embed" // fetch.sh
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,6 +181,26 @@ func Corpus(t testing.TB, key string) (dir, release string) {
 		dir = Fetch(t, "kernel", key)
 	}
 	return dir, readRelease(t, dir)
+}
+
+// CorpusModules calls do with every nth module of a corpus kernel: a name in the folder of its release.
+func CorpusModules(t testing.TB, key string, nth int, do func(tree fs.FS, name string)) {
+	t.Helper()
+	dir, release := Corpus(t, key)
+	tree := os.DirFS(filepath.Join(dir, "lib", "modules", release))
+	i := 0
+	err := fs.WalkDir(tree, "kernel", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.Contains(name, ".ko") {
+			return err
+		}
+		if i++; i%nth == 0 {
+			do(tree, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // CorpusTree returns the modules of a Debian kernel in another compression: ext is xz, zst, gz or none. The tree is
