@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // InstallError says what kept Install from putting the tables in place. The tables that were there are still there.
@@ -376,15 +377,16 @@ func (osDisk) touch(name string) error {
 	return os.Chtimes(name, now, now)
 }
 
-// syncDir brings renames to the disk. Not every file system knows how, and then there is nothing to wait for.
+// syncDir brings renames to the disk.
 func (osDisk) syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil && !syncUnsupported(err) {
-		return err
+	var failed *trusted.SyncError
+	if errors.As(trusted.SyncFolder(f), &failed) {
+		return failed.Err // the InstallError says the rest
 	}
 	return nil
 }

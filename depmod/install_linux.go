@@ -1,7 +1,6 @@
 package depmod
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"strconv"
@@ -60,9 +59,4 @@ func holder(f *os.File) int {
 func onlyOurs(info fs.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Geteuid() && st.Nlink == 1
-}
-
-// syncUnsupported reports whether an error of Sync says that the file system does not do that for folders.
-func syncUnsupported(err error) bool {
-	return errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported)
 }

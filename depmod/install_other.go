@@ -12,7 +12,3 @@ func tryLock(string) (*os.File, int, error) { return nil, 0, fs.ErrInvalid }
 
 // onlyOurs cannot be told here.
 func onlyOurs(fs.FileInfo) bool { return true }
-
-// syncUnsupported reports whether an error of Sync says that folders are not synced. Some systems do not let them be
-// opened for that.
-func syncUnsupported(error) bool { return true }
