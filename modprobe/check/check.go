@@ -23,8 +23,8 @@ type Options struct {
 	Image string
 	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
 	Symvers string
-	// BuiltFor is the kernel that modules were built for, to tell what changed: the absolute path of its boot image or
-	// its BTF, or its release. Default: the release that a module names.
+	// BuiltFor is the kernel that modules were built for, to tell what changed: the absolute path of its boot image
+	// or its BTF, or its release. Default: the release that a module names.
 	BuiltFor string
 	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a load that is to be forced.
 	Flags int
@@ -107,7 +107,8 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 		return nil, err
 	}
 	if c.k.Vermagic == "" && c.k.Core == nil {
-		err := fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", modprobe.ErrNoTables, p.Release())
+		err := fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", modprobe.ErrNoTables,
+			p.Release())
 		return nil, &modprobe.Error{Op: "check", Module: p.Release(), Err: err}
 	}
 	if c.running() && opts.Dir == "" {
@@ -268,7 +269,8 @@ func (c *Checker) judge(m *kernel.Module) *Verdict {
 		}
 		v.Outcome, v.Errno = Fails, sub.Errno
 		v.Log = append(slices.Clone(sub.Log), v.Log...)
-		missing := Finding{Kind: KindMissing, Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
+		missing := Finding{Kind: KindMissing, Fatal: true,
+			Text: "it needs " + name + ", which fails itself" + why}
 		v.Findings = append([]Finding{missing}, v.Findings...)
 	}
 	return v

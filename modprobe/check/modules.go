@@ -165,7 +165,8 @@ func (c *Checker) tree(atOnce int) iter.Seq[*kernel.Module] {
 		stop := make(chan struct{})
 		defer func() {
 			close(stop)
-			for range ahead { // until nobody looks at the tables any more, which the Prober's owner may close
+			// Wait until nothing reads the tables any more: the Prober's owner may close them.
+			for range ahead {
 			}
 		}()
 		go func() {

@@ -76,7 +76,8 @@ func (l *loader) signature() bool {
 	case k.Lockdown:
 		l.signatureAdvice(what)
 		v.fail(syscall.EPERM)
-		v.MayLog = append(v.MayLog, "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7")
+		v.MayLog = append(v.MayLog, "Lockdown: modprobe: unsigned module loading is restricted; "+
+			"see man kernel_lockdown.7")
 		return false
 	}
 	return true
@@ -92,7 +93,8 @@ func (l *loader) judged(found kernel.SigFinding) bool {
 		return false
 	}
 	const (
-		again  = "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)"
+		again = "sign it again after every change (scripts/sign-file), or take the signature off " +
+			"(strip --strip-debug, or cut the trailer)"
 		anew   = "take the damaged signature off and sign it again"
 		broken = "the signature does not fit the module: the file was changed after it was signed"
 	)
@@ -144,5 +146,7 @@ func (l *loader) signatureAdvice(what string) {
 	if l.flags != 0 {
 		text += ": a forced load counts as unsigned"
 	}
-	l.v.reason(true, KindSignature, "", "sign the module with a key that the kernel knows (enrol your own with mokutil --import), or turn Secure Boot off", "%s", text)
+	l.v.reason(true, KindSignature, "",
+		"sign the module with a key that the kernel knows (enrol your own with mokutil --import), "+
+			"or turn Secure Boot off", "%s", text)
 }

@@ -146,7 +146,8 @@ func (c *Checker) kernelExports() error {
 		c.unused(err)
 	}
 	if sample := c.learned(); sample != nil && !c.union(true) {
-		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does not.
+		// One module knows the CRC of module_layout, which decides most cases. All of them are read if it does
+		// not.
 		c.source = "the versions that a module of " + c.p.Dir() + " was built with"
 		c.k.Core = kernel.Union(c.source, release, slices.Values([]*kernel.Module{sample}))
 		c.unread.modules = !c.o.Quick

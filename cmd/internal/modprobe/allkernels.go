@@ -94,7 +94,8 @@ func (c *checkRun) askAll(names []string) ([]answer, error) {
 func links(a answer, base string) (commands []string) {
 	dir := shellWord(a.dir + "/weak-updates/")
 	for _, v := range a.verdicts {
-		if (v.Outcome == check.Loads || v.Outcome == check.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
+		if (v.Outcome == check.Loads || v.Outcome == check.LoadsTaints) &&
+			!strings.HasPrefix(v.Path, a.dir+"/") {
 			commands = append(commands, "ln -s "+shellWord(v.Path)+" "+dir)
 		}
 	}
@@ -110,7 +111,8 @@ func links(a answer, base string) (commands []string) {
 // shellWord returns a word that a shell takes as it is.
 func shellWord(s string) string {
 	plain := func(c rune) bool {
-		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("/._-+:@%=,", c)
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			strings.ContainsRune("/._-+:@%=,", c)
 	}
 	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
 		return s

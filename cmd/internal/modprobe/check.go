@@ -121,7 +121,8 @@ func (r *modprobeRun) checkError(err error) string {
 	var errno syscall.Errno
 	below := ""
 	if r.root != "" && errors.Is(err, fs.ErrNotExist) {
-		below = " below " + r.root + " (with --root every file is looked for there; -d moves the modules and /boot only)"
+		below = " below " + r.root + " (with --root every file is looked for there; " +
+			"-d moves the modules and /boot only)"
 	}
 	switch {
 	case !errors.As(err, &e) && errors.As(err, &errno):
@@ -129,11 +130,14 @@ func (r *modprobeRun) checkError(err error) string {
 	case !errors.As(err, &e):
 		return err.Error()
 	case errors.Is(err, modprobe.ErrNoTables):
-		return "nothing is known of kernel " + e.Module + ": neither modules nor a boot image nor a Module.symvers (name them with -d, --image, --symvers, or another kernel with -S)"
+		return "nothing is known of kernel " + e.Module +
+			": neither modules nor a boot image nor a Module.symvers " +
+			"(name them with -d, --image, --symvers, or another kernel with -S)"
 	case e.Path != "":
 		return e.Path + ": " + cli.Strerror(e.Err) + below
 	case errors.Is(err, modprobe.ErrNotFound):
-		return e.Module + ": no module or alias of that name (a file is named with its path: ./" + e.Module + ".ko)"
+		return e.Module + ": no module or alias of that name (a file is named with its path: " +
+			"./" + e.Module + ".ko)"
 	}
 	return e.Module + ": " + e.Err.Error()
 }

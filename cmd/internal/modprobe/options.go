@@ -285,11 +285,13 @@ func (r *modprobeRun) conflict() string {
 	case !r.checkOnly && (r.allKernels || c.Image != "" || c.Symvers != "" || c.BuiltFor != ""):
 		return "--all-kernels, --built-for, --image and --symvers go with --check"
 	case r.checkOnly && r.cold.on, (r.checkOnly || r.cold.on) && other:
-		return "--check, --coldplug, -r, -R, -c, --show-modversions and --show-exports are different things to do: only one can be asked for"
+		return "--check, --coldplug, -r, -R, -c, --show-modversions and --show-exports are different things " +
+			"to do: only one can be asked for"
 	case r.allKernels && (r.from.Release != "" || c.Image != ""):
 		return "--all-kernels goes with neither -S nor --image, which mean one kernel"
 	case r.json && r.symbols != 0:
-		return "--json goes with neither --show-modversions nor --show-exports; modinfo --json --symbols has both"
+		return "--json goes with neither --show-modversions nor --show-exports; " +
+			"modinfo --json --symbols has both"
 	case c.Image != "" && c.Symvers != "":
 		return "--image and --symvers both say what the kernel exports: only one can be given"
 	}
