@@ -51,7 +51,7 @@ type LineProblem struct {
 	Line int
 	// Text is the word that is not understood, or for a Note why the line has no effect.
 	Text string
-	// Note is that nothing is wrong with the line.
+	// Note means that nothing is wrong with the line.
 	Note bool
 }
 

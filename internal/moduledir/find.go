@@ -19,7 +19,7 @@ type Dir struct {
 	Path string
 	// Name is the folder as a name in the file system.
 	Name string
-	// Exists is that the folder is there. If there is none, the Dir is the first place where it could be.
+	// Exists means that the folder is there. If there is none, the Dir is the first place where it could be.
 	Exists bool
 }
 

@@ -41,7 +41,7 @@ var errLoop = errors.New("too many levels of symbolic links")
 // fsys, and ".." stops there. What does not exist stays as it is, but has no "..".
 func resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name, false) }
 
-// errOutside is that a ".." leads out of the root.
+// errOutside reports that a ".." leads out of the root.
 var errOutside = errors.New("outside of the root")
 
 // resolveFrom is resolve for a path that begins in a directory which no links lead to. If strict, a ".." that leads

@@ -18,17 +18,17 @@ type Class string
 
 // The classes, the worst last.
 const (
-	// ClassSame is that nothing differs that the module's symbols reach.
+	// ClassSame means that nothing differs that the module's symbols reach.
 	ClassSame Class = "same"
-	// ClassText is that names or types are written differently, and nothing else differs.
+	// ClassText means that names or types are written differently, and nothing else differs.
 	ClassText Class = "text only"
-	// ClassAdded is that members or values are new where there was room.
+	// ClassAdded means that members or values are new where there was room.
 	ClassAdded Class = "added, nothing moved"
-	// ClassNoneNamed is that something moved, but in no type that the module names.
+	// ClassNoneNamed means that something moved, but in no type that the module names.
 	ClassNoneNamed Class = "changed types, none named by the module"
-	// ClassNamesMoved is that it names a type that moved, or calls a function that is called in another way.
+	// ClassNamesMoved means that it names a type that moved, or calls a function that is called in another way.
 	ClassNamesMoved Class = "names a type that moved"
-	// ClassNotKnown is that what there is does not tell.
+	// ClassNotKnown means that what there is does not tell.
 	ClassNotKnown Class = "not known"
 )
 

@@ -19,30 +19,31 @@ import (
 // Options say what a [Checker] compares with. The zero value looks for everything itself.
 type Options struct {
 	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If
-	// modprobe.Options.Release is empty, the image says which kernel is meant.
+	// modprobe.Options.Release is empty, the release is that of the image.
 	Image string
-	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
+	// Symvers is a Module.symvers with the exports of the kernel, an absolute path.
 	Symvers string
 	// BuiltFor is the kernel that modules were built for, to tell what changed: the absolute path of its boot image
 	// or its BTF, or its release. Default: the release that a module names.
 	BuiltFor string
-	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a load that is to be forced.
+	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a forced load.
 	Flags int
-	// Quick leaves out what takes seconds where there is no boot image: reading all modules of the tree.
+	// Quick does not read all modules of the tree, which takes seconds, where there is no boot image.
 	Quick bool
-	// Cached leaves boot images alone that the Cache does not have.
+	// Cached uses only boot images that are in the Cache.
 	Cached bool
 	// Cache keeps what was read out of boot images, which takes time. Default: none.
 	Cache Cache
-	// Names are what Check will be asked for. They are read, and what they need, while the kernel is.
+	// Names are the names that Check will be given. Their modules, and what these need, are read while the kernel
+	// is read.
 	Names []string
 }
 
 // Cache keeps data by a key. Both methods may do nothing.
 type Cache interface {
-	// Get returns what was put for the key last, or nil.
+	// Get returns the data of a key, or nil.
 	Get(key string) []byte
-	// Put keeps data in the place of what was there.
+	// Put stores the data of a key, in place of older data.
 	Put(key string, data []byte)
 }
 
@@ -50,13 +51,13 @@ type Cache interface {
 type Checker struct {
 	p      *modprobe.Prober
 	opts   modprobe.Options // of p
-	fsys   fs.FS            // the same
+	fsys   fs.FS            // of p
 	o      Options
 	k      target
 	source string
 	notes  []string
 	added  *kernel.Table // what modules that are not here export, by a Module.symvers; nil: none
-	denied bool          // a file could not be read for want of rights
+	denied bool          // permission to read a file was denied
 	unread unread
 	live   bool // the kernel is the running one
 
@@ -71,7 +72,7 @@ type Checker struct {
 	byName  map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
 	tables  map[*kernel.Module]*kernel.Table // what modules export
 	offered map[*kernel.Module]bool          // modules that are asked for as files, as insmod loads them
-	judged  *kernel.Module                   // the module whose turn it is: it does not provide for itself
+	judged  *kernel.Module                   // the module being checked: its own exports do not count for it
 	set     []*kernel.Module                 // modules checked together: they come before those of the tree
 }
 
@@ -122,7 +123,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 }
 
 // Module says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of
-// several the worst. It takes seconds at most, and looks at ctx before it begins. See [New] for more.
+// several the worst. It takes seconds at most; ctx is checked once, at the start. See [New] for more.
 func Module(ctx context.Context, p *modprobe.Prober, name string) (*Verdict, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -158,8 +159,8 @@ func (c *Checker) Source() string { return c.source }
 
 // Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together
 // with what they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is
-// built in come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins
-// what is wrong with each.
+// built in come first. Names that nothing stands for, and files that cannot be read, are skipped: the error joins
+// the reasons.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.set, c.offered = nil, map[*kernel.Module]bool{}
 	var builtin []*Verdict
@@ -200,7 +201,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	return verdicts, errors.Join(failed...)
 }
 
-// verify verifies the signatures of the modules that are known to be judged.
+// verify verifies the signatures of the modules to be judged, as far as they are known.
 func (c *Checker) verify() {
 	signed := func(m *kernel.Module) bool { return m.Signature.Present }
 	if c.o.Flags == 0 && slices.ContainsFunc(c.set, signed) {
@@ -229,7 +230,7 @@ func (c *Checker) judgeAll(asked []*kernel.Module) []*Verdict {
 		for i, m := range asked {
 			v := c.judge(m)
 			if v.Outcome == Fails && (verdicts[i] == nil || verdicts[i].Outcome != Fails) {
-				// Its exports are gone: what counted on them is judged again.
+				// Its exports are gone: what needs them is judged again.
 				c.set = slices.DeleteFunc(c.set, func(o *kernel.Module) bool { return o == m })
 				changed = len(asked) > 1
 			}
@@ -276,7 +277,7 @@ func (c *Checker) judge(m *kernel.Module) *Verdict {
 	return v
 }
 
-// describe adds to a verdict of the rules what the Checker knows besides.
+// describe adds to a verdict what the Checker knows beyond the rules.
 func (c *Checker) describe(v *Verdict, m *kernel.Module) {
 	name := m.Name
 	if name == "" {

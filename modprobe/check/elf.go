@@ -9,14 +9,15 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// sectionsFirst tells whether the kernel looks at all sections before it looks at their names, at which it then looks
-// more closely.
+// sectionsFirst tells whether the kernel checks all sections before their names. Such kernels check the names more
+// strictly.
 func (l *loader) sectionsFirst() kernel.Tri { return l.k.Words.Has(kernel.SayNamesType) }
 
-// counted tells whether the kernel counts .modinfo and struct module and measures the latter.
+// counted reports whether the kernel counts the sections of .modinfo and struct module, and checks the size of the
+// latter.
 func (l *loader) counted() bool { return l.k.Features.SizeCheck == kernel.Yes }
 
-// defect is what is wrong with a file, in words for people, and what the kernel says.
+// defect fails the load for a damaged file: text is for people, the sentence is what the kernel logs.
 func (l *loader) defect(text string, s kernel.Sentence, args ...any) bool {
 	l.v.reason(true, KindFile, "",
 		"the file is damaged or not a module for this architecture; download it again, "+
@@ -29,7 +30,7 @@ func (l *loader) defect(text string, s kernel.Sentence, args ...any) bool {
 	return false
 }
 
-// mayDefect is a defect for kernels that have a sentence for it; others do not look. It tells whether the load goes on.
+// mayDefect is defect for kernels that have the sentence; others do not check. It reports whether the load goes on.
 func (l *loader) mayDefect(text string, s kernel.Sentence, args ...any) bool {
 	switch l.k.Words.Has(s) {
 	case kernel.Yes:
@@ -41,6 +42,7 @@ func (l *loader) mayDefect(text string, s kernel.Sentence, args ...any) bool {
 	return true
 }
 
+// Sizes of the ELF header, in bytes.
 const elfHeader64, elfHeader32 = 64, 52
 
 // header is the check of the ELF header and the place of the section table.
@@ -72,6 +74,7 @@ func (l *loader) header() bool {
 	return true
 }
 
+// view returns the file as the kernel reads it, with the kernel's word size and byte order.
 func (l *loader) view() elf.View {
 	e := elf.View{B: l.m.Image, Order: binary.LittleEndian, Wide: l.k.Class != 32}
 	if l.k.Class == 0 && len(e.B) > 4 {
@@ -138,7 +141,7 @@ func (l *loader) sectionNames() bool {
 	return true
 }
 
-// sectionZero checks the section that is none.
+// sectionZero checks section 0, which must be empty.
 func (l *loader) sectionZero() bool {
 	e := l.view()
 	if !e.Fits(e.Word(e.Pick(40, 32)), uint64(e.Pick(64, 40))) {
@@ -183,6 +186,7 @@ func (l *loader) sectionPlaces() bool {
 	return true
 }
 
+// linkDefect is the defect of a symbol table s that names no section for its strings.
 func (l *loader) linkDefect(s elf.RawSection, shnum uint64) bool {
 	return l.defect("the symbol table has no names", kernel.SayLink, s.Link, s.Link, shnum)
 }
@@ -202,7 +206,7 @@ func (l *loader) sectionName(i uint64, s elf.RawSection) bool {
 	return l.defect(fmt.Sprintf("the name of section %d lies outside the names", i), kernel.SayName, i, s.Type)
 }
 
-// sectionNamed checks all names of sections, and the symbol table's link.
+// sectionNamed checks where the names of all sections are.
 func (l *loader) sectionNamed() bool {
 	e := l.view()
 	shnum := e.U16(e.Pick(60, 48))
@@ -214,6 +218,7 @@ func (l *loader) sectionNamed() bool {
 	return true
 }
 
+// The sections that every module has.
 const modinfoName, thisName = ".modinfo", ".gnu.linkonce.this_module"
 
 // parts checks that .modinfo, struct module and the symbol table are there.
@@ -247,8 +252,8 @@ func (l *loader) parts() bool {
 	return true
 }
 
-// crashes tells of damage that kernels do not look for which take the section of struct module as it is, and write
-// into it. What comes after that is not known.
+// crashes reports whether the section of struct module is damaged in a way that kernels do not check which write into
+// it without looking at its size. What they do after that is not known.
 func (l *loader) crashes(this elf.RawSection) bool {
 	const write = 1
 	switch {
@@ -264,7 +269,7 @@ func (l *loader) crashes(this elf.RawSection) bool {
 	return true
 }
 
-// wild is damage that makes a kernel follow a wild pointer: what happens then is not known.
+// wild adds the finding for damage that makes a kernel follow a wild pointer: what happens then is not known.
 func (l *loader) wild(text string) {
 	l.v.reason(false, KindFile, "", "do not load it: get it again, or build it again", "%s: the kernel may crash",
 		text)

@@ -16,8 +16,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Explain says what an errno means for the loading of a module, where the kernel's own words do not. It is made for
-// Options.Explain of package modprobe.
+// Explain says what an errno means for the loading of a module, where the kernel's own words do not. It is a
+// value for modprobe.Options.Explain.
 func Explain(p *modprobe.Prober, path string, err error, words []string) string {
 	o := p.Options()
 	return (&explainer{p: p, fsys: o.FS, kernel: o.Kernel}).hint(path, err, words)
@@ -30,8 +30,8 @@ type explainer struct {
 	kernel modprobe.Kernel
 }
 
-// hint says what an errno means for the loading of a module, where the kernel's own words do not. What a module or
-// the kernel has said itself is not contradicted: after it come only things that are known.
+// hint is Explain. It does not contradict what the kernel or the module has logged: after that it says only what is
+// certain.
 func (e *explainer) hint(path string, err error, words []string) string {
 	is := func(target error) bool { return errors.Is(err, target) }
 	said := func(text string) bool {
@@ -71,7 +71,7 @@ func isSignature(err error) bool {
 		errors.Is(err, errno.EKEYEXPIRED) || errors.Is(err, errno.EBADMSG)
 }
 
-// explained reports whether one of the lines that the kernel has written can be the reason of a failure.
+// explained reports whether one of the kernel's lines can be the reason of a failure.
 func explained(words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(w, "unknown parameter '") })
 }
@@ -133,7 +133,7 @@ func (e *explainer) busy(path string) string {
 	return "another process has just failed to load it, or what the module wants for itself is taken"
 }
 
-// damage says what is wrong with a file that is no sound module; "" if it is one, or cannot be read.
+// damage says what is wrong with a damaged module file; "" if nothing is, or it cannot be read.
 func (e *explainer) damage(path string) string {
 	name, err := sysroot.Name(e.fsys, path)
 	if err != nil {
@@ -205,7 +205,7 @@ func (e *explainer) running() string {
 	return release
 }
 
-// isPath reports whether an error is about the file and not from the kernel.
+// isPath reports whether an error is about opening or reading the file, and not the kernel's answer.
 func isPath(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe)
@@ -294,7 +294,7 @@ func (e *explainer) lockdown() string {
 	return mode
 }
 
-// secureBoot says so if it is on.
+// secureBoot returns a hint if Secure Boot is on.
 func (e *explainer) secureBoot() string {
 	const name = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 	data, _ := fs.ReadFile(e.fsys, name)

@@ -17,7 +17,7 @@ func forImage(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernel.Image, 
 	if o.Image == "" || o.Symvers != "" || opts.Release != "" {
 		return p, nil, nil
 	}
-	image, err := bootImage(opts.FS, o.Image, o.Cache, o.Cached)
+	image, err := loadImage(opts.FS, o.Image, o.Cache, o.Cached)
 	if err == nil && image.Release != "" && image.Release != p.Release() {
 		opts.Release = image.Release
 		p, err = modprobe.New(&opts)
@@ -25,7 +25,8 @@ func forImage(p *modprobe.Prober, o *Options) (*modprobe.Prober, *kernel.Image, 
 	return p, image, err
 }
 
-// images reads the first boot image of the kernel that there is, or only what is kept of it.
+// images uses the first boot image of the kernel that is found; if cached is set, the first in the cache. It reports
+// whether there is one.
 func (c *Checker) images(cached bool) bool {
 	for _, name := range imageNames(c.opts.Dir, c.p.Release(), c.p.Dir()) {
 		err := c.image(name, cached)
@@ -39,12 +40,13 @@ func (c *Checker) images(cached bool) bool {
 	return false
 }
 
+// Why a boot image is not used.
 var (
 	errOtherRelease = errors.New("the image of another kernel")
 	errNotCached    = errors.New("not in the cache")
 )
 
-// image takes over what a boot image tells, or what is kept of it.
+// image reads a boot image and uses it.
 func (c *Checker) image(name string, cached bool) error {
 	im, err := c.bootImage(name, cached)
 	if err != nil {
@@ -53,17 +55,17 @@ func (c *Checker) image(name string, cached bool) error {
 	return c.use(name, im)
 }
 
-// bootImage reads a boot image, and keeps its types for a while.
+// bootImage reads a boot image, or its entry in the cache, and moves its types to c.fresh.
 func (c *Checker) bootImage(name string, cached bool) (*kernel.Image, error) {
-	im, err := bootImage(c.fsys, name, c.o.Cache, cached)
+	im, err := loadImage(c.fsys, name, c.o.Cache, cached)
 	if err == nil && im.Types != nil {
 		c.fresh[name], im.Types = im.Types, nil
 	}
 	return im, err
 }
 
-// bootImage reads a boot image, or what is kept of it.
-func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image, error) {
+// loadImage returns the entry of a boot image in the cache; else it reads the image, or fails if cached is set.
+func loadImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image, error) {
 	label, err := imageLabel(fsys, name)
 	if err != nil {
 		return nil, err
@@ -90,7 +92,7 @@ func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image
 	return im, nil
 }
 
-// readImage reads a boot image.
+// readImage reads a boot image, without the cache.
 func readImage(fsys fs.FS, name string) (*kernel.Image, error) {
 	file, err := sysroot.Name(fsys, name)
 	if err != nil {
@@ -108,7 +110,7 @@ func readImage(fsys fs.FS, name string) (*kernel.Image, error) {
 	return kernel.FromImage(name, data, 0)
 }
 
-// named is an error about a file, with the file's name as the user knows it.
+// named returns an error about a file with the name of the file that the user knows.
 func named(name string, err error) error {
 	var pe *fs.PathError
 	if !errors.As(err, &pe) {
@@ -120,7 +122,7 @@ func named(name string, err error) error {
 	return err
 }
 
-// use takes over what an image tells, unless it is another kernel's.
+// use takes what an image tells of the kernel, unless it is of another release, or contradicts the sample module.
 func (c *Checker) use(name string, im *kernel.Image) error {
 	if im.Release != c.p.Release() {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())

@@ -26,9 +26,6 @@ type target struct {
 	// Open says that other modules may be loaded whose exports are not known: then nothing is certainly missing.
 	Open bool
 
-	// Provider names the module that exports a symbol, though it will not be in the kernel; for advice. May be nil.
-	Provider func(symbol string) string
-
 	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be
 	// loaded. Nil: it is not.
 	Taken func(name string) kernel.Tri
@@ -55,7 +52,8 @@ type structModule struct {
 	Init, Exit int64  // offsets; -1: not known
 }
 
-// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine and the vermagic.
+// LearnFrom fills in what one of the kernel's own modules tells: the layout of struct module, the machine, the
+// vermagic.
 func (k *target) LearnFrom(m *kernel.Module) {
 	if m.Err() != nil || m.Size == 0 {
 		return
@@ -84,7 +82,7 @@ func (k *target) LearnFrom(m *kernel.Module) {
 	}
 }
 
-// Use completes a kernel by what its boot image tells.
+// Use fills in what the kernel's boot image tells.
 func (k *target) Use(im *kernel.Image) {
 	k.Core, k.Features, k.Words = im.Exports, im.Features, im.Words
 	k.Keys, k.Signing, k.verified = im.Keys, im.Signing, nil

@@ -34,9 +34,10 @@ func (k *target) Check(m *kernel.Module, flags int) *Verdict {
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints,
-		l.perCPU, l.exportVersions, l.moduleNamespaces,
-		l.symbols, l.relocations, l.duplicates, l.types, l.sysfs}
+	steps := []func() bool{
+		l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.perCPU,
+		l.exportVersions, l.moduleNamespaces, l.symbols, l.relocations, l.duplicates, l.types, l.sysfs,
+	}
 	if l.headerFirst() {
 		steps = slices.Insert(steps, 1, l.header)
 	}
@@ -60,13 +61,13 @@ func (l *loader) headerFirst() bool {
 		!kernel.AtLeast(l.k.Release, 5, 10) && kernel.AtLeast(l.k.Release, 4, 19)
 }
 
-// unsure is something that is not known of some symbols.
+// unsure is a fact that is not known of some symbols.
 type unsure struct {
 	what  string // with %s for their names
 	names []string
 }
 
-// unsureOf says that something is not known of a symbol.
+// unsureOf records that a fact is not known of a symbol.
 func (l *loader) unsureOf(what, symbol string) {
 	i := slices.IndexFunc(l.unsure, func(u *unsure) bool { return u.what == what })
 	if i < 0 {
@@ -76,7 +77,7 @@ func (l *loader) unsureOf(what, symbol string) {
 	l.unsure[i].names = append(l.unsure[i].names, symbol)
 }
 
-// finish settles the outcome and puts fatal reasons first.
+// finish sets the outcome and puts fatal findings first.
 func (l *loader) finish() {
 	for _, u := range l.unsure {
 		names := strings.Join(u.names[:min(len(u.names), 3)], ", ")
@@ -85,8 +86,8 @@ func (l *loader) finish() {
 		}
 		l.v.unknown(u.what, names)
 	}
-	reasons := l.v.Findings
-	sort.SliceStable(reasons, func(i, j int) bool { return reasons[i].Fatal && !reasons[j].Fatal })
+	found := l.v.Findings
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Fatal && !found[j].Fatal })
 	switch {
 	case l.v.Outcome == Fails:
 	case len(l.v.NotVerified) > 0:
@@ -96,6 +97,7 @@ func (l *loader) finish() {
 	}
 }
 
+// state refuses all modules if the running kernel loads none any more.
 func (l *loader) state() bool {
 	if l.k.Disabled {
 		l.v.reason(true, KindState, "",
@@ -134,7 +136,7 @@ func (l *loader) versions() bool { return l.k.Features.Versions != kernel.No }
 // hasTable tells whether the kernel sees a table of versions in the module.
 func (l *loader) hasTable() bool { return l.m.Versioned && l.flags&modprobe.IgnoreModversions == 0 }
 
-// force is try_to_force_load: what stands in for something missing.
+// force is try_to_force_load, which the kernel calls where the module lacks something, or a flag ignores it.
 func (l *loader) force(what, why string) bool {
 	switch l.k.Features.ForceLoad {
 	case kernel.No:
@@ -168,7 +170,7 @@ func (l *loader) layout() bool {
 	return l.version(want, syscall.ENOEXEC)
 }
 
-// version is check_version for one symbol. errno is what the load fails with; it has failed then.
+// version is check_version for one symbol. It returns false if the load fails, with errno, for its version.
 func (l *loader) version(want kernel.Symbol, errno syscall.Errno) bool {
 	m, v := l.m, l.v
 	if !want.HasCRC || !l.versions() {
@@ -221,6 +223,7 @@ func (l *loader) version(want kernel.Symbol, errno syscall.Errno) bool {
 	return false
 }
 
+// versionReason adds the finding for a symbol whose CRC in the module, crc, is not the exporter's.
 func (l *loader) versionReason(want kernel.Symbol, crc uint64) {
 	if want.Name == kernel.LayoutSymbol {
 		magic, _ := l.m.Field("vermagic")
@@ -279,12 +282,13 @@ func (l *loader) vermagic() bool {
 	return true
 }
 
+// magicReasons adds the findings for a vermagic that differs. versioned is set if the release in it does not count.
 func (l *loader) magicReasons(magic string, versioned bool) {
 	advice := "rebuild it against the headers of " + l.k.Release
 	diff := kernel.DiffVermagic(magic, l.k.Vermagic)
 	for _, d := range diff {
 		if d.Field == "release" && versioned {
-			continue // does not count
+			continue
 		}
 		l.v.reason(true, KindVermagic, "", advice, "vermagic: %s is %s in the module, %s in the kernel",
 			d.Field, orNone(d.Module), orNone(d.Kernel))
@@ -300,7 +304,7 @@ func (l *loader) magicReasons(magic string, versioned bool) {
 	}
 }
 
-// say adds a sentence to what the load prints: surely if the kernel has it, not at all if it does not.
+// say adds a sentence to the log of the load, if the kernel has it; to MayLog if that is not known.
 func (l *loader) say(s kernel.Sentence, args ...any) {
 	words := &l.k.Words
 	if words.Has(s) == kernel.No {
@@ -313,14 +317,14 @@ func (l *loader) say(s kernel.Sentence, args ...any) {
 	}
 }
 
-// fail ends the check: the load fails with errno, after this sentence in the log.
+// fail ends the check: the load logs this sentence and fails with errno.
 func (l *loader) fail(errno syscall.Errno, s kernel.Sentence, args ...any) bool {
 	l.say(s, args...)
 	l.v.fail(errno)
 	return false
 }
 
-// taint marks the kernel; the sentence is printed unless the mark was there before.
+// taint sets a taint flag. The sentence is logged unless the flag was set before.
 func (l *loader) taint(letter, why string, s kernel.Sentence, args ...any) {
 	if l.v.tainted(letter) {
 		return

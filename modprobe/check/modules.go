@@ -54,7 +54,7 @@ func (c *Checker) module(name string) *kernel.Module {
 func (c *Checker) file(name string) string {
 	m, ok := c.p.Module(name)
 	if !ok || m.Name != name {
-		return "" // or an alias of what is built in
+		return "" // there is none, or name is an alias of a builtin module
 	}
 	return m.Path
 }
@@ -92,8 +92,8 @@ func (c *Checker) export(m *kernel.Module, symbol string) (kernel.Symbol, bool) 
 	return s, answer == kernel.Found
 }
 
-// readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be
-// found or read is left out: whoever asks for it learns why.
+// readAhead reads, in parallel, the modules that names stand for and those that they need. What cannot be found or read
+// is left out: [Checker.Check] gives the error when it asks for it.
 func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
 	found := map[string]*kernel.Module{}
 	var files []string
@@ -136,7 +136,7 @@ func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
 	return found
 }
 
-// read reads a module file, if that has not been done ahead.
+// read returns a module file, from those read ahead if it is there.
 func (c *Checker) read(file string) (*kernel.Module, error) {
 	if m := c.ahead[file]; m != nil {
 		return m, nil

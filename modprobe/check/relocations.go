@@ -62,7 +62,7 @@ func (l *loader) relocations() bool {
 	return true
 }
 
-// rela looks at the relocations of one section.
+// rela checks the relocations in section i, s, for section target.
 func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
 	const entry, symbol = 24, 24
 	symbols := uint64(0)

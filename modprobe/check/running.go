@@ -15,7 +15,7 @@ func (c *Checker) running() bool {
 	return err == nil && running == c.p.Release()
 }
 
-// state reads what the running kernel enforces.
+// state reads the state of the running kernel: what it enforces, its taints, and its modules.
 func (c *Checker) state() {
 	read := func(name string) string {
 		data, _ := fs.ReadFile(c.fsys, name)
@@ -51,8 +51,8 @@ func (c *Checker) state() {
 	}
 }
 
-// builtin tells whether a kernel may have a folder in /sys/module for a part of itself of that name, by
-// modules.builtin. Not all parts have one.
+// builtin tells, by modules.builtin, whether a builtin module of that name may have a folder in /sys/module. Not all
+// builtin modules have one.
 func (c *Checker) builtin(name string) kernel.Tri {
 	if m, ok := c.p.Module(name); ok && m.Name == name && m.Builtin {
 		return kernel.Maybe
@@ -60,7 +60,7 @@ func (c *Checker) builtin(name string) kernel.Tri {
 	return kernel.No
 }
 
-// taken tells whether the running kernel has a folder in /sys/module for a part of itself of that name.
+// taken tells whether the running kernel has a folder in /sys/module for a builtin module of that name.
 func (c *Checker) taken(name string) kernel.Tri {
 	if _, err := fs.Stat(c.fsys, "sys/module"); err != nil {
 		return c.builtin(name)
@@ -74,10 +74,10 @@ func (c *Checker) taken(name string) kernel.Tri {
 	return kernel.Yes
 }
 
-// kcoreName is the running kernel's memory.
+// kcoreName is the file of the running kernel's memory.
 const kcoreName = "/proc/kcore"
 
-// kcore reads the running kernel's memory.
+// kcore reads the running kernel's exports out of its memory.
 func (c *Checker) kcore() error {
 	kallsyms, err := c.fsys.Open("proc/kallsyms")
 	if err != nil {

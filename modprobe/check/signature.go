@@ -13,8 +13,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Verify verifies the signatures of modules, on all processors at once. What comes out is kept for [target.Check],
-// until [target.Use] brings other keys.
+// Verify verifies the signatures of modules in parallel. The results are kept for [target.Check], until [target.Use]
+// sets other keys.
 func (k *target) Verify(modules []*kernel.Module) {
 	found := make([]kernel.SigFinding, len(modules))
 	var each sync.WaitGroup
@@ -28,7 +28,7 @@ func (k *target) Verify(modules []*kernel.Module) {
 	}
 }
 
-// signature judges a module's signature.
+// signature returns what is known of a module's signature.
 func (k *target) signature(m *kernel.Module) kernel.SigFinding {
 	if found, ok := k.verified[m]; ok {
 		return found
@@ -83,8 +83,8 @@ func (l *loader) signature() bool {
 	return true
 }
 
-// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the
-// load fails.
+// judged decides about a signature that counts even where the kernel does not require one. It returns false if the load
+// fails.
 func (l *loader) judged(found kernel.SigFinding) bool {
 	v := l.v
 	fails := func(e syscall.Errno, advice, text string) bool {
@@ -138,6 +138,7 @@ func (l *loader) signer() string {
 // enforced tells whether unsigned modules are refused.
 func (l *loader) enforced() bool { return l.k.Enforce || l.k.Features.SignEnforce == kernel.Yes }
 
+// signatureAdvice adds the finding for a module that counts as unsigned, where the kernel requires signatures.
 func (l *loader) signatureAdvice(what string) {
 	text := "the kernel demands signatures and this is an " + what
 	if strings.HasPrefix(what, "module") {

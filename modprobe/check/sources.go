@@ -14,8 +14,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
-// readAll reads what the kernel exports, from its image if that has been read. The modules that tell of the kernel, and
-// those of Options.Names, are read at the same time.
+// readAll reads what the kernel exports, from image if it is not nil. A sample of the kernel's modules, and those of
+// Options.Names, are read at the same time.
 func (c *Checker) readAll(image *kernel.Image) error {
 	c.learning.Go(func() { c.sample = c.learn() })
 	var ahead sync.WaitGroup
@@ -31,8 +31,8 @@ func (c *Checker) readAll(image *kernel.Image) error {
 	return err
 }
 
-// learned waits for what modules of the kernel tell, and returns one of them, or nil. Whoever uses c.k while the kernel
-// is read calls it first.
+// learned waits for learn, and returns one of the kernel's modules, or nil. Code that uses c.k while readAll runs must
+// call it first.
 func (c *Checker) learned() *kernel.Module {
 	c.learning.Wait()
 	return c.sample
@@ -73,9 +73,9 @@ func (c *Checker) strict() kernel.Tri {
 	return kernel.No
 }
 
-// learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns
-// one of the modules, or nil. One module's word is not the kernel's: it may have strayed into the tree. Two of one kind
-// are believed, and one that is alone.
+// learn reads modules of the kernel, until struct module is known, and the kernel's configuration. It returns one of
+// the modules, or nil. A single module may not be this kernel's, though it lies in the tree: what counts is two modules
+// that agree, or the only one.
 func (c *Checker) learn() (sample *kernel.Module) {
 	var all []*kernel.Module
 	tries := 0
@@ -155,7 +155,7 @@ func (c *Checker) kernelExports() error {
 	return nil
 }
 
-// unused records why an existing file was not used. A missing permission is reported once.
+// unused records why an existing file was not used. That permission was denied is recorded once.
 func (c *Checker) unused(err error) {
 	denied := errors.Is(err, fs.ErrPermission)
 	if errors.Is(err, fs.ErrNotExist) || denied && c.denied {
@@ -165,7 +165,8 @@ func (c *Checker) unused(err error) {
 	c.notes = append(c.notes, "not used: "+err.Error())
 }
 
-// union gathers what the kernel's modules were built with, or, which may fail, takes what is kept of it.
+// union sets the kernel's exports to the symbol versions that its modules were built with. If cached is set, they come
+// from the cache only; it returns false if they are not there.
 func (c *Checker) union(cached bool) bool {
 	cache := c.o.Cache
 	source := "the versions that " + c.p.Dir() + "'s modules were built with"
@@ -176,7 +177,7 @@ func (c *Checker) union(cached bool) bool {
 		}
 	}
 	if label == "" {
-		cache = nil // nothing tells when the modules change
+		cache = nil // nothing would tell that the modules have changed
 	}
 	if cached {
 		if cache == nil {
@@ -201,7 +202,7 @@ func (c *Checker) union(cached bool) bool {
 // configLimit is the largest build configuration that is read: 20 times what kernels have.
 const configLimit = 8 << 20
 
-// config reads the kernel's build configuration, for what no image tells.
+// config reads the kernel's build configuration, for what an image may not tell.
 func (c *Checker) config() {
 	names := []string{c.opts.Dir + "/boot/config-" + c.p.Release(), c.path("config")}
 	if c.opts.Dir == "" && c.running() {

@@ -10,7 +10,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// taints sets the marks that the kernel sets before it looks at symbols.
+// taints sets the taint flags that the kernel sets before it looks at symbols.
 func (l *loader) taints() bool {
 	k, m, v := l.k, l.m, l.v
 	if _, ok := m.Field("intree"); !ok {
@@ -49,7 +49,7 @@ func (l *loader) taints() bool {
 	return true
 }
 
-// licenceAgain is the second line about a licence that taints.
+// licenceAgain adds the second line that some kernels log about a licence that taints.
 func (l *loader) licenceAgain() {
 	if !l.v.tainted("P") || strings.Contains(l.k.Tainted, "P") {
 		return
@@ -63,11 +63,10 @@ func (l *loader) licenceAgain() {
 	}
 }
 
-// minUnit is the most that the kernel sets aside for the data of one module on each processor (PCPU_MIN_UNIT_SIZE).
-// Some of it is taken.
+// minUnit is an upper bound, in bytes, of the per-CPU memory that a kernel has for one module (PCPU_MIN_UNIT_SIZE).
 const minUnit = 32 << 10
 
-// perCPU is the memory that each processor has of its own.
+// perCPU refuses a module with more per-CPU data than any kernel provides.
 func (l *loader) perCPU() bool {
 	if l.m.PerCPU <= minUnit {
 		return true
@@ -78,7 +77,8 @@ func (l *loader) perCPU() bool {
 	return l.fail(syscall.ENOMEM, kernel.SayNoPerCPU, l.name, l.m.PerCPU)
 }
 
-// exportFlags wants flags for a module's own exports, where the kernel has them, and leaves out tables of before.
+// exportFlags requires flags for the module's own exports, where the kernel has them. Such kernels do not read the
+// tables that modules had before.
 func (l *loader) exportFlags() bool {
 	m := l.m
 	if l.k.Words.Has(kernel.SayNoFlags) == kernel.No || len(m.Exports) == 0 || m.Flagged {
@@ -104,7 +104,7 @@ func (l *loader) exportFlags() bool {
 	return l.fail(syscall.ENOEXEC, kernel.SayNoFlags, l.name)
 }
 
-// exportVersions wants flags and CRCs for a module's own exports.
+// exportVersions requires flags and CRCs for a module's own exports.
 func (l *loader) exportVersions() bool {
 	if !l.exportFlags() {
 		return false
@@ -136,8 +136,8 @@ func (l *loader) moduleNamespaces() bool {
 	return true
 }
 
-// symbols resolves every import, in the order of the symbol table: all failures are printed, the last one's errno is
-// returned.
+// symbols resolves every import, in the order of the symbol table. All failures are logged; the load fails with the
+// errno of the last.
 func (l *loader) symbols() bool {
 	k, v := l.k, l.v
 	var failed syscall.Errno
@@ -207,8 +207,8 @@ func (l *loader) symbols() bool {
 	return true
 }
 
-// inherit is what becomes of a module that uses a symbol of a proprietary one: it may not have used symbols for GPL
-// modules only, and may not from here on.
+// inherit is the rule for a module that uses a symbol of a proprietary one: it becomes proprietary itself. It must not
+// have used symbols that are for GPL modules only, which gplUsed says, and must not use them from then on.
 func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) syscall.Errno {
 	if s.From == nil || l.k.Words.Has(kernel.SayInherits) == kernel.No ||
 		!l.proprietary(s.From, map[*kernel.Module]bool{l.m: true}) {
@@ -236,7 +236,8 @@ func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) sysca
 	return 0
 }
 
-// proprietary tells whether a module that is loaded before is marked so: for its licence, or since it uses one that is.
+// proprietary reports whether a module that is loaded earlier counts as proprietary: by its licence, or because it uses
+// a module that does.
 func (l *loader) proprietary(m *kernel.Module, seen map[*kernel.Module]bool) bool {
 	if _, gpl := m.Licence(); !gpl {
 		return true
@@ -251,7 +252,7 @@ func (l *loader) proprietary(m *kernel.Module, seen map[*kernel.Module]bool) boo
 	return false
 }
 
-// ignored are undefined symbols that the kernel defines itself.
+// ignored reports whether an undefined symbol is one that the loader does not resolve.
 func (l *loader) ignored(name string) bool {
 	switch l.k.Machine {
 	case kernel.EMX8664, kernel.EM386:
@@ -262,16 +263,11 @@ func (l *loader) ignored(name string) bool {
 	return false
 }
 
-// missing says who would provide a symbol.
+// missing adds the finding for a symbol that nothing exports.
 func (l *loader) missing(name string) {
 	advice := "this kernel has no such symbol: the module needs another kernel or other sources"
 	if _, inTree := l.m.Field("intree"); !inTree {
 		advice += ", or a module from elsewhere that exports it: name that one, too"
-	}
-	if l.k.Provider != nil {
-		if owner := l.k.Provider(name); owner != "" {
-			advice = "load " + owner + " first, which exports it (modprobe does)"
-		}
 	}
 	if i := strings.LastIndex(name, "_R"); i > 0 && len(name)-i >= 8 &&
 		strings.Trim(name[i+2:], "0123456789abcdef") == "" {
@@ -280,7 +276,7 @@ func (l *loader) missing(name string) {
 	l.v.reason(true, KindMissing, name, advice, "nobody exports %s", name)
 }
 
-// unsureCRC is said of symbols whose CRC is not known.
+// unsureCRC is what is not verified if the CRC of a symbol is not known.
 const unsureCRC = "the kernel's CRC of %s"
 
 // use checks version and namespace of a symbol that was found. The errno is 0 if the module may use it.
@@ -378,7 +374,7 @@ func (l *loader) provides(symbol string) bool {
 	return ok && s.Owner == l.m.Name
 }
 
-// sysfs makes /sys/module/NAME.
+// sysfs is the creation of /sys/module/NAME, which fails if the folder exists.
 func (l *loader) sysfs() bool {
 	name := l.m.SysName
 	if name == "" && l.m.Size != 0 {
@@ -401,7 +397,7 @@ func (l *loader) sysfs() bool {
 	return true
 }
 
-// structOffsets warns of a struct module that is not this kernel's, where the loader does not look.
+// structOffsets warns of a struct module whose layout is not this kernel's, which the loader does not check.
 func (l *loader) structOffsets() {
 	k, m := l.k.This, l.m
 	if k.Size == 0 || m.Size == 0 {

@@ -9,11 +9,11 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
-// symversLimit is the largest Module.symvers that is read: 20 times what kernels have.
+// symversLimit is the size in bytes up to which a Module.symvers is read: 20 times what kernels have.
 const symversLimit = 64 << 20
 
-// symversAsked takes over a Module.symvers that was asked for. One without a line of the kernel's, as the build of a
-// module leaves it, is added to what the kernel exports.
+// symversAsked reads Options.Symvers. A file without exports of the kernel itself, such as the build of a module
+// writes, is added to what the kernel exports.
 func (c *Checker) symversAsked() error {
 	table, err := c.readSymvers(c.o.Symvers)
 	if err != nil {
@@ -30,7 +30,7 @@ func (c *Checker) symversAsked() error {
 	return nil
 }
 
-// symvers takes a Module.symvers for what the kernel exports.
+// symvers reads a Module.symvers and takes it for the kernel's exports.
 func (c *Checker) symvers(name string) error {
 	notes := len(c.notes)
 	table, err := c.readSymvers(name)
@@ -38,7 +38,7 @@ func (c *Checker) symvers(name string) error {
 		err = c.useSymvers(name, table)
 	}
 	if err != nil {
-		c.notes = c.notes[:notes] // about a file that is not used
+		c.notes = c.notes[:notes] // they are about a file that is not used
 	}
 	return err
 }
@@ -63,7 +63,7 @@ func (c *Checker) readSymvers(name string) (*kernel.Table, error) {
 	return table, nil
 }
 
-// useSymvers takes a table for what the kernel exports, if it is of this build.
+// useSymvers takes a table for the kernel's exports, unless it contradicts the sample module.
 func (c *Checker) useSymvers(name string, table *kernel.Table) error {
 	if sample := c.learned(); sample != nil {
 		if err := table.Confirm(sample); err != nil {

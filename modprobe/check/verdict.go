@@ -24,11 +24,11 @@ const (
 	KindNamespace Kind = "namespace"  // a symbol's namespace is not imported
 	KindDuplicate Kind = "duplicate"  // a symbol is exported already
 	KindTypes     Kind = "types"      // the types in BTF that the module brings
-	KindState     Kind = "state"      // the running kernel does not take it now
-	KindForce     Kind = "force"      // what is ignored, or that the kernel does not let itself be forced
+	KindState     Kind = "state"      // the running kernel refuses it in its present state
+	KindForce     Kind = "force"      // what a forced load ignores, or that the kernel allows none
 )
 
-// hopeless reports whether the load fails for something else than what flags make the kernel ignore.
+// hopeless reports whether the load fails for something that no flag makes the kernel ignore.
 func (f Finding) hopeless() bool {
 	switch f.Kind {
 	case KindVermagic, KindVersion, KindNoVersion, KindTypes, KindState:
@@ -39,7 +39,7 @@ func (f Finding) hopeless() bool {
 	return f.Fatal
 }
 
-// reason adds a finding.
+// reason adds a finding; format and args make its text.
 func (v *Verdict) reason(fatal bool, kind Kind, symbol, advice, format string, args ...any) {
 	v.Findings = append(v.Findings, Finding{kind, fatal, symbol, fmt.Sprintf(format, args...), advice})
 }
@@ -54,7 +54,7 @@ func (v *Verdict) unknown(format string, args ...any) {
 	v.NotVerified = append(v.NotVerified, fmt.Sprintf(format, args...))
 }
 
-// tainted reports whether the load leaves a mark.
+// tainted reports whether the load sets a taint flag.
 func (v *Verdict) tainted(letter string) bool {
 	return slices.ContainsFunc(v.Taints, func(t Taint) bool { return t.Letter == letter })
 }
@@ -64,19 +64,19 @@ type Outcome string
 
 // The outcomes.
 const (
-	// Loads is that the kernel accepts the module.
+	// Loads means that the kernel accepts the module.
 	Loads Outcome = "LOADS"
-	// LoadsTaints is that it accepts the module and marks itself for it.
+	// LoadsTaints means that it accepts the module and sets a taint flag.
 	LoadsTaints Outcome = "LOADS, TAINTS"
-	// Unknown is that nothing speaks against the module, but not everything could be verified.
+	// Unknown means that nothing was found against the module, but not everything could be verified.
 	Unknown Outcome = "UNKNOWN"
-	// Fails is that it refuses the module.
+	// Fails means that it refuses the module.
 	Fails Outcome = "FAILS"
-	// BuiltIn is that the kernel has the module in itself: there is nothing to load.
+	// BuiltIn means that the module is a part of the kernel: there is nothing to load.
 	BuiltIn Outcome = "BUILT IN"
 )
 
-// Verdict says what a kernel will answer to a module, up to the module's own init function. As JSON it is what modprobe
+// Verdict is what a kernel will answer to a module, up to the module's own init function. As JSON it is what modprobe
 // --check --json prints; docs/json.md has a sample.
 type Verdict struct {
 	// Module is the module's name.
@@ -93,9 +93,9 @@ type Verdict struct {
 	Error string `json:"error,omitempty"`
 	// Log holds the lines that the kernel's loader prints, in their order.
 	Log []string `json:"log,omitempty"`
-	// MayLog holds lines that it prints or not, depending on the machine.
+	// MayLog holds lines that it may print, depending on the machine.
 	MayLog []string `json:"may_log,omitempty"`
-	// Taints are the marks that are left, even by most loads that fail.
+	// Taints are the taint flags that the load sets; most loads that fail set them as well.
 	Taints []Taint `json:"taints"`
 	// Findings are the reasons, the most important first.
 	Findings []Finding `json:"findings"`
@@ -110,13 +110,13 @@ type Verdict struct {
 	// Changes say what differs from the kernel the module was built for, if it fails for that, or is forced.
 	Changes *Changes `json:"changes,omitempty"`
 
-	// Ignored says what Options.Flags make the kernel pass over.
+	// Ignored says what Options.Flags make the kernel ignore.
 	Ignored []string `json:"-"`
 	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
 	Hopeless bool `json:"-"`
 }
 
-// Taint is a mark that a load leaves in the kernel.
+// Taint is a taint flag that a load sets in the kernel.
 type Taint struct {
 	// Letter is the kernel's letter for it, for instance "E".
 	Letter string `json:"letter"`
@@ -128,17 +128,17 @@ type Taint struct {
 type Finding struct {
 	// Kind is what it is about.
 	Kind Kind `json:"kind"`
-	// Fatal reports that the load fails for it.
+	// Fatal is set if the load fails because of it.
 	Fatal bool `json:"fatal"`
 	// Symbol is the symbol it is about; empty for none.
 	Symbol string `json:"symbol,omitempty"`
 	// Text says what was found.
 	Text string `json:"text"`
-	// Advice says what to do about it; empty for nothing more than for an earlier finding.
+	// Advice says what to do about it; empty if an earlier finding says it already.
 	Advice string `json:"advice,omitempty"`
 }
 
-// complete sets what follows from the rest. Lists that a program may count on are [] in JSON, not null.
+// complete sets Error, and the lists that are [] in JSON when they are empty, not null.
 func (v *Verdict) complete() {
 	if v.Errno != 0 {
 		v.Error = errno.Text(v.Errno)

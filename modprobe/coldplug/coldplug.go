@@ -54,7 +54,7 @@ type Uevents interface {
 	Close() error
 }
 
-// ErrUeventsLost is that the kernel had more uevents than there was room for.
+// ErrUeventsLost reports that the kernel had more uevents than there was room for.
 var ErrUeventsLost = errors.New("uevents were lost")
 
 // Uevent is what the kernel says when a device appears or changes.

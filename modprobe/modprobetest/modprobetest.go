@@ -1,5 +1,5 @@
-// Package modprobetest has a kernel for the tests of programs that load modules by package modprobe. It loads nothing;
-// it writes down what it was asked, and can keep /sys/module and /proc/modules of a folder true.
+// Package modprobetest has a kernel for the tests of programs that load modules by package modprobe. It loads nothing:
+// it records the calls, and can keep /sys/module and /proc/modules of a folder up to date.
 package modprobetest
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Kernel is a modprobe.Kernel. Its zero value has every call succeed. It is safe for concurrent use; the fields must
+// Kernel is a modprobe.Kernel. With its zero value every call succeeds. It is safe for concurrent use; the fields must
 // not change then.
 type Kernel struct {
 	// Version is what Release returns. Default: 6.1.0.
@@ -189,7 +189,7 @@ func (k *Kernel) Preload(needs map[string][]string, names ...string) error {
 	return k.publish()
 }
 
-// done writes a call down, and in the log what the kernel says about it.
+// done records a call, and adds lines to the kernel's log.
 func (k *Kernel) done(c Call, says ...string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -197,7 +197,7 @@ func (k *Kernel) done(c Call, says ...string) error {
 	return k.note(c)
 }
 
-// note writes a call down and returns its answer.
+// note records a call and returns its answer.
 func (k *Kernel) note(c Call) error {
 	k.calls = append(k.calls, c)
 	if c.Err != nil {
@@ -284,7 +284,7 @@ func (k *Kernel) Listen() (modprobe.Log, error) {
 	return l, nil
 }
 
-// log is a place in a kernel's log.
+// log is a position in a kernel's log.
 type log struct {
 	k    *Kernel
 	next int
