@@ -117,8 +117,7 @@ func names(line string, m Module) bool {
 func ofLoader(line string) bool {
 	for _, begin := range []string{
 		"Loading of ", "Lockdown: ", "Invalid ", "Only one .modinfo", "module: ", "decompression failed",
-		"PKCS#7 ",
-		"LoadPin: ", "BPF:",
+		"PKCS#7 ", "LoadPin: ", "BPF:",
 	} {
 		if strings.HasPrefix(line, begin) {
 			return true

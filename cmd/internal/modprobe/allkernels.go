@@ -89,8 +89,8 @@ func (c *checkRun) askAll(names []string) ([]answer, error) {
 	return answers, err
 }
 
-// links returns the commands that make modules from elsewhere available to a kernel that takes them. base is where
-// its tree is.
+// links returns the shell commands that make modules from other folders available to a kernel that accepts them. base
+// is the folder of -d, or "".
 func links(a answer, base string) (commands []string) {
 	dir := shellWord(a.dir + "/weak-updates/")
 	for _, v := range a.verdicts {
@@ -108,7 +108,7 @@ func links(a answer, base string) (commands []string) {
 	return commands
 }
 
-// shellWord returns a word that a shell takes as it is.
+// shellWord quotes a word for a shell.
 func shellWord(s string) string {
 	plain := func(c rune) bool {
 		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
@@ -120,7 +120,7 @@ func shellWord(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// rank exchanges failing and unknown, so that the best status is the least, and back.
+// rank exchanges the statuses of "fails" and "unknown", so that less is better; applied twice it gives the status back.
 func rank(status int) int { return [...]int{0, 2, 1}[status] }
 
 // row writes one line of the table.

@@ -11,7 +11,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// How much of what changed is shown without -v.
+// How many of the changes are shown without -v.
 const (
 	changedTypes = 5 // types
 	changedLines = 4 // lines of what differs in one

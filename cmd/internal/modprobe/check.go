@@ -71,7 +71,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	if c.all {
 		return c.kernels(names)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // there is little garbage, if any
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // little of the memory is garbage
 	a := c.ask(c.p, names)
 	switch status := r.checkFailed(a.err); {
 	case len(a.verdicts) == 0 && a.err != nil:
@@ -92,8 +92,8 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	return worst(a.verdicts)
 }
 
-// checkFailed shows why a check could not be made, as a whole or of some modules. The result is the exit status if it
-// is all there is to say.
+// checkFailed shows why a check, or that of some modules, could not be made. It returns the exit status for the case
+// that there are no verdicts.
 func (r *modprobeRun) checkFailed(err error) int {
 	for _, e := range causes(err) {
 		r.Errorf("%s", r.checkError(e))
@@ -115,7 +115,7 @@ func causes(err error) []error {
 	return []error{err}
 }
 
-// checkError says why, and what to do.
+// checkError returns the message for an error, with what to do.
 func (r *modprobeRun) checkError(err error) string {
 	var e *modprobe.Error
 	var errno syscall.Errno
@@ -142,7 +142,7 @@ func (r *modprobeRun) checkError(err error) string {
 	return e.Module + ": " + e.Err.Error()
 }
 
-// An answer is what one kernel says.
+// An answer is the result of a check against one kernel.
 type answer struct {
 	release  string
 	dir      string // its modules
@@ -284,6 +284,7 @@ func (c *checkRun) findings(v *check.Verdict) {
 	}
 }
 
+// taintLetters returns the letters of the taint flags of a verdict.
 func taintLetters(v *check.Verdict) string {
 	letters := ""
 	for _, t := range v.Taints {
@@ -292,7 +293,7 @@ func taintLetters(v *check.Verdict) string {
 	return letters
 }
 
-// limit cuts a list and says so in its last line.
+// limit cuts a list to n lines; the last one says how many are left out.
 func limit(list []string, n int) []string {
 	if len(list) <= n {
 		return list

@@ -20,6 +20,7 @@ type stepJSON struct {
 	Error     string `json:"error,omitempty"`
 }
 
+// newStepJSON returns the document of a step.
 func newStepJSON(s modprobe.Step) stepJSON {
 	doc := stepJSON{
 		Op: s.Op, Module: s.Module.Name, Alias: s.Module.Alias, Path: s.Module.Path,
@@ -46,6 +47,7 @@ type moduleJSON struct {
 	Depends []string `json:"depends"`
 }
 
+// newFoundJSON returns the document of an operand of -R.
 func newFoundJSON(name string, modules []modprobe.Module) foundJSON {
 	return foundJSON{name, cli.Each(modules, func(m modprobe.Module) moduleJSON {
 		return moduleJSON{m.Name, m.Path, m.Builtin, cli.OrEmpty(m.Depends)}
@@ -97,6 +99,7 @@ type ruleJSON struct {
 	Reason  string `json:"reason"`
 }
 
+// newConfigJSON returns the document of the configuration.
 func newConfigJSON(dir string, c *modprobe.Config) configJSON {
 	command := func(x modprobe.Command) commandJSON { return commandJSON{x.Pattern, x.Text} }
 	rule := func(x modprobe.Rule) ruleJSON { return ruleJSON{x.Pattern, x.Reason} }

@@ -27,7 +27,7 @@ type modprobeRun struct {
 	all     bool
 	remove  bool
 	dryRun  bool
-	verbose int // the level that -q and -v have led to
+	verbose int // the level of messages after -q and -v
 	json    bool
 	found   []foundJSON // with -R and --json
 
@@ -134,7 +134,7 @@ func (r *modprobeRun) do(operands []string) int {
 	return r.insert(operands[0], cli.QuoteParams(operands[1:]))
 }
 
-// hasTree reports whether there are modules for the kernel.
+// hasTree reports whether the module directory exists.
 func (r *modprobeRun) hasTree() bool {
 	name, err := cli.FSName(r.from.FS, r.p.Dir())
 	if err == nil {
@@ -148,7 +148,7 @@ func isPath(operand string) bool {
 	return strings.HasPrefix(operand, "/") || strings.HasPrefix(operand, "./")
 }
 
-// file returns the name of the plain file that a path as typed leads to.
+// file returns the name in FS of a path as typed; ok is false if no file is there.
 func (r *modprobeRun) file(operand string) (name string, ok bool) {
 	abs, err := cli.Absolute(r.Env, operand)
 	if err != nil {

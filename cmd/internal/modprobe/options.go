@@ -90,6 +90,7 @@ func modprobeOptions() []getopt.Option {
 	}
 }
 
+// modprobeUsage is the text of --help.
 const modprobeUsage = `Usage:
 	modprobe [options] [-i] [-b] NAME [PARAMETER=VALUE...]
 	modprobe [options] -a [-i] [-b] NAME...
@@ -190,7 +191,7 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.all = true
 	case 'r':
 		r.remove = true
-	case optHolders: // -r is meant, as later versions of kmod say; 34.2 inserts the module
+	case optHolders: // implies -r, as in later versions of kmod; 34.2 inserts the module
 		r.remove, r.drop.Holders = true, true
 	case 'w':
 		wait, ok := milliseconds(value)
@@ -204,7 +205,7 @@ func (r *modprobeRun) option(id int, value string) bool {
 	case 'c':
 		r.config = true
 	case optModversions, optExports:
-		if r.symbols != optModversions { // which is what kmod looks for first
+		if r.symbols != optModversions { // kmod prefers it, whatever the order
 			r.symbols = id
 		}
 	case optFirstTime:
@@ -265,7 +266,7 @@ func (r *modprobeRun) option(id int, value string) bool {
 	return true
 }
 
-// once sets an option that cannot be given twice: the first would be passed over in silence.
+// once sets an option that cannot be given twice with different values: one would be silently ignored.
 func (r *modprobeRun) once(to *string, option, value string) bool {
 	if *to != "" && *to != value {
 		r.Errorf("%s %s and %s %s: only one can be given", option, *to, option, value)
@@ -275,8 +276,8 @@ func (r *modprobeRun) once(to *string, option, value string) bool {
 	return true
 }
 
-// conflict says what of our own options does not go together, so that none is passed over in silence; "" for nothing.
-// kmod's are passed over as kmod does.
+// conflict says which of our own options contradict each other, so that none is silently ignored; "" if none do. Among
+// its own options kmod ignores some, and so do we.
 func (r *modprobeRun) conflict() string {
 	c, other := &r.check, r.config || r.resolve || r.remove || r.symbols != 0
 	switch {
@@ -334,7 +335,7 @@ func splitWords(text string) (words []string) {
 			word, inWord = append(word, c), true
 		}
 	}
-	if quote != 0 { // it is never closed, and means itself
+	if quote != 0 { // never closed: it is an ordinary character
 		word = slices.Insert(word, begin, quote)
 	}
 	if inWord {

@@ -67,7 +67,7 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 		r.Hintf("%s", reason)
 	}
 	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
-		forcing.Because(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)
+		forcing.Explain(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)
 	}
 }
 
@@ -86,17 +86,19 @@ func insertText(err error) string {
 	return cli.ErrnoText(err)
 }
 
+// isCommand reports whether an error is that of an install or remove command.
 func isCommand(err error) bool {
 	var e *modprobe.CommandError
 	return errors.As(err, &e)
 }
 
-// noShell reports whether a command was not run for want of /bin/sh.
+// noShell reports whether a command was not run because there is no /bin/sh.
 func noShell(err error) bool {
 	var e *modprobe.CommandError
 	return errors.As(err, &e) && e.Err != nil && errors.Is(e.Err, fs.ErrNotExist)
 }
 
+// isPathError reports whether an error is about a file, and not the kernel's answer.
 func isPathError(err error) bool {
 	var e *fs.PathError
 	return errors.As(err, &e)
@@ -141,7 +143,7 @@ func (r *modprobeRun) failRemove(e *modprobe.Error) (fatal bool) {
 	return true
 }
 
-// report shows what the library passes over.
+// report shows a problem that the library has skipped.
 func (r *modprobeRun) report(err error) {
 	var config *modprobe.ConfigError
 	var table *modprobe.TableError
@@ -168,8 +170,8 @@ func (r *modprobeRun) report(err error) {
 	}
 }
 
-// reportConfig shows a line, or a file, of the configuration that is passed over; even with -q, as kmod, which reads
-// the configuration before it is quiet.
+// reportConfig shows that a line, or a file, of the configuration is skipped. It does so even with -q, as kmod does,
+// which reads the configuration before -q has an effect.
 func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 	level := r.Level
 	r.Level = max(level, cli.LevelError)
