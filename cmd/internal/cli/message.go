@@ -102,7 +102,8 @@ func (l *Logger) toSyslog() bool {
 // Usage shows a mistake on the command line; its prefix is argv[0] as it was typed, and it never goes to syslog.
 func (l *Logger) Usage(err error) int {
 	fmt.Fprintf(l.Env.Stderr, "%s: %v\n", l.Env.Args[0], err)
-	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") || strings.HasPrefix(text, "invalid option") {
+	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") ||
+		strings.HasPrefix(text, "invalid option") {
 		l.Hintf("--help lists the options")
 	}
 	return 1
