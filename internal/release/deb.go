@@ -41,7 +41,7 @@ func writeDebs(ctx context.Context, r *release) error {
 		if err := files.unpack(stage, r.time); err != nil {
 			return err
 		}
-		to := filepath.Join(r.out, fmt.Sprintf("gomodprobe_%s_%s.deb", r.version, b.target.debian))
+		to := filepath.Join(r.out, fmt.Sprintf("gomodprobe_%s_%s.deb", r.debian(), b.target.debian))
 		cmd := exec.CommandContext(ctx, "dpkg-deb", "--root-owner-group", "-Zxz", "--build", stage, to)
 		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+strconv.FormatInt(r.time.Unix(), 10))
 		if text, err := cmd.CombinedOutput(); err != nil {
@@ -154,7 +154,7 @@ Description: kernel module tools in one static binary
  .
  They are installed beside kmod with "go" in front of their names.
  gomodprobe-switch makes modprobe and the others mean these, and back.
-`, r.version, b.target.debian, size)
+`, r.debian(), b.target.debian, size)
 }
 
 // copyright is the text that goes with the program: our licence and those of what is linked in.
