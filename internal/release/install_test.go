@@ -132,7 +132,8 @@ func TestDebTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"DEBIAN/control", "DEBIAN/prerm", "usr/libexec/gomodprobe-boot", "usr/bin/gokmod", "usr/bin/golsmod", "usr/sbin/gomodprobe-switch", "usr/share/zsh/vendor-completions/_gomodprobe"}
+	want := []string{"DEBIAN/control", "DEBIAN/prerm", "usr/libexec/gomodprobe-boot", "usr/bin/gokmod", "usr/bin/golsmod", "usr/sbin/gomodprobe-switch", "usr/share/man/man8/gomodprobe-switch.8.gz",
+		"usr/share/lintian/overrides/gomodprobe", "usr/share/zsh/vendor-completions/_gomodprobe"}
 	for _, name := range goNames() {
 		if name != "gokmod" {
 			want = append(want, "usr/sbin/"+name)
