@@ -21,9 +21,6 @@ const (
 	LevelDebug   = 7
 )
 
-// VersionText begins as kmod's --version does: scripts look for its first three words.
-const VersionText = "kmod version 34 (gomodprobe 0.1)\n+ZSTD +XZ +ZLIB -OPENSSL\n"
-
 // NotInBoot is the message for what a build with the tag kmod_boot lacks. Such a build is for boot images, where every
 // byte is read and unpacked before anything else happens: it leaves out what is done on a running system.
 const NotInBoot = "%s is not in this build, which was made small for boot images; use a full gomodprobe"
