@@ -276,17 +276,3 @@ func (r *Reader) file(h *cpio.Header) (*File, error) {
 	}
 	return f, nil
 }
-
-// Read adds the entries of an image that others will be put behind.
-func (b *Base) Read(image []byte) error {
-	in := NewReader(bytes.NewReader(image))
-	for {
-		f, err := in.Next()
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		b.Add(f.Path, f.Mode, f.Target)
-	}
-}

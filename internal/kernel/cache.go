@@ -15,12 +15,6 @@ const cacheHead = "# gomodprobe kernel image 5\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 
-// tris lists a Features in the order of the cache.
-func (f *Features) tris() []*Tri {
-	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.SignEnforce,
-		&f.LicenceAgain, &f.TypesRead, &f.TypesDecide}
-}
-
 // Encode writes down what was read out of an image, for DecodeImage: a check sum, comment lines, and Module.symvers.
 // label says which image it was.
 func (im *Image) Encode(label string) []byte {

@@ -196,10 +196,22 @@ func (r rootFS) dir(name string) (string, error) {
 	if r.dirs == nil {
 		return resolveFrom(r.fsys, ".", dir, r.strict)
 	}
+	return r.known(dir)
+}
+
+// known resolves the links of a folder's name, from where the folder above it leads.
+func (r rootFS) known(dir string) (string, error) {
+	if dir == "." {
+		return dir, nil
+	}
 	if known, ok := r.dirs.Load(dir); ok {
 		return known.(string), nil
 	}
-	done, err := resolveFrom(r.fsys, ".", dir, r.strict)
+	above, err := r.known(path.Dir(dir))
+	if err != nil {
+		return "", err
+	}
+	done, err := resolveFrom(r.fsys, above, path.Base(dir), r.strict)
 	if err == nil {
 		r.dirs.Store(dir, done)
 	}

@@ -21,9 +21,6 @@ const (
 	LevelDebug   = 7
 )
 
-// VersionText begins as kmod's --version does: scripts look for its first three words.
-const VersionText = "kmod version 34 (gomodprobe 0.1)\n+ZSTD +XZ +ZLIB -OPENSSL\n"
-
 // NotInBoot is the message for an option that a build with the tag kmod_boot lacks. Such a build is for boot images,
 // which are read and unpacked as a whole at boot: it leaves out what only a running system needs.
 const NotInBoot = "%s is not in this build, which was made small for boot images; use a full gomodprobe"

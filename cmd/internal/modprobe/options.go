@@ -172,7 +172,7 @@ func (r *modprobeRun) parse() (operands []string, status int, done bool) {
 		}
 		switch o.ID {
 		case 'V':
-			io.WriteString(r.Env.Stdout, cli.VersionText)
+			io.WriteString(r.Env.Stdout, cli.VersionText())
 			return nil, 0, true
 		case 'h':
 			io.WriteString(r.Env.Stdout, modprobeUsage)

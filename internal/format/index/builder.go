@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"unsafe"
 )
 
 // Builder makes a table. Its zero value is ready to use.
@@ -189,6 +188,3 @@ func (w *writer) node(places []int, depth int, root bool) (word uint32) {
 	}
 	return word
 }
-
-// view is string(b) without the copy, for callees that do not keep it.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
