@@ -170,7 +170,8 @@ type reader struct {
 type last struct{ module, at int32 }
 
 func newReader(b *builder, budget *compress.Budget) *reader {
-	return &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil, budget: budget, kept: maxKept / b.Workers}
+	return &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil, budget: budget,
+		kept: maxKept / b.Workers}
 }
 
 // read finds out the facts of a module.
@@ -183,7 +184,8 @@ func (r *reader) read(m *module) {
 	m.facts = &facts{
 		err: err, names: &r.names,
 		exports: slices.Clone(f.exports), needs: slices.Clone(f.needs),
-		aliases: slices.Clone(f.aliases), softdeps: slices.Clone(f.softdeps), weakdeps: slices.Clone(f.weakdeps),
+		aliases: slices.Clone(f.aliases), softdeps: slices.Clone(f.softdeps),
+		weakdeps: slices.Clone(f.weakdeps),
 	}
 }
 

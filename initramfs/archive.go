@@ -25,8 +25,8 @@ const (
 
 // WriteOptions say how an image is written. The zero value and nil are an uncompressed archive of its own.
 type WriteOptions struct {
-	// Compression of the part that is not compressed already. Files that are (modules, firmware) go uncompressed into
-	// a member before it, since compressing them again costs boot time and saves nothing.
+	// Compression of the part that is not compressed already. Files that are (modules, firmware) go uncompressed
+	// into a member before it, since compressing them again costs boot time and saves nothing.
 	Compression Compression
 	// ModTime of all entries, in seconds since 1970.
 	ModTime uint32

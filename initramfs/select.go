@@ -47,7 +47,8 @@ func newSelector(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options
 		if _, err := fs.Stat(fsys, s.dir); err != nil {
 			return nil, fmt.Errorf("kernel %s: %w in /%s", p.Release(), modprobe.ErrNoTables, s.dir)
 		}
-		return nil, fmt.Errorf("kernel %s: %w in /%s: it has no modules.dep; run depmod", p.Release(), modprobe.ErrNoTables, s.dir)
+		return nil, fmt.Errorf("kernel %s: %w in /%s: it has no modules.dep; run depmod", p.Release(),
+			modprobe.ErrNoTables, s.dir)
 	} else if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,9 @@ func (s *selector) find(what string) ([]string, error) {
 	switch dir, folder := strings.CutPrefix(what, "="); {
 	case folder:
 		dir = strings.Trim(path.Clean("/"+dir), "/") + "/"
-		match = func(d *depEntry) bool { return strings.HasPrefix(below(d.path), dir) || strings.HasPrefix(d.path, dir) }
+		match = func(d *depEntry) bool {
+			return strings.HasPrefix(below(d.path), dir) || strings.HasPrefix(d.path, dir)
+		}
 	case strings.ContainsAny(what, "*?[") && strings.Contains(what, "/") && !strings.Contains(what, ":"):
 		pattern := strings.TrimPrefix(what, "/"+s.dir+"/")
 		match = func(d *depEntry) bool {

@@ -163,7 +163,8 @@ func refineExt(c *Content, sb []byte) bool {
 		ext3Incompt = 0x2 | 0x4 | 0x10 // file types, recovery, meta block groups
 		ext3ReadOnl = 0x1 | 0x2 | 0x4  // sparse superblocks, large files, btree folders
 	)
-	compat, incompat, ro := binary.LittleEndian.Uint32(sb[92:]), binary.LittleEndian.Uint32(sb[96:]), binary.LittleEndian.Uint32(sb[100:])
+	compat, incompat, ro := binary.LittleEndian.Uint32(sb[92:]), binary.LittleEndian.Uint32(sb[96:]),
+		binary.LittleEndian.Uint32(sb[100:])
 	switch {
 	case incompat&journalDev != 0:
 		c.Type = "jbd"

@@ -30,7 +30,9 @@ func writeArchives(ctx context.Context, r *release) error {
 		if err != nil {
 			return err
 		}
-		for file, content := range map[string][]byte{name + ".tar.gz": compress(data.Bytes()), name + ".cdx.json": bill} {
+		for file, content := range map[string][]byte{
+			name + ".tar.gz": compress(data.Bytes()), name + ".cdx.json": bill,
+		} {
 			if err := os.WriteFile(filepath.Join(r.out, file), content, 0o644); err != nil {
 				return err
 			}
@@ -51,14 +53,16 @@ func archiveTree(r *release, name string, b binary) (tree, error) {
 		return nil, err
 	}
 	for _, doc := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
-		if err := files.add(path.Join(name, doc), filepath.Join(r.root, doc), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := files.add(path.Join(name, doc), filepath.Join(r.root, doc), 0o644); err != nil &&
+			!errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
 	if err := files.addAll(path.Join(name, "man"), filepath.Join(r.root, "docs/man/*.[58]")); err != nil {
 		return nil, err
 	}
-	return files, files.addAll(path.Join(name, "completions"), filepath.Join(r.root, "docs/completions/*gomodprobe*"))
+	return files, files.addAll(path.Join(name, "completions"),
+		filepath.Join(r.root, "docs/completions/*gomodprobe*"))
 }
 
 // writeSums writes SHA256SUMS as sha256sum --check reads it.

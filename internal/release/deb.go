@@ -105,7 +105,8 @@ func debDocs(files tree, r *release) error {
 		files[path.Join(dir, name+".gz")] = entry{mode: 0o644, data: compress(text)}
 	}
 	const bash = "usr/share/bash-completion/completions/"
-	if err := files.add(bash+"gomodprobe", filepath.Join(r.root, "docs/completions/gomodprobe.bash"), 0o644); err != nil {
+	if err := files.add(bash+"gomodprobe", filepath.Join(r.root, "docs/completions/gomodprobe.bash"),
+		0o644); err != nil {
 		return err
 	}
 	const fish = "usr/share/fish/vendor_completions.d/"
@@ -113,10 +114,12 @@ func debDocs(files tree, r *release) error {
 		files[bash+name] = entry{link: "gomodprobe"}
 		files[fish+name+".fish"] = entry{link: "gomodprobe.fish"}
 	}
-	if err := files.add("usr/share/zsh/vendor-completions/_gomodprobe", filepath.Join(r.root, "docs/completions/_gomodprobe"), 0o644); err != nil {
+	if err := files.add("usr/share/zsh/vendor-completions/_gomodprobe",
+		filepath.Join(r.root, "docs/completions/_gomodprobe"), 0o644); err != nil {
 		return err
 	}
-	if err := files.add(fish+"gomodprobe.fish", filepath.Join(r.root, "docs/completions/gomodprobe.fish"), 0o644); err != nil {
+	if err := files.add(fish+"gomodprobe.fish", filepath.Join(r.root, "docs/completions/gomodprobe.fish"),
+		0o644); err != nil {
 		return err
 	}
 	for _, doc := range []string{"README.md", "CHANGELOG.md"} {

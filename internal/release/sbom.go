@@ -70,7 +70,8 @@ func billOfMaterials(ctx context.Context, r *release, b binary) ([]byte, error) 
 		Timestamp: r.time.Format("2006-01-02T15:04:05Z"),
 		Component: component{
 			Type: "application", Ref: self, Name: "gomodprobe", Version: r.version, PURL: self,
-			Hashes: []bomHash{{"SHA-256", hex.EncodeToString(sum[:])}}, Licenses: licenseIDs("BSD-3-Clause"),
+			Hashes:   []bomHash{{"SHA-256", hex.EncodeToString(sum[:])}},
+			Licenses: licenseIDs("BSD-3-Clause"),
 		},
 	}}
 	uses := dependency{Ref: self}
@@ -147,7 +148,8 @@ func recognize(text []byte) []string {
 	if has("Permission is hereby granted, free of charge") {
 		ids = append(ids, "MIT")
 	}
-	if has("Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted. THE SOFTWARE") {
+	if has("Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee " +
+		"is hereby granted. THE SOFTWARE") {
 		ids = append(ids, "0BSD")
 	}
 	return ids

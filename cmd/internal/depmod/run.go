@@ -112,7 +112,8 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 			}
 		}
 	default:
-		if err = tables.InstallWith(r.out, &depmod.InstallOptions{Log: func(err error) { r.log.Warningf("%v", err) }}); err != nil {
+		if err = tables.InstallWith(r.out,
+			&depmod.InstallOptions{Log: func(err error) { r.log.Warningf("%v", err) }}); err != nil {
 			r.installFailure(err)
 			status = 1
 		}
@@ -178,7 +179,8 @@ func (r *depmodRun) folders(options *depmod.Options) bool {
 	}
 	options.Dir, options.Shown = path.Join(baseName, dir.Name), r.dir
 	// The tables go to where the links lead.
-	if real, err := sysroot.Resolve(root, dir.Name); err == nil && real != dir.Name && baseName != "." && outdir == "" {
+	if real, err := sysroot.Resolve(root, dir.Name); err == nil && real != dir.Name && baseName != "." &&
+		outdir == "" {
 		r.out = base + "/" + real
 	}
 	return true

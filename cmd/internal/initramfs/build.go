@@ -220,7 +220,8 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 			return err
 		}
 		if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
-			log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will not find those that are not in the new part as well", sel.Release)
+			log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will "+
+				"not find those that are not in the new part as well", sel.Release)
 		}
 		if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
 			entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))

@@ -90,7 +90,8 @@ func Main(env *cli.Env) int {
 		io.WriteString(env.Stdout, cli.VersionText)
 		return 0
 	default:
-		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check and profile", env.Args[1])
+		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check and profile",
+			env.Args[1])
 		return 2
 	}
 	return run(env, log, args)
@@ -98,7 +99,9 @@ func Main(env *cli.Env) int {
 
 // initramfsArgs reads a command line whose options each has letters or longs; set is called for each. It reports
 // whether the command should go on.
-func initramfsArgs(env *cli.Env, log *cli.Logger, options []getopt.Option, args []string, set func(id int, value string) error) ([]string, bool) {
+func initramfsArgs(
+	env *cli.Env, log *cli.Logger, options []getopt.Option, args []string, set func(id int, value string) error,
+) ([]string, bool) {
 	p := getopt.New(options, getopt.Permute, args)
 	for {
 		o, value, err := p.Next()

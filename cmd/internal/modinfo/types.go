@@ -92,7 +92,8 @@ func parseBTF(env *cli.Env, data, distilled []byte, split bool) (*btf.File, erro
 	case split:
 		var running []byte
 		if running, _, _, err = readBTF(env, sysTypes); err != nil {
-			return nil, fmt.Errorf("its types go on where those of its kernel end, and %s: %s", sysTypes, cli.Strerror(err))
+			return nil, fmt.Errorf("its types go on where those of its kernel end, and %s: %s", sysTypes,
+				cli.Strerror(err))
 		}
 		base, err = btf.Parse(running, nil)
 	}

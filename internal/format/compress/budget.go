@@ -20,7 +20,8 @@ type Budget struct {
 
 const (
 	budgetSize = 32 << 20
-	// maxShare is the size in bytes up to which a file counts as small. A module expands to three to five times its size.
+	// maxShare is the size in bytes up to which a file counts as small. A module expands to three to five times its
+	// size.
 	maxShare   = 16 << 20
 	shareRatio = 6
 	minShare   = 256 << 10

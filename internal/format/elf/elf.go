@@ -267,7 +267,8 @@ func (f *File) readAhead(first, second string) error {
 	if next < off {
 		off, size, next, more = next, more, off, size
 	}
-	if !f.fits(off, size) || !f.fits(next, more) || next-off > size+maxGap || f.u32(f.header(i)[4:]) == shtNobits || f.u32(f.header(j)[4:]) == shtNobits {
+	if !f.fits(off, size) || !f.fits(next, more) || next-off > size+maxGap || f.u32(f.header(i)[4:]) == shtNobits ||
+		f.u32(f.header(j)[4:]) == shtNobits {
 		return nil
 	}
 	data, err := f.read(off, max(size, next-off+more))

@@ -64,7 +64,8 @@ func (f *File) ExtVersions() ([]Version, error) {
 	for i := 0; i < len(crcs); i += 4 {
 		name, after, ok := strings.Cut(rest, "\x00")
 		if !ok {
-			return nil, badf(namesOff+uint64(len(names)), "__version_ext_names has fewer names than __version_ext_crcs has checksums")
+			return nil, badf(namesOff+uint64(len(names)),
+				"__version_ext_names has fewer names than __version_ext_crcs has checksums")
 		}
 		rest = after
 		list = append(list, Version{name, uint64(f.u32(crcs[i:]))})
