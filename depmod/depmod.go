@@ -29,7 +29,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
-// Options says of what Build is to make tables. Only Release has to be set.
+// Options says what Build makes tables of. Only Release has to be set.
 type Options struct {
 	// FS is where everything is read from. Default: os.DirFS("/").
 	FS fs.FS

@@ -154,7 +154,7 @@ func (t *Tables) install(d disk, dir string) error {
 		return &InstallError{"open", dir, "", err}
 	}
 	defer unlock()
-	if ok { // else these are the files of who has the lock
+	if ok { // else these are the files of the process that has the lock
 		if err := in.recover(); err != nil {
 			return err
 		}

@@ -14,8 +14,7 @@ import (
 // Compression of the compressed member of an image.
 type Compression string
 
-// The ways to compress. Xz makes an image a fifth smaller than Zstd, and the kernel take three times as long to
-// unpack it.
+// The ways to compress. Xz makes smaller images than Zstd, and the kernel takes three times as long to unpack them.
 const (
 	Plain Compression = ""
 	Gzip  Compression = "gzip"

@@ -266,7 +266,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// sortMissing sorts by name, then by who asked.
+// sortMissing sorts by name, then by the module that asked.
 func sortMissing(list []Missing) {
 	sort.SliceStable(list, func(i, j int) bool {
 		a, b := &list[i], &list[j]

@@ -31,7 +31,7 @@ type selector struct {
 	index   map[string]int // position in modules
 	missing []Missing
 	missed  map[string]bool
-	vain    []string            // of Options.Omit
+	unused  []string            // of Options.Omit
 	needs   map[string][]string // of Hidden; nil before the first use
 }
 
@@ -67,7 +67,7 @@ func (s *selector) omit() error {
 			return err
 		}
 		if len(names) == 0 {
-			s.vain = append(s.vain, o)
+			s.unused = append(s.unused, o)
 		}
 		for _, n := range names {
 			s.omitted[n] = true
@@ -266,7 +266,7 @@ func (s *selector) optional(what string, r Reason) {
 // selection returns the result.
 func (s *selector) selection() *Selection {
 	sel := &Selection{
-		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing, NoEffect: s.vain,
+		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing, NoEffect: s.unused,
 		fsys: s.fsys, o: *s.o, index: make(map[string]int, len(s.modules)),
 	}
 	sort.Slice(sel.Modules, func(i, j int) bool {

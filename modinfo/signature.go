@@ -11,7 +11,7 @@ import (
 // verified it.
 type Signature struct {
 	ID     string // its kind: "PKCS#7", or "X509" or "PGP" on kernels before 4.3
-	Signer string // common name of who signed
+	Signer string // common name of the signer
 	Key    []byte // serial number, or identifier, of the key's certificate
 	Hash   string // the digest, such as "sha256"; "unknown" if Err is set
 	Value  []byte // the signature itself

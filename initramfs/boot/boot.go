@@ -88,7 +88,7 @@ type Report struct {
 	Cold *coldplug.Report
 }
 
-// ErrNoRoot is that the root has not appeared. To look again may help.
+// ErrNoRoot reports that the root device has not appeared in time. Trying again may help.
 var ErrNoRoot = errors.New("did not appear")
 
 // Setup mounts what programs expect to be there.

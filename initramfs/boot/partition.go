@@ -16,7 +16,7 @@ func partitionNames(disk io.ReaderAt, size, block int64, number int, start int64
 	}
 	for _, at := range [...]int64{block, size/block*block - block} { // the table, and its copy at the end
 		if entry, ok := gptEntry(disk, at, block, number); ok && gptStart(entry, block) == start {
-			return guid(entry[16:32]), wide(entry[56:128])
+			return guid(entry[16:32]), utf16String(entry[56:128])
 		}
 	}
 	var sector [512]byte

@@ -7,7 +7,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
-// ErrNoExports says that no export table was found in a boot image.
+// ErrNoExports reports that no export table was found in a boot image.
 var ErrNoExports = errors.New("no export table found")
 
 // A memory is what the kernel's addresses mean: pieces of the image and where they will lie.

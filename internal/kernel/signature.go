@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/format/pkcs7"
 )
 
@@ -56,30 +57,24 @@ type Trust struct {
 	Signing  *Signing // how it reads signatures; nil: not known
 }
 
-const (
-	sigMark     = "~Module signature appended~\n"
-	sigInfoSize = 12
-	sigPKCS7    = 2
-)
-
 // splitTrailer cuts a signature off as the kernel does, which is less forgiving than programs are.
 func splitTrailer(image []byte) ([]byte, Signature) {
-	rest, ok := bytes.CutSuffix(image, []byte(sigMark))
+	rest, ok := bytes.CutSuffix(image, []byte(elf.SigMark))
 	if !ok || len(rest) == 0 {
 		return image, Signature{}
 	}
 	s := Signature{Present: true}
-	if len(rest) <= sigInfoSize {
+	if len(rest) <= elf.SigInfoSize {
 		s.found = SigFinding{State: SigBadTrailer, Why: "nothing is before its mark"}
 		return rest, s
 	}
-	info := rest[len(rest)-sigInfoSize:]
+	info := rest[len(rest)-elf.SigInfoSize:]
 	n := binary.BigEndian.Uint32(info[8:])
 	switch {
-	case uint64(n) >= uint64(len(rest)-sigInfoSize):
+	case uint64(n) >= uint64(len(rest)-elf.SigInfoSize):
 		s.found = SigFinding{State: SigBadTrailer, Why: "it claims to be longer than the file"}
 		return rest, s
-	case info[2] != sigPKCS7:
+	case info[2] != elf.SigPKCS7:
 		s.found = SigFinding{State: SigUnsupported, Why: "it is no PKCS#7 message",
 			Line: "module: not signed with expected PKCS#7 message"}
 		return rest, s
@@ -88,7 +83,7 @@ func splitTrailer(image []byte) ([]byte, Signature) {
 			Line: "module: PKCS#7 signature info has unexpected non-zero params"}
 		return rest, s
 	}
-	at := len(rest) - sigInfoSize - int(n)
+	at := len(rest) - elf.SigInfoSize - int(n)
 	s.message = rest[at : at+int(n)]
 	s.Signer, _ = pkcs7.Parse(s.message)
 	return rest[:at], s

@@ -15,7 +15,7 @@ type Problem struct {
 	Text string // what is wrong and what follows from it
 }
 
-// ErrSymvers says that a file has not one line of a Module.symvers.
+// ErrSymvers reports that a file has no line of a Module.symvers.
 var ErrSymvers = errors.New("not a Module.symvers: no line of it is CRC, symbol, module, export type")
 
 // ParseSymvers reads a Module.symvers file of any kernel: with three columns (2.6), four (up to 5.3), the namespace

@@ -21,7 +21,7 @@ const (
 	workLimit = 2 * imageLimit
 )
 
-// ErrImage says that a file is no boot image that can be read.
+// ErrImage reports a file that is no boot image, or none that can be read.
 var ErrImage = errors.New("not a kernel image")
 
 // Unwrap takes off what a boot image is wrapped in: a compressed file, the header of bzImage, EFI zboot, arm's

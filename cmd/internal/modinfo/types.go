@@ -117,7 +117,7 @@ func readBTF(env *cli.Env, name string) (data, distilled []byte, split bool, err
 		if _, err := btf.Parse(data, nil); err == nil {
 			return data, nil, false, nil
 		}
-		if f, err := elf.Parse(data); err == nil && f.Type() == relocatable {
+		if f, err := elf.Parse(data); err == nil && f.Type() == elf.TypeRelocatable {
 			if data, distilled = f.Content(".BTF"), f.Content(".BTF.base"); data == nil {
 				return nil, nil, false, errNoTypes
 			}
@@ -137,9 +137,6 @@ func readBTF(env *cli.Env, name string) (data, distilled []byte, split bool, err
 	}
 	return data, nil, false, nil
 }
-
-// relocatable is the ELF type of modules.
-const relocatable = 1
 
 // readWhole reads a file as it is.
 func readWhole(fsys fs.FS, name string) ([]byte, error) {

@@ -14,7 +14,7 @@ type Budget struct {
 	mu    sync.Mutex
 	cond  sync.Cond
 	used  int64
-	large sync.Mutex // held by who uses room
+	large sync.Mutex // held by the goroutine that uses room
 	room  []byte
 }
 

@@ -213,7 +213,7 @@ func (r *Reader) NextMember() error {
 	}
 }
 
-// ErrNotArchive is what NextMember answers when the bytes that follow are not an archive header.
+// ErrNotArchive reports, from NextMember, that the bytes that follow are no archive header.
 var ErrNotArchive = errors.New("not an uncompressed archive member")
 
 // Offset returns how many bytes of the stream have been taken.

@@ -113,8 +113,6 @@ const (
 
 	shnUndef = 0
 	shnAbs   = 0xfff1
-
-	shfAlloc = 2
 )
 
 // Parse reads the header and checks that the section table and the table of
@@ -362,7 +360,10 @@ func (f *File) ByteOrder() binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// Type returns the type of the object, ET_REL (1) for a module.
+// TypeRelocatable is the type of modules, ET_REL.
+const TypeRelocatable = 1
+
+// Type returns the type of the object, [TypeRelocatable] for a module.
 func (f *File) Type() uint16 { return f.typ }
 
 // Machine returns the number of the machine, such as EM_X86_64 (62).
