@@ -107,7 +107,8 @@ func (p *Prober) InsmodFile(name, params string, flags int) error {
 		err = r.insmod(f, params, flags)
 	}
 	if err != nil {
-		return &Error{Op: "insert", Module: s.Module.Name, Path: s.Module.Path, Err: err, Reason: r.reason(s, err)}
+		return &Error{Op: "insert", Module: s.Module.Name, Path: s.Module.Path, Err: err,
+			Reason: r.reason(s, err)}
 	}
 	return nil
 }

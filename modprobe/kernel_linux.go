@@ -43,9 +43,9 @@ func (running) InitModule(image []byte, params string) error {
 	return undisturbed(func() error { return kmodule.Init(image, params) })
 }
 
-// undisturbed makes a call on a thread that takes no signals. The Go runtime sends its own threads some, and one of them
-// ends the wait for another load of the same module with EINTR: what is left as EINTR is the module's own answer. Signals
-// to the process go to its other threads.
+// undisturbed makes a call on a thread that takes no signals. The Go runtime sends its own threads some, and one of
+// them ends the wait for another load of the same module with EINTR: what is left as EINTR is the module's own answer.
+// Signals to the process go to its other threads.
 func undisturbed(call func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

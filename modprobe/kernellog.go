@@ -76,7 +76,8 @@ func about(m Module, err error, lines []string) (words []string) {
 	for _, line := range lines {
 		line = strings.TrimSpace(line)
 		about := names(line, m) || ofLoader(line) || errors.Is(err, errno.ENOMEM) && ofMemory(line)
-		if !about || strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") || slices.Contains(words, line) {
+		if !about || strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") ||
+			slices.Contains(words, line) {
 			continue
 		}
 		words = append(words, line)
@@ -99,8 +100,8 @@ func names(line string, m Module) bool {
 	if rest, ok := strings.CutPrefix(line, m.Name); ok {
 		return strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, " ") && strings.Contains(rest, ": ")
 	}
-	for _, quoted := range []string{"'" + m.Name + "'", "[" + m.Name + "]", `"` + m.Name + `"`, "`" + m.Name + "'"} {
-		if strings.Contains(line, quoted) {
+	for _, quotes := range []string{"''", "[]", `""`, "`'"} {
+		if strings.Contains(line, quotes[:1]+m.Name+quotes[1:]) {
 			return true
 		}
 	}
@@ -111,16 +112,19 @@ func names(line string, m Module) bool {
 	return ok && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, ":"))
 }
 
-// ofLoader reports whether a line is from the kernel's loader, or from a security module about loading. These name no module.
+// ofLoader reports whether a line is from the kernel's loader, or from a security module about loading. Such lines do
+// not name the module.
 func ofLoader(line string) bool {
 	for _, begin := range []string{
-		"Loading of ", "Lockdown: ", "Invalid ", "Only one .modinfo", "module: ", "decompression failed", "PKCS#7 ", "LoadPin: ", "BPF:",
+		"Loading of ", "Lockdown: ", "Invalid ", "Only one .modinfo", "module: ", "decompression failed", "PKCS#7 ",
+		"LoadPin: ", "BPF:",
 	} {
 		if strings.HasPrefix(line, begin) {
 			return true
 		}
 	}
-	if strings.Contains(line, "denied") && (strings.Contains(line, "module_load") || strings.Contains(line, "sys_module")) {
+	if strings.Contains(line, "denied") &&
+		(strings.Contains(line, "module_load") || strings.Contains(line, "sys_module")) {
 		return true // SELinux, AppArmor
 	}
 	return notExpanded(line)
@@ -128,7 +132,9 @@ func ofLoader(line string) bool {
 
 // ofMemory reports whether a line says what memory there was none of.
 func ofMemory(line string) bool {
-	for _, text := range []string{"vmap allocation", "vmalloc", "page allocation failure", "percpu: allocation failed"} {
+	for _, text := range []string{
+		"vmap allocation", "vmalloc", "page allocation failure", "percpu: allocation failed",
+	} {
 		if strings.Contains(line, text) {
 			return true
 		}

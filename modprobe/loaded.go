@@ -56,7 +56,8 @@ func (p *Prober) Loaded() ([]Loaded, error) {
 // /sys is not mounted.
 func (p *Prober) gone(module string) bool {
 	data, err := fs.ReadFile(p.fsys, "proc/modules")
-	return err == nil && !bytes.HasPrefix(data, []byte(module+" ")) && !bytes.Contains(data, []byte("\n"+module+" "))
+	return err == nil && !bytes.HasPrefix(data, []byte(module+" ")) &&
+		!bytes.Contains(data, []byte("\n"+module+" "))
 }
 
 // parseLoaded reads /proc/modules: "NAME SIZE USERS HOLDER,HOLDER, STATE ADDRESS", and "-" for what there is not.

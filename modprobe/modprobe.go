@@ -25,8 +25,8 @@ import (
 
 // Options say where a Prober finds things. The zero value is the running system.
 type Options struct {
-	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/"). For a system in another
-	// folder take [Root]; an os.DirFS of a folder is taken for that, too.
+	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/"). For a system in
+	// another folder take [Root]; an os.DirFS of a folder is taken for that, too.
 	FS fs.FS
 	// Dir is the directory that has lib/modules/RELEASE, an absolute path: -d of modprobe. Only the module tree is
 	// looked for there; the configuration stays where it is. Default: the root of FS. It is put in front of
@@ -41,14 +41,14 @@ type Options struct {
 	// Kernel is what modules are loaded into. Default: Running().
 	Kernel Kernel
 	// Shell runs an install or remove command. Default: /bin/sh -c with MODPROBE_MODULE=MODULE in the environment.
-	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the file
-	// system of this machine, the default is to run nothing: ErrOtherRoot.
+	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the
+	// file system of this machine, the default is to run nothing: ErrOtherRoot.
 	Shell func(ctx context.Context, command, module string) error
 	// Step is called before each step of a plan is carried out, if it is not nil.
 	Step func(Step)
-	// Explain says in plain words why the module in the file at path was not loaded; err is the kernel's answer, and said
-	// what it wrote to its log. Its text is added to Error.Reason. Default: the kernel's own words only. Package check
-	// has one.
+	// Explain says in plain words why the module in the file at path was not loaded; err is the kernel's answer,
+	// and said what it wrote to its log. Its text is added to Error.Reason. Default: the kernel's own words only.
+	// Package check has one.
 	Explain func(p *Prober, path string, err error, said []string) string
 	// Log is called with what goes wrong without being a failure: *ConfigError, *TableError, *Error. Default: none.
 	Log func(error)

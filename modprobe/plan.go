@@ -57,8 +57,8 @@ type Step struct {
 	Group int
 	// Requested is set for the module that was asked for, and not for what it drags along.
 	Requested bool
-	// Last is set in the last of the groups that were asked for; no step of a plan has it if there is nothing to do for
-	// the last module. kmod's exit status is that of the last module.
+	// Last is set in the last of the groups that were asked for; no step of a plan has it if there is nothing to do
+	// for the last module. kmod's exit status is that of the last module.
 	Last bool
 	// Required is set if the group has failed when this step fails. The modules of a softdep are not required.
 	Required bool
@@ -98,7 +98,8 @@ type PlanOptions struct {
 	ShowAll bool
 	// FirstTime makes it an error that the module is loaded already.
 	FirstTime bool
-	// IgnoreCommands passes over install or remove commands and softdeps of the module asked for, as --ignore-install.
+	// IgnoreCommands passes over install or remove commands and softdeps of the module asked for, as
+	// --ignore-install.
 	IgnoreCommands bool
 	// UseBlacklist applies the blacklist to names too, not only to aliases.
 	UseBlacklist bool
@@ -154,7 +155,8 @@ func (b *builder) group(i int, n *node) error {
 	if !b.o.ShowAll && b.state(n).inKernel() {
 		if b.o.FirstTime {
 			b.plan = append(b.plan, Step{
-				Op: OpInsmod, Module: n.module(), Group: i, Requested: true, Required: true, FirstTime: true, Err: ErrLoaded,
+				Op: OpInsmod, Module: n.module(), Group: i, Requested: true, Required: true,
+				FirstTime: true, Err: ErrLoaded,
 			})
 		}
 		return nil
@@ -288,7 +290,8 @@ func (b *builder) checkForbidden(config *Config) error {
 			b.plan = append(b.plan, s)
 			continue
 		}
-		err := &Error{Op: "insert", Module: s.Module.Name, Requested: b.top.name, Path: s.Module.Path, Err: ErrForbidden, Reason: rule.String()}
+		err := &Error{Op: "insert", Module: s.Module.Name, Requested: b.top.name, Path: s.Module.Path,
+			Err: ErrForbidden, Reason: rule.String()}
 		if !s.Required {
 			b.p.report(err)
 			continue

@@ -15,7 +15,8 @@ import (
 
 // configDirs are the folders of modprobe.d(5), the strongest first.
 func configDirs() []string {
-	return []string{"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"}
+	return []string{"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
+		"/lib/modprobe.d"}
 }
 
 // Config returns the configuration. It is shared: do not change it.
@@ -73,8 +74,10 @@ func (p *Prober) Ignored(module string) (lines []*ConfigError) {
 			word, rest := confd.Word(line)
 			name, _ := confd.Word(rest)
 			var c Config
-			if name, err := alias.Normalize(name); err == nil && name == module && c.directive(word, rest, file.Path, number) == nil {
-				lines = append(lines, &ConfigError{File: file.Path, Line: number, Text: word, Err: ErrNotRead})
+			if name, err := alias.Normalize(name); err == nil && name == module &&
+				c.directive(word, rest, file.Path, number) == nil {
+				lines = append(lines, &ConfigError{File: file.Path, Line: number, Text: word,
+					Err: ErrNotRead})
 			}
 		}
 	}
@@ -117,7 +120,8 @@ func (p *Prober) addTail(c *Config) {
 			p.tables.Load().noSoftdep = true // depmod writes a comment at least
 		}
 		if err == nil {
-			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
+			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data},
+				func() bool { return false }, p.report)
 		}
 	}
 	soft, weak := c.Softdeps[c.softdepAt:], c.Weakdeps[c.weakdepAt:]

@@ -129,7 +129,8 @@ func (p *Prober) present(listed string) string {
 		return listed
 	}
 	p.tables.Load().told.Do(func() {
-		p.report(&TableError{File: p.path("modules.dep.bin"), Instead: instead, Err: fmt.Errorf("stale: %s, which it lists, is gone", listed)})
+		p.report(&TableError{File: p.path("modules.dep.bin"), Instead: instead,
+			Err: fmt.Errorf("stale: %s, which it lists, is gone", listed)})
 	})
 	return instead
 }

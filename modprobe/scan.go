@@ -58,8 +58,10 @@ func (p *Prober) tree() *tree {
 		t := &tree{p: p, known: make(map[string]*treeFacts)}
 		p.tables.Load().tree.tree = t
 		if p.hasDir {
-			config, _, _ := moduledir.ReadConfig(p.fsys, moduledir.ConfigDirs(), p.release) // depmod says what is wrong there
-			t.files = moduledir.Files(p.fsys, moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true}, config)
+			// depmod says what is wrong there
+			config, _, _ := moduledir.ReadConfig(p.fsys, moduledir.ConfigDirs(), p.release)
+			t.files = moduledir.Files(p.fsys, moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true},
+				config)
 		}
 	})
 	return p.tables.Load().tree.tree

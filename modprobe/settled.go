@@ -37,7 +37,8 @@ func (p *Prober) changed(t *tables) bool {
 	if !p.hasDir {
 		return false
 	}
-	if info, err := fs.Stat(p.fsys, p.name(index.SwitchName)); err == nil && time.Since(info.ModTime()) < switchAge {
+	if info, err := fs.Stat(p.fsys, p.name(index.SwitchName)); err == nil &&
+		time.Since(info.ModTime()) < switchAge {
 		return true
 	}
 	t.mu.Lock()

@@ -40,7 +40,8 @@ func (p *Prober) State(module string) State {
 	if !ok {
 		users = -1
 	}
-	return State{Builtin: s == builtin, Loaded: s == live || s == coming || s == going, Live: s == live, Users: users}
+	return State{Builtin: s == builtin, Loaded: s == live || s == coming || s == going, Live: s == live,
+		Users: users}
 }
 
 // state asks for the state of a module.

@@ -120,7 +120,8 @@ func (p *Prober) builtinAlias() table {
 			return x
 		}
 		if isDamaged(err) {
-			p.report(&TableError{File: p.path("modules.builtin.alias.bin"), Instead: "modules.builtin.modinfo", Err: err})
+			p.report(&TableError{File: p.path("modules.builtin.alias.bin"),
+				Instead: "modules.builtin.modinfo", Err: err})
 		}
 		data, err := moduledir.ReadText(p.fsys, p.name("modules.builtin.modinfo"))
 		if err != nil {

@@ -10,7 +10,8 @@ import (
 
 // ConfigDirs returns the folders of depmod.d(5), the one that counts most first.
 func ConfigDirs() []string {
-	return []string{"/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/usr/lib/depmod.d", "/lib/depmod.d"}
+	return []string{"/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/usr/lib/depmod.d",
+		"/lib/depmod.d"}
 }
 
 // Config is what depmod.d(5) says: which of several modules of one name counts, and where there are more.

@@ -38,7 +38,8 @@ func (h host) open(name string, flags int) (fs.File, error) {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
 		if err == nil {
 			if flags != 0 {
-				unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0) // or the runtime would ask its poller about the file
+				// or the runtime would ask its poller about the file
+				unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
 			}
 			return os.NewFile(uintptr(fd), path), nil
 		}

@@ -112,7 +112,8 @@ func (ch *Changes) Summary(module string) string {
 	}
 	switch ch.Class {
 	case ClassNoneNamed:
-		return fmt.Sprintf("%s because of %s, none of which %s names", differ, count(len(ch.Types), "type"), module)
+		return fmt.Sprintf("%s because of %s, none of which %s names", differ, count(len(ch.Types), "type"),
+			module)
 	case ClassAdded:
 		return fmt.Sprintf("%s because of %s, in which nothing moved", differ, count(len(ch.Types), "type"))
 	case ClassText:
@@ -199,7 +200,8 @@ func (c *Checker) changes(m *kernel.Module) *Changes {
 	}
 	b := c.typesOfKernel()
 	if b == nil {
-		return notKnown(c.cmp.noTypes, "name its boot image with --image; it must have types (CONFIG_DEBUG_INFO_BTF)")
+		return notKnown(c.cmp.noTypes,
+			"name its boot image with --image; it must have types (CONFIG_DEBUG_INFO_BTF)")
 	}
 	a, why, advice := c.typesBuiltFor(m)
 	if a == nil {
@@ -308,14 +310,16 @@ func typeExports(symbols []kernel.Symbol) []types.Export {
 func newChanges(p *pair, found *types.Changes) *Changes {
 	ch := &Changes{
 		Class: Class(found.Class.String()), Why: found.Why, BuiltFor: p.a.source, Against: p.b.source,
-		Differ: found.Differ, Types: []TypeChange{}, NoType: found.NoType, CRCOnly: found.CRCOnly, Gone: found.Gone,
+		Differ: found.Differ, Types: []TypeChange{}, NoType: found.NoType, CRCOnly: found.CRCOnly,
+		Gone: found.Gone,
 	}
 	if ch.Class == ClassNotKnown {
 		ch.Advice = advice(p, found)
 	}
 	for _, t := range found.Types {
 		out := TypeChange{
-			Type: t.Type, Change: t.Change.String(), SizeWas: t.SizeWas, SizeIs: t.SizeIs, Members: []MemberChange{},
+			Type: t.Type, Change: t.Change.String(), SizeWas: t.SizeWas, SizeIs: t.SizeIs,
+			Members: []MemberChange{},
 			Symbols: t.Symbols, Via: t.Via, Used: t.Used, Lines: t.Lines(), Moves: t.Change.Moves(),
 		}
 		for _, m := range t.Members {

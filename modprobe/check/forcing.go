@@ -21,7 +21,8 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 		default:
 			var words []string
 			for _, d := range diff {
-				words = append(words, fmt.Sprintf("%s %s instead of %s", d.Field, orNone(d.Module), orNone(d.Kernel)))
+				words = append(words, fmt.Sprintf("%s %s instead of %s", d.Field, orNone(d.Module),
+					orNone(d.Kernel)))
 			}
 			list = append(list, "the vermagic: "+strings.Join(words, ", "))
 		}
@@ -29,7 +30,8 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 	if flags&modprobe.IgnoreModversions != 0 {
 		switch {
 		case k.Features.Versions == kernel.No:
-			list = append(list, "no CRCs: this kernel has no symbol versions, and compares no types of symbols")
+			list = append(list, "no CRCs: this kernel has no symbol versions, "+
+				"and compares no types of symbols")
 		case len(m.Versions) > 0:
 			list = append(list, k.ignoredCRCs(m))
 		}

@@ -16,7 +16,8 @@ func (l *loader) taints() bool {
 	if _, ok := m.Field("intree"); !ok {
 		l.taint("O", "out-of-tree module", kernel.SayOutOfTree, l.name)
 	}
-	if _, ok := m.Field("retpoline"); !ok && k.Features.Retpoline != kernel.No && (k.Machine == kernel.EMX8664 || k.Machine == kernel.EM386) {
+	if _, ok := m.Field("retpoline"); !ok && k.Features.Retpoline != kernel.No &&
+		(k.Machine == kernel.EMX8664 || k.Machine == kernel.EM386) {
 		line, _ := k.Words.Line(kernel.SayRetpoline, []any{l.name})
 		v.MayLog = append(v.MayLog, line) // only where the processor asks for them
 	}
@@ -35,11 +36,13 @@ func (l *loader) taints() bool {
 		l.taint("N", "test module", kernel.SayTest, l.name)
 	}
 	if l.sig != kernel.SigValid && k.Features.Signatures != kernel.No {
-		if l.sig == kernel.SigUnverified || l.sig == kernel.SigEnrolled || l.sig == kernel.SigMisfit || k.Features.Signatures == kernel.Maybe {
+		if l.sig == kernel.SigUnverified || l.sig == kernel.SigEnrolled || l.sig == kernel.SigMisfit ||
+			k.Features.Signatures == kernel.Maybe {
 			line, _ := k.Words.Line(kernel.SayUnverified, []any{l.name})
 			v.MayLog = append(v.MayLog, line)
 		} else {
-			l.taint("E", "unsigned, or signed with a key the kernel does not know", kernel.SayUnverified, l.name)
+			l.taint("E", "unsigned, or signed with a key the kernel does not know", kernel.SayUnverified,
+				l.name)
 		}
 	}
 	l.licenceAgain()
@@ -70,7 +73,8 @@ func (l *loader) perCPU() bool {
 		return true
 	}
 	l.v.reason(true, KindFile, "", "allocate it when the module starts (alloc_percpu)",
-		"its data for each processor (.data..percpu) has %d bytes: no kernel gives a module more than %d", l.m.PerCPU, minUnit)
+		"its data for each processor (.data..percpu) has %d bytes: no kernel gives a module more than %d",
+		l.m.PerCPU, minUnit)
 	return l.fail(syscall.ENOMEM, kernel.SayNoPerCPU, l.name, l.m.PerCPU)
 }
 
@@ -95,7 +99,8 @@ func (l *loader) exportFlags() bool {
 	if gpl == 0 {
 		return true
 	}
-	l.v.reason(true, KindFile, "", "build it for this kernel; no force helps", "its exports have no flags (__kflagstab): it was built for an older kernel")
+	l.v.reason(true, KindFile, "", "build it for this kernel; no force helps",
+		"its exports have no flags (__kflagstab): it was built for an older kernel")
 	return l.fail(syscall.ENOEXEC, kernel.SayNoFlags, l.name)
 }
 
@@ -120,7 +125,9 @@ func (l *loader) moduleNamespaces() bool {
 		}
 		switch l.k.Words.Has(kernel.SayModuleNamespace) {
 		case kernel.Yes:
-			l.v.reason(true, KindNamespace, "", "take the import out: only the modules that it names may use its symbols", "it imports the namespace %s", ns)
+			l.v.reason(true, KindNamespace, "",
+				"take the import out: only the modules that it names may use its symbols",
+				"it imports the namespace %s", ns)
 			return l.fail(syscall.EPERM, kernel.SayModuleNamespace, l.name, ns)
 		case kernel.Maybe:
 			l.v.unknown("whether the kernel lets a module import the namespace %s", ns)
@@ -142,7 +149,8 @@ func (l *loader) symbols() bool {
 				continue
 			}
 			l.say(kernel.SayCommon, l.name)
-			v.reason(true, KindFile, im.Name, "compile it with -fno-common", "%s is a common symbol", im.Name)
+			v.reason(true, KindFile, im.Name, "compile it with -fno-common", "%s is a common symbol",
+				im.Name)
 			failed = syscall.ENOEXEC
 			continue
 		}
@@ -169,11 +177,15 @@ func (l *loader) symbols() bool {
 				continue
 			}
 			if name, gpl := l.m.Licence(); gpl {
-				v.reason(true, KindLicence, im.Name, "a module with a GPL-compatible licence cannot use both",
-					"%s is exported to GPL modules only, and the module uses a proprietary one", im.Name)
+				v.reason(true, KindLicence, im.Name,
+					"a module with a GPL-compatible licence cannot use both",
+					"%s is exported to GPL modules only, and the module uses a proprietary one",
+					im.Name)
 			} else {
-				v.reason(true, KindLicence, im.Name, "only a module with a GPL-compatible licence may use it",
-					"%s is exported to GPL modules only, and the module's licence is %q", im.Name, name)
+				v.reason(true, KindLicence, im.Name,
+					"only a module with a GPL-compatible licence may use it",
+					"%s is exported to GPL modules only, and the module's licence is %q", im.Name,
+					name)
 			}
 			errno = syscall.ENOENT
 		default:
@@ -198,7 +210,8 @@ func (l *loader) symbols() bool {
 // inherit is what becomes of a module that uses a symbol of a proprietary one: it may not have used symbols for GPL
 // modules only, and may not from here on.
 func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) syscall.Errno {
-	if s.From == nil || l.k.Words.Has(kernel.SayInherits) == kernel.No || !l.proprietary(s.From, map[*kernel.Module]bool{l.m: true}) {
+	if s.From == nil || l.k.Words.Has(kernel.SayInherits) == kernel.No ||
+		!l.proprietary(s.From, map[*kernel.Module]bool{l.m: true}) {
 		return 0
 	}
 	args := []any{l.name, s.Name, s.Owner}
@@ -207,7 +220,8 @@ func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) sysca
 			args = []any{l.name, s.Owner}
 		}
 		l.say(kernel.SayGPLOnly, args...)
-		l.v.reason(true, KindLicence, s.Name, "a module with a GPL-compatible licence cannot use both: do without "+s.Owner,
+		l.v.reason(true, KindLicence, s.Name,
+			"a module with a GPL-compatible licence cannot use both: do without "+s.Owner,
 			"it uses symbols for GPL modules only, and %s of the proprietary module %s", s.Name, s.Owner)
 		return syscall.ENOENT
 	}
@@ -259,7 +273,8 @@ func (l *loader) missing(name string) {
 			advice = "load " + owner + " first, which exports it (modprobe does)"
 		}
 	}
-	if i := strings.LastIndex(name, "_R"); i > 0 && len(name)-i >= 8 && strings.Trim(name[i+2:], "0123456789abcdef") == "" {
+	if i := strings.LastIndex(name, "_R"); i > 0 && len(name)-i >= 8 &&
+		strings.Trim(name[i+2:], "0123456789abcdef") == "" {
 		advice = "the name ends as in kernel 2.4: this is no module for a kernel of today"
 	}
 	l.v.reason(true, KindMissing, name, advice, "nobody exports %s", name)
@@ -282,7 +297,8 @@ func (l *loader) use(s kernel.Symbol) syscall.Errno {
 	}
 	if s.Owner == kernel.Core && !k.Core.Licences {
 		if name, gpl := l.m.Licence(); !gpl {
-			l.unsureOf("that the kernel lets a module with the licence "+strconv.Quote(name)+" use %s", s.Name)
+			l.unsureOf("that the kernel lets a module with the licence "+strconv.Quote(name)+" use %s",
+				s.Name)
 		}
 		for ns := range strings.FieldsSeq(s.Namespace) { // it may be in one of these
 			if !l.imports(ns) {
@@ -294,9 +310,11 @@ func (l *loader) use(s kernel.Symbol) syscall.Errno {
 	if s.Namespace == "" || l.imports(s.Namespace) {
 		return 0
 	}
-	advice := fmt.Sprintf("add MODULE_IMPORT_NS(%q) to the module's source (without the quotes before 6.13)", s.Namespace)
+	advice := fmt.Sprintf("add MODULE_IMPORT_NS(%q) to the module's source (without the quotes before 6.13)",
+		s.Namespace)
 	fatal := k.Features.Namespaces != kernel.No
-	v.reason(fatal, KindNamespace, s.Name, advice, "%s is in namespace %s, which the module does not import", s.Name, s.Namespace)
+	v.reason(fatal, KindNamespace, s.Name, advice, "%s is in namespace %s, which the module does not import",
+		s.Name, s.Namespace)
 	l.say(kernel.SayNamespace, l.name, s.Name, s.Namespace)
 	if fatal {
 		return syscall.EINVAL
@@ -340,10 +358,12 @@ func (l *loader) duplicates() bool {
 		if owner == kernel.Core {
 			owner = "kernel"
 		} else if !slices.Contains(l.v.Needs, owner) {
-			l.v.reason(false, KindDuplicate, e.Name, "", "it exports %s, as %s does: only one of them can be loaded", e.Name, owner)
+			l.v.reason(false, KindDuplicate, e.Name, "",
+				"it exports %s, as %s does: only one of them can be loaded", e.Name, owner)
 			continue
 		}
-		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+owner, "it exports %s, which %s exports too", e.Name, owner)
+		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+
+			owner, "it exports %s, which %s exports too", e.Name, owner)
 		return l.fail(syscall.ENOEXEC, kernel.SayDuplicate, l.name, e.Name, owner)
 	}
 	return true
@@ -371,10 +391,12 @@ func (l *loader) sysfs() bool {
 	}
 	switch l.k.Taken(name) {
 	case kernel.Yes:
-		l.v.reason(true, KindState, "", "it is in the kernel already: there is nothing to load", "the kernel has %s built in, with a folder in /sys/module", name)
+		l.v.reason(true, KindState, "", "it is in the kernel already: there is nothing to load",
+			"the kernel has %s built in, with a folder in /sys/module", name)
 		return l.fail(syscall.EINVAL, kernel.SayInSysfs, name)
 	case kernel.Maybe:
-		l.v.unknown("whether the %s that is built in has a folder in /sys/module: no module of that name loads then", name)
+		l.v.unknown("whether the %s that is built in has a folder in /sys/module: "+
+			"no module of that name loads then", name)
 	}
 	return true
 }
@@ -388,7 +410,8 @@ func (l *loader) structOffsets() {
 	bad := func(a, b int64) bool { return a >= 0 && b >= 0 && a != b }
 	if k.Size != m.Size || bad(k.Init, m.Init) || bad(k.Exit, m.Exit) {
 		l.v.reason(false, KindLayout, "", "do not load it: rebuild it against the headers of "+l.k.Release,
-			"struct module is not this kernel's (%d bytes, init at %d, exit at %d; the kernel has %d, %d, %d): the kernel may jump to a wild address",
+			"struct module is not this kernel's (%d bytes, init at %d, exit at %d; the kernel has %d, %d, "+
+				"%d): the kernel may jump to a wild address",
 			m.Size, m.Init, m.Exit, k.Size, k.Init, k.Exit)
 		l.v.unknown("what the kernel does with another layout of struct module")
 	}

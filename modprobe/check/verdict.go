@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"syscall"
+
+	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
 // Kind says what a [Finding] is about.
@@ -55,4 +57,96 @@ func (v *Verdict) unknown(format string, args ...any) {
 // tainted reports whether the load leaves a mark.
 func (v *Verdict) tainted(letter string) bool {
 	return slices.ContainsFunc(v.Taints, func(t Taint) bool { return t.Letter == letter })
+}
+
+// Outcome is the answer of a kernel to a module, in one word.
+type Outcome string
+
+// The outcomes.
+const (
+	// Loads is that the kernel accepts the module.
+	Loads Outcome = "LOADS"
+	// LoadsTaints is that it accepts the module and marks itself for it.
+	LoadsTaints Outcome = "LOADS, TAINTS"
+	// Unknown is that nothing speaks against the module, but not everything could be verified.
+	Unknown Outcome = "UNKNOWN"
+	// Fails is that it refuses the module.
+	Fails Outcome = "FAILS"
+	// BuiltIn is that the kernel has the module in itself: there is nothing to load.
+	BuiltIn Outcome = "BUILT IN"
+)
+
+// Verdict says what a kernel will answer to a module, up to the module's own init function. As JSON it is what modprobe
+// --check --json prints; docs/json.md has a sample.
+type Verdict struct {
+	// Module is the module's name.
+	Module string `json:"module"`
+	// Path is its file.
+	Path string `json:"path,omitempty"`
+	// Release is the kernel's.
+	Release string `json:"release,omitempty"`
+	// Outcome is the answer.
+	Outcome Outcome `json:"outcome"`
+	// Errno is the error of a load that fails.
+	Errno syscall.Errno `json:"errno,omitempty"`
+	// Error is Errno in words, as strerror(3) has them.
+	Error string `json:"error,omitempty"`
+	// Log holds the lines that the kernel's loader prints, in their order.
+	Log []string `json:"log,omitempty"`
+	// MayLog holds lines that it prints or not, depending on the machine.
+	MayLog []string `json:"may_log,omitempty"`
+	// Taints are the marks that are left, even by most loads that fail.
+	Taints []Taint `json:"taints"`
+	// Findings are the reasons, the most important first.
+	Findings []Finding `json:"findings"`
+	// NotVerified lists what could not be verified.
+	NotVerified []string `json:"not_verified,omitempty"`
+	// Needs names the modules that have to be loaded first.
+	Needs []string `json:"needs,omitempty"`
+	// Notes say what else is known: loaded already, blacklisted, forbidden.
+	Notes []string `json:"notes,omitempty"`
+	// Source says where the kernel's exports were read from.
+	Source string `json:"source,omitempty"`
+	// Changes say what differs from the kernel the module was built for, if it fails for that, or is forced.
+	Changes *Changes `json:"changes,omitempty"`
+
+	// Ignored says what Options.Flags make the kernel pass over.
+	Ignored []string `json:"-"`
+	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
+	Hopeless bool `json:"-"`
+}
+
+// Taint is a mark that a load leaves in the kernel.
+type Taint struct {
+	// Letter is the kernel's letter for it, for instance "E".
+	Letter string `json:"letter"`
+	// Why says what sets it.
+	Why string `json:"why"`
+}
+
+// Finding is one thing that a check found.
+type Finding struct {
+	// Kind is what it is about.
+	Kind Kind `json:"kind"`
+	// Fatal reports that the load fails for it.
+	Fatal bool `json:"fatal"`
+	// Symbol is the symbol it is about; empty for none.
+	Symbol string `json:"symbol,omitempty"`
+	// Text says what was found.
+	Text string `json:"text"`
+	// Advice says what to do about it; empty for nothing more than for an earlier finding.
+	Advice string `json:"advice,omitempty"`
+}
+
+// complete sets what follows from the rest. Lists that a program may count on are [] in JSON, not null.
+func (v *Verdict) complete() {
+	if v.Errno != 0 {
+		v.Error = errno.Text(v.Errno)
+	}
+	if v.Taints == nil {
+		v.Taints = []Taint{}
+	}
+	if v.Findings == nil {
+		v.Findings = []Finding{}
+	}
 }

@@ -20,12 +20,12 @@ import (
 // Options say how long to look for devices and how hard. The zero value loads the drivers of all devices and
 // ends when nothing new has appeared for a while.
 type Options struct {
-	// Until names what is waited for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there, nothing
-	// new is begun. Without it Run ends when nothing has happened for Settle. If a device is waited for, what disks
-	// may be behind is loaded first, and the rest if it does not appear soon after.
+	// Until names what is waited for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there,
+	// nothing new is begun. Without it Run ends when nothing has happened for Settle. If a device is waited for,
+	// what disks may be behind is loaded first, and the rest if it does not appear soon after.
 	Until []string
-	// Enough, if it is not nil, is one more thing that is waited for, like a device: it is closed when the caller has what
-	// it wants.
+	// Enough, if it is not nil, is one more thing that is waited for, like a device: it is closed when the caller
+	// has what it wants.
 	Enough <-chan struct{}
 	// Settle is how long nothing must happen. Default: 250 ms.
 	Settle time.Duration
@@ -34,10 +34,11 @@ type Options struct {
 	// Workers is how many modules are loaded at a time. Default: twice the processors, at least 4, and more when a
 	// processor has nothing to do because all that is being loaded waits for a device or for other modules.
 	Workers int
-	// DryRun loads nothing and only looks once: the report has the modules in an order in which they could be loaded.
+	// DryRun loads nothing and only looks once: the report has the modules in an order in which they could be
+	// loaded.
 	DryRun bool
-	// Uevents tells of devices that appear. Default: the kernel, where it can; else what is there at the beginning and
-	// at the end of each quiet period is all that is seen.
+	// Uevents tells of devices that appear. Default: the kernel, where it can; else what is there at the beginning
+	// and at the end of each quiet period is all that is seen.
 	Uevents Uevents
 }
 
@@ -87,26 +88,27 @@ func Run(ctx context.Context, p *modprobe.Prober, o *Options) (*Report, error) {
 
 // coldplug is one run. All but load is done by the goroutine that calls run.
 type coldplug struct {
-	p          *modprobe.Prober
-	fsys       fs.FS       // p's
-	log        func(error) // the same
-	o          Options
-	begin      time.Time
-	seen       map[string]bool // aliases looked up
-	jobs       map[string]*job // by module
-	order      []*job
-	ready      []*job
-	active     int           // modules that are being loaded
-	limit      int           // how many may be loading at a time
-	idleTimer  *time.Timer   // next check for idle processors
-	checking   bool          // idleTimer is running
-	done       chan result   // what has been loaded
-	quit       chan struct{} // closed at the end
-	events     chan Uevent
-	lost       chan struct{}
-	scanning   bool        // devices are being looked for
-	waits      bool        // for something; else the end is when nothing happens any more
-	staged     bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
+	p         *modprobe.Prober
+	fsys      fs.FS       // p's
+	log       func(error) // the same
+	o         Options
+	begin     time.Time
+	seen      map[string]bool // aliases looked up
+	jobs      map[string]*job // by module
+	order     []*job
+	ready     []*job
+	active    int           // modules that are being loaded
+	limit     int           // how many may be loading at a time
+	idleTimer *time.Timer   // next check for idle processors
+	checking  bool          // idleTimer is running
+	done      chan result   // what has been loaded
+	quit      chan struct{} // closed at the end
+	events    chan Uevent
+	lost      chan struct{}
+	scanning  bool // devices are being looked for
+	waits     bool // for something; else the end is when nothing happens any more
+	// what a disk may be behind is loaded first, and the rest only if the disk does not appear
+	staged     bool
 	stage      int         // up to which modules are loaded, if staged
 	stageTimer *time.Timer // ends the current stage
 	progress   time.Time   // when a module was last loaded, or about to be
@@ -118,7 +120,8 @@ func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
 	c := &coldplug{
 		p: p, fsys: from.FS, log: from.Log, o: *o, begin: time.Now(),
 		progress: time.Now(), seen: make(map[string]bool), jobs: make(map[string]*job),
-		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64), lost: make(chan struct{}, 1),
+		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64),
+		lost: make(chan struct{}, 1),
 	}
 	if c.log == nil {
 		c.log = func(error) {}

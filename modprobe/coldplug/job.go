@@ -37,17 +37,23 @@ const (
 
 // folders are those below kernel/ that say what modules are for; modules in others are forOther.
 var folders = [...][]string{
-	forDisks: {"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/", "drivers/mmc/",
-		"drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/", "drivers/pci/",
-		"drivers/bus/", "drivers/clk/", "drivers/dma/", "drivers/gpio/", "drivers/iommu/", "drivers/phy/", "drivers/pinctrl/",
+	forDisks: {"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/",
+		"drivers/virtio/", "drivers/mmc/",
+		"drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/",
+		"drivers/pci/",
+		"drivers/bus/", "drivers/clk/", "drivers/dma/", "drivers/gpio/", "drivers/iommu/", "drivers/phy/",
+		"drivers/pinctrl/",
 		"drivers/regulator/", "drivers/reset/", "drivers/s390/", "drivers/soc/"},
 	forUSB: {"drivers/usb/", "drivers/hid/", "drivers/input/", "drivers/thunderbolt/", "drivers/firewire/"},
 	forNet: {"drivers/net/", "drivers/infiniband/", "net/"},
-	forFirst: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/x86/crypto/aesni", "arch/x86/crypto/ghash", "arch/x86/kvm/",
+	forFirst: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/x86/crypto/aesni", "arch/x86/crypto/ghash",
+		"arch/x86/kvm/",
 		"arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
 		"arch/s390/crypto/sha256", "arch/s390/crypto/sha512"},
-	forLater: {"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/",
-		"drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/", "drivers/powercap/", "drivers/thermal/", "drivers/watchdog/"},
+	forLater: {"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/",
+		"drivers/media/",
+		"drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/", "drivers/powercap/",
+		"drivers/thermal/", "drivers/watchdog/"},
 }
 
 // purpose tells what a module file is for.
@@ -160,7 +166,8 @@ func (c *coldplug) need(m modprobe.Module, why Module) *job {
 	c.jobs[m.Name] = j
 	if rule := c.p.Config().Forbidden(m.Name); rule != nil {
 		c.order = append(c.order, j)
-		c.end(j, &modprobe.Error{Op: "insert", Module: m.Name, Path: m.Path, Err: modprobe.ErrForbidden, Reason: rule.String()})
+		c.end(j, &modprobe.Error{Op: "insert", Module: m.Name, Path: m.Path, Err: modprobe.ErrForbidden,
+			Reason: rule.String()})
 		return j
 	}
 	by := Module{By: m.Name}

@@ -87,7 +87,8 @@ func (r Report) MarshalJSON() ([]byte, error) {
 func (m Module) MarshalJSON() ([]byte, error) {
 	doc := moduleJSON{
 		Name: m.Name, Path: m.Path, Params: m.Params, Device: m.Device, Alias: m.Alias, By: m.By,
-		Asked: m.Asked.Milliseconds(), Ready: m.Ready.Milliseconds(), Start: m.Start.Milliseconds(), End: m.End.Milliseconds(),
+		Asked: m.Asked.Milliseconds(), Ready: m.Ready.Milliseconds(), Start: m.Start.Milliseconds(),
+		End: m.End.Milliseconds(),
 	}
 	if m.Err != nil {
 		doc.Error = m.Err.Error()

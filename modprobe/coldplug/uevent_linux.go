@@ -11,7 +11,8 @@ import (
 
 // ListenUevents listens to what the kernel tells about devices, by netlink.
 func ListenUevents() (Uevents, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK,
+		unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
@@ -25,8 +26,8 @@ func ListenUevents() (Uevents, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("bind", err)
 	}
-	// Connected to the kernel, it takes nothing that a process sends it. (To look at the sender of each message makes the
-	// binary 28 kB larger.)
+	// Connected to the kernel, it takes nothing that a process sends it. (To look at the sender of each message
+	// makes the binary 28 kB larger.)
 	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)

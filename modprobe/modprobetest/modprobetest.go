@@ -24,9 +24,9 @@ import (
 type Kernel struct {
 	// Version is what Release returns. Default: 6.1.0.
 	Version string
-	// Dir is a folder that is the root of a file system, or empty. In Dir/sys/module and Dir/proc/modules the modules
-	// that are loaded come and go, with reference counts after the "depends=" in the modules, so that a Prober on
-	// os.DirFS(Dir) sees what it has done.
+	// Dir is a folder that is the root of a file system, or empty. In Dir/sys/module and Dir/proc/modules the
+	// modules that are loaded come and go, with reference counts after the "depends=" in the modules, so that a
+	// Prober on os.DirFS(Dir) sees what it has done.
 	Dir string
 	// Fail holds the errors that calls about a module, by its name, are answered with.
 	Fail map[string]error
@@ -113,7 +113,8 @@ func (k *Kernel) FinitModule(f fs.File, params string, flags int) error {
 	if flags&modprobe.CompressedFile != 0 {
 		expanded, err := compress.Expand(nil, image, 0)
 		if err != nil || compress.Detect(image).String() != k.Decompress {
-			return k.done(Call{"finit_module", name, params, flags, syscall.EINVAL}, "decompression failed with status 6")
+			return k.done(Call{"finit_module", name, params, flags, syscall.EINVAL},
+				"decompression failed with status 6")
 		}
 		image = expanded
 	}

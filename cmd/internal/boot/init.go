@@ -45,7 +45,8 @@ func Main(env *cli.Env) int {
 	if err != nil {
 		i.fail(err)
 	}
-	i.Boot = boot.Boot{FS: env.FS, Sub: env.Sub, System: machine, Prober: p, Config: config, Begin: begin, Log: func(text string) { i.say("%s", text) }}
+	i.Boot = boot.Boot{FS: env.FS, Sub: env.Sub, System: machine, Prober: p, Config: config, Begin: begin,
+		Log: func(text string) { i.say("%s", text) }}
 	for {
 		err := i.Prepare(context.Background())
 		if err == nil {
@@ -77,7 +78,8 @@ func (i *initRun) start() error {
 	if r.Device != nil {
 		what = fmt.Sprintf("/dev/%s (%s)", r.Device.Node, r.Type)
 	}
-	text := fmt.Sprintf("starting %s on %s, %d ms after /init was", r.Init, what, i.env.Now().Sub(i.Begin).Milliseconds())
+	text := fmt.Sprintf("starting %s on %s, %d ms after /init was", r.Init, what,
+		i.env.Now().Sub(i.Begin).Milliseconds())
 	i.env.WriteFile("/dev/kmsg", []byte("<6>init: "+text+"\n")) // for those who read the log; nothing depends on it
 	doc, err := i.report()
 	if err == nil {
@@ -118,8 +120,9 @@ func (i *initRun) report() ([]byte, error) {
 		return &n
 	}
 	doc := bootDoc{
-		Root: i.Config.Root, Type: r.Type, Init: r.Init, Settled: ms(r.Settled), Found: ms(r.Found), Mounted: ms(r.Mounted),
-		Loaded: ms(r.Loaded), Took: ms(i.env.Now().Sub(i.Begin)), Coldplug: r.Cold,
+		Root: i.Config.Root, Type: r.Type, Init: r.Init, Settled: ms(r.Settled), Found: ms(r.Found),
+		Mounted: ms(r.Mounted),
+		Loaded:  ms(r.Loaded), Took: ms(i.env.Now().Sub(i.Begin)), Coldplug: r.Cold,
 	}
 	if d := r.Device; d != nil {
 		doc.Device, doc.UUID, doc.Label = "/dev/"+d.Node, d.UUID, d.Label
@@ -141,7 +144,8 @@ func (i *initRun) fail(err error) {
 	}
 	if i.Config.Panic != 0 {
 		wait := time.Duration(max(i.Config.Panic, 0)) * time.Second
-		fmt.Fprintf(i.env.Stdout, "init: restarting the machine in %v, as panic=%d says\n", wait, i.Config.Panic)
+		fmt.Fprintf(i.env.Stdout, "init: restarting the machine in %v, as panic=%d says\n", wait,
+			i.Config.Panic)
 		time.Sleep(wait)
 		fmt.Fprintf(i.env.Stdout, "init: cannot restart: %v\n", i.machine.Reboot())
 	}
@@ -150,7 +154,8 @@ func (i *initRun) fail(err error) {
 	}
 	if i.Config.Panic == 0 && !i.Config.NoShell {
 		if !later {
-			fmt.Fprintln(i.env.Stdout, "init: starting a shell, if this image has one; boot is retried when it exits")
+			fmt.Fprintln(i.env.Stdout, "init: starting a shell, if this image has one; "+
+				"boot is retried when it exits")
 		}
 		err := i.machine.Shell()
 		if err == nil {
@@ -200,7 +205,8 @@ func (i *initRun) explainDevices(b *strings.Builder) {
 		}
 		d.Read(i.env.FS)
 		fmt.Fprintf(b, "    /dev/%-12s %9d MiB", d.Node, d.Size>>20)
-		for _, f := range [...][2]string{{" ", d.Type}, {" UUID=", d.UUID}, {" LABEL=", d.Label}, {" PARTUUID=", d.PartUUID}, {" PARTLABEL=", d.PartLabel}} {
+		for _, f := range [...][2]string{{" ", d.Type}, {" UUID=", d.UUID}, {" LABEL=", d.Label},
+			{" PARTUUID=", d.PartUUID}, {" PARTLABEL=", d.PartLabel}} {
 			if f[1] != "" {
 				b.WriteString(f[0] + f[1])
 			}

@@ -21,9 +21,6 @@ const (
 	LevelDebug   = 7
 )
 
-// VersionText begins as kmod's --version does: scripts look for its first three words.
-const VersionText = "kmod version 34 (gomodprobe 0.1)\n+ZSTD +XZ +ZLIB -OPENSSL\n"
-
 // NotInBoot is the message for what a build with the tag kmod_boot lacks. Such a build is for boot images, where every
 // byte is read and unpacked before anything else happens: it leaves out what is done on a running system.
 const NotInBoot = "%s is not in this build, which was made small for boot images; use a full gomodprobe"
@@ -102,7 +99,8 @@ func (l *Logger) toSyslog() bool {
 // Usage shows a mistake on the command line; its prefix is argv[0] as it was typed, and it never goes to syslog.
 func (l *Logger) Usage(err error) int {
 	fmt.Fprintf(l.Env.Stderr, "%s: %v\n", l.Env.Args[0], err)
-	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") || strings.HasPrefix(text, "invalid option") {
+	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") ||
+		strings.HasPrefix(text, "invalid option") {
 		l.Hintf("--help lists the options")
 	}
 	return 1

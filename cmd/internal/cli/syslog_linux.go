@@ -23,5 +23,6 @@ func stderrClosed() bool {
 	if flags&unix.O_ACCMODE != unix.O_RDWR || unix.Fstat(2, &st) != nil {
 		return false
 	}
-	return st.Mode&unix.S_IFMT == unix.S_IFCHR && unix.Major(uint64(st.Rdev)) == 1 && unix.Minor(uint64(st.Rdev)) == 3
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && unix.Major(uint64(st.Rdev)) == 1 &&
+		unix.Minor(uint64(st.Rdev)) == 3
 }

@@ -52,7 +52,8 @@ func escape(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
-		plain := r == '\n' || r == '\t' || r == 0 || !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r)
+		plain := r == '\n' || r == '\t' || r == 0 ||
+			!unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r)
 		if plain && (r != utf8.RuneError || n > 1) {
 			out = append(out, text[:n]...)
 		} else {

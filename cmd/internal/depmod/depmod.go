@@ -126,7 +126,7 @@ func parseDepmod(env *cli.Env, log *cli.Logger) (args *depmodArgs, status int, e
 			}
 			args.prefix = value[0]
 		case 'V':
-			io.WriteString(env.Stdout, cli.VersionText)
+			io.WriteString(env.Stdout, cli.VersionText())
 			return nil, 0, nil
 		case 'h':
 			io.WriteString(env.Stdout, depmodUsage)

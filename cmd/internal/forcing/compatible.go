@@ -16,7 +16,8 @@ import (
 func (f *Forcer) Compatible(plan modprobe.Plan) bool {
 	for i, s := range plan {
 		const force = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
-		if s.Op != modprobe.OpInsmod || s.Flags&force == 0 || s.Module.Path == "" || f.p.State(s.Module.Name).Loaded {
+		if s.Op != modprobe.OpInsmod || s.Flags&force == 0 || s.Module.Path == "" ||
+			f.p.State(s.Module.Name).Loaded {
 			continue
 		}
 		if f.loads(s.Module.Path) {

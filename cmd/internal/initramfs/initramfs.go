@@ -87,7 +87,7 @@ func Main(env *cli.Env) int {
 		io.WriteString(env.Stdout, initramfsUsage)
 		return 0
 	case "-V", "--version":
-		io.WriteString(env.Stdout, cli.VersionText)
+		io.WriteString(env.Stdout, cli.VersionText())
 		return 0
 	default:
 		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check and profile",

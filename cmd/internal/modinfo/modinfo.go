@@ -182,7 +182,7 @@ func parseModinfo(env *cli.Env) (args *modinfoArgs, status int, err error) {
 		case modinfoSymbols:
 			args.symbols = true
 		case 'V':
-			io.WriteString(env.Stdout, cli.VersionText)
+			io.WriteString(env.Stdout, cli.VersionText())
 			return nil, 0, nil
 		case 'h':
 			io.WriteString(env.Stdout, modinfoUsage)

@@ -109,7 +109,8 @@ func (r *modprobeRun) find() (missing func() []string, err error) {
 	var texts, names []string
 	var specs []boot.Spec
 	for _, u := range r.cold.o.Until {
-		if strings.HasPrefix(u, "module:") || !strings.Contains(u, "=") && !strings.HasPrefix(u, "/dev/disk/by-") {
+		if strings.HasPrefix(u, "module:") ||
+			!strings.Contains(u, "=") && !strings.HasPrefix(u, "/dev/disk/by-") {
 			names = append(names, u)
 			continue
 		}

@@ -23,7 +23,8 @@ type stepJSON struct {
 func newStepJSON(s modprobe.Step) stepJSON {
 	doc := stepJSON{
 		Op: s.Op, Module: s.Module.Name, Alias: s.Module.Alias, Path: s.Module.Path,
-		Params: strings.TrimRight(s.Params, " "), Command: s.Command, Requested: s.Requested, Required: s.Required,
+		Params: strings.TrimRight(s.Params, " "), Command: s.Command, Requested: s.Requested,
+		Required: s.Required,
 	}
 	if s.Err != nil {
 		doc.Error = s.Err.Error()
@@ -104,8 +105,10 @@ func newConfigJSON(dir string, c *modprobe.Config) configJSON {
 		Blacklist: cli.OrEmpty(c.Blacklist),
 		Install:   cli.Each(c.Install, command),
 		Remove:    cli.Each(c.Remove, command),
-		Alias:     cli.Each(c.Aliases, func(x modprobe.Alias) aliasJSON { return aliasJSON{x.Pattern, x.Module} }),
-		Options:   cli.Each(c.Options, func(x modprobe.Setting) optionJSON { return optionJSON{x.Module, x.Text} }),
+		Alias: cli.Each(c.Aliases,
+			func(x modprobe.Alias) aliasJSON { return aliasJSON{x.Pattern, x.Module} }),
+		Options: cli.Each(c.Options,
+			func(x modprobe.Setting) optionJSON { return optionJSON{x.Module, x.Text} }),
 		Softdep: cli.Each(c.Softdeps, func(x modprobe.Softdep) softdepJSON {
 			return softdepJSON{x.Pattern, cli.OrEmpty(x.Pre), cli.OrEmpty(x.Post)}
 		}),

@@ -51,7 +51,8 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	case errors.Is(e.Err, modprobe.ErrForbidden):
 		reason = "loading " + e.Module + " is forbidden " + e.Reason + "; --allow-forbidden overrides"
 	case errors.Is(e.Err, modprobe.ErrOtherRoot):
-		reason = "with --root, commands are not run: they are those of " + r.root + ", and would run here; --ignore-install inserts the module without it"
+		reason = "with --root, commands are not run: they are those of " + r.root +
+			", and would run here; --ignore-install inserts the module without it"
 	case noShell(e.Err):
 		reason = "there is no /bin/sh here to run the command; --ignore-install inserts the module without it"
 	case name != e.Module && reason != "":
@@ -106,7 +107,8 @@ func (r *modprobeRun) detail(e *modprobe.Error) {
 	var c *modprobe.CommandError
 	switch {
 	case errors.As(e.Err, &c) && c.Err != nil && c.Op == "install":
-		r.Errorf("Could not run install command '%s' for module %s: %s", c.Command, c.Module, cli.Strerror(c.Err))
+		r.Errorf("Could not run install command '%s' for module %s: %s", c.Command, c.Module,
+			cli.Strerror(c.Err))
 	case errors.As(e.Err, &c) && c.Op == "install":
 		r.Errorf("Error running install command '%s' for module %s: retcode %d", c.Command, c.Module, c.Code)
 	case e.Path == "" && e.Op == "insert" && errors.Is(e.Err, fs.ErrNotExist):
@@ -120,7 +122,8 @@ func (r *modprobeRun) failRemove(e *modprobe.Error) (fatal bool) {
 	case errors.Is(e.Err, modprobe.ErrInUse):
 		r.missing("Module %s is in use.", e.Module)
 		if users := r.p.Holders(e.Module); len(users) > 0 {
-			r.Hintf("%s is used by %s; --remove-holders removes them first", e.Module, strings.Join(users, " "))
+			r.Hintf("%s is used by %s; --remove-holders removes them first", e.Module,
+				strings.Join(users, " "))
 		}
 	case errors.Is(e.Err, modprobe.ErrBuiltin):
 		r.missing("Module %s is builtin.", e.Module)
@@ -179,7 +182,8 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 	case errors.Is(e.Err, modprobe.ErrDirective):
 		r.Errorf("%s line %d: ignoring bad line starting with '%s'", e.File, e.Line, e.Text)
 	case errors.Is(e.Err, modprobe.ErrUntrusted):
-		r.Errorf("%s line %d: ignoring %s command: others than root can write this file or replace it", e.File, e.Line, e.Text)
+		r.Errorf("%s line %d: ignoring %s command: others than root can write this file or replace it", e.File,
+			e.Line, e.Text)
 	case errors.Is(e.Err, confd.ErrDirectory):
 		r.Errorf("Directories inside directories are not supported: %s", e.File)
 	case errors.Is(e.Err, fs.ErrNotExist), isPathError(e.Err):

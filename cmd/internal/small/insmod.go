@@ -82,7 +82,8 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 		l.Errorf("could not load module %s: %s", operand, cli.Strerror(err))
 		return 1
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true, Explain: check.Explain})
+	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true,
+		Explain: check.Explain})
 	var forcer *forcing.Forcer
 	if err == nil && flags != 0 {
 		forcer = forcing.New(l, p)

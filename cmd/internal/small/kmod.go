@@ -44,7 +44,7 @@ func Kmod(env *cli.Env) int {
 		case o == nil:
 			return kmodCommand(l, p.Operands())
 		case o.ID == 'V':
-			io.WriteString(env.Stdout, cli.VersionText)
+			io.WriteString(env.Stdout, cli.VersionText())
 			return 0
 		default:
 			io.WriteString(env.Stdout, kmodUsage)

@@ -45,7 +45,7 @@ func parseSimple(
 		case 'v':
 			level++
 		case 'V':
-			io.WriteString(l.Env.Stdout, cli.VersionText)
+			io.WriteString(l.Env.Stdout, cli.VersionText())
 			return nil, 0, true
 		case 'h':
 			io.WriteString(l.Env.Stdout, usage)
