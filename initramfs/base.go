@@ -76,7 +76,9 @@ func (b *Base) follow(links map[string]string, dir string) (string, error) {
 // followLinks resolves the links of a path, of its last element only on request, and returns where it leads, "." for
 // the top, above which nothing leads. readLink says whether a path is a link and to what. The error is errLoop or
 // readLink's.
-func followLinks(name string, last bool, readLink func(name string) (target string, ok bool, err error)) (string, error) {
+func followLinks(
+	name string, last bool, readLink func(name string) (target string, ok bool, err error),
+) (string, error) {
 	done, todo := ".", strings.Split(name, "/")
 	for links := 0; len(todo) > 0; {
 		elem := todo[0]

@@ -19,7 +19,8 @@ var errCache = errors.New("not a cached kernel image of this version")
 // label says which image it was.
 func (im *Image) Encode(label string) []byte {
 	var b bytes.Buffer
-	for _, f := range []struct{ key, value string }{{"label", label}, {"way", im.Way}, {"source", im.Exports.Source}, {"release", im.Release},
+	for _, f := range []struct{ key, value string }{{"label", label}, {"way", im.Way},
+		{"source", im.Exports.Source}, {"release", im.Release},
 		{"banner", im.Banner}, {"vermagic", im.Vermagic}} {
 		fmt.Fprintf(&b, "# %s %s\n", f.key, strings.ReplaceAll(f.value, "\n", " "))
 	}
@@ -153,7 +154,8 @@ func decodeSymbols(text string) ([]Symbol, bool) {
 		if n := len(symbols); n > 0 && symbols[n-1].Name >= name {
 			return nil, false
 		}
-		symbols = append(symbols, Symbol{Name: name, Namespace: ns, Owner: Core, CRC: uint32(crc), HasCRC: crc != 0, GPL: export == "EXPORT_SYMBOL_GPL"})
+		symbols = append(symbols, Symbol{Name: name, Namespace: ns, Owner: Core, CRC: uint32(crc),
+			HasCRC: crc != 0, GPL: export == "EXPORT_SYMBOL_GPL"})
 		text = rest
 	}
 	return symbols, true

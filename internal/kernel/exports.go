@@ -7,7 +7,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
-// ErrNoExports says that no export table was found in a boot image.
+// ErrNoExports reports that no export table was found in a boot image.
 var ErrNoExports = errors.New("no export table found")
 
 // A memory is what the kernel's addresses mean: pieces of the image and where they will lie.
@@ -36,8 +36,11 @@ func (m *memory) at(addr uint64) []byte {
 const (
 	maxName    = 512     // length of a symbol's or namespace's name: the kernel's own bound
 	maxExports = 1 << 18 // symbols, 20 times what kernels have
-	maxSteps   = 1 << 30 // of a search: four bytes that are looked at. Twelve passes over a kernel are a tenth of that
-	recordStep = 64      // steps for one record
+
+	// maxSteps are the steps of a search: four bytes each that are looked at. Twelve passes over a kernel are a
+	// tenth of that.
+	maxSteps   = 1 << 30
+	recordStep = 64 // steps for one record
 )
 
 // name reads an exported symbol's name: printable, not empty, ended by a zero byte.
@@ -212,17 +215,20 @@ func elfExports(f *elf.File) ([]Symbol, error) {
 		}
 		symbols, ok := m.anyLayout(tab.Addr, int(tab.Size), f.Class() == 64)
 		if !ok {
-			return nil, &elf.FormatError{Off: int64(tab.Off), What: "export table __ksymtab" + e.suffix + " does not lead to names"}
+			return nil, &elf.FormatError{Off: int64(tab.Off), What: "export table __ksymtab" + e.suffix +
+				" does not lead to names"}
 		}
 		for i := range symbols {
 			symbols[i].GPL = e.gpl
 		}
 		if crc := sections["__kcrctab"+e.suffix]; crc != nil && crc.Size != 0 {
 			if !m.anyVersions(symbols, m.at(crc.Addr)[:crc.Size], crc.Addr, mayBeDistances(f.Machine())) {
-				return nil, &elf.FormatError{Off: int64(crc.Off), What: "version table __kcrctab" + e.suffix + " does not fit its export table"}
+				return nil, &elf.FormatError{Off: int64(crc.Off), What: "version table __kcrctab" +
+					e.suffix + " does not fit its export table"}
 			}
 		}
-		if flags := sections["__kflagstab"]; flags != nil && e.suffix == "" && flags.Size >= uint64(len(symbols)) {
+		if flags := sections["__kflagstab"]; flags != nil && e.suffix == "" &&
+			flags.Size >= uint64(len(symbols)) {
 			for i, b := range m.at(flags.Addr)[:len(symbols)] {
 				symbols[i].GPL = b&1 != 0
 			}

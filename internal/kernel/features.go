@@ -64,13 +64,14 @@ func features(kernel []byte, banner, release string) (f Features, w Words) {
 	}
 	typeSentences(&f, has, release)
 	// The sentences of one file of the kernel's source stand in its order. Since the second line about the licence
-	// stands with the marks that a load leaves, it is printed; before, it was for two modules that the kernel knew by
-	// name.
-	if again, obsolete := places[SayLicenceAgain], bytes.Index(kernel, []byte("%s: Ignoring obsolete parameters")); again >= 0 && obsolete >= 0 {
+	// stands with the marks that a load leaves, it is printed; before, it was for two modules that the kernel knew
+	// by name.
+	again, obsolete := places[SayLicenceAgain], bytes.Index(kernel, []byte("%s: Ignoring obsolete parameters"))
+	if again >= 0 && obsolete >= 0 {
 		f.LicenceAgain = tri(again < obsolete)
 	}
-	// No image can tell whether an import without a version is refused: the sentence is the same, and what follows it is
-	// code. All kernels up to 4.8 refuse it, and Debian's, by a change of its own.
+	// No image can tell whether an import without a version is refused: the sentence is the same, and what follows
+	// it is code. All kernels up to 4.8 refuse it, and Debian's, by a change of its own.
 	switch {
 	case !AtLeast(release, 4, 9), strings.Contains(banner, "debian-kernel@lists.debian.org"):
 		f.Strict = Yes
@@ -134,6 +135,6 @@ func (f *Features) Fill(other Features) {
 
 // tris lists a Features in the order of the cache.
 func (f *Features) tris() []*Tri {
-	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.SignEnforce,
-		&f.LicenceAgain, &f.TypesRead, &f.TypesDecide}
+	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch,
+		&f.Retpoline, &f.SignEnforce, &f.LicenceAgain, &f.TypesRead, &f.TypesDecide}
 }

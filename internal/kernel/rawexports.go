@@ -74,7 +74,8 @@ func (m *memory) reference(l layout, from, str uint64) (at, base uint64, ok bool
 		}
 	default:
 		for i := from; i+4 <= uint64(len(image)); i += 4 {
-			if w := m.order.Uint32(image[i:]); (w-uint32(str))&0xfff == 0 && w != 0 && m.plausible(l, i, uint64(w-uint32(str))) {
+			if w := m.order.Uint32(image[i:]); (w-uint32(str))&0xfff == 0 && w != 0 &&
+				m.plausible(l, i, uint64(w-uint32(str))) {
 				return i + uint64(w-uint32(str)), uint64(w - uint32(str)), true
 			}
 		}

@@ -87,7 +87,7 @@ func (t *Table) Of(owner string) *Table {
 	return &part
 }
 
-// ErrStale says that a table is of another build than the kernel's modules.
+// ErrStale reports that a table is of another build than the kernel's modules.
 var ErrStale = errors.New("of another build of this kernel: module_layout differs from its modules'")
 
 // Confirm compares the CRC of module_layout in a table with what one of the kernel's own modules was built with.

@@ -21,7 +21,8 @@ func Union(source, release string, modules iter.Seq[*Module]) *Table {
 		for _, v := range m.Versions {
 			s := found[v.Name]
 			if s == nil {
-				s = &Symbol{Name: strings.Clone(v.Name), Namespace: strings.Join(imports, " "), Owner: Core, CRC: uint32(v.CRC), HasCRC: true}
+				s = &Symbol{Name: strings.Clone(v.Name), Namespace: strings.Join(imports, " "),
+					Owner: Core, CRC: uint32(v.CRC), HasCRC: true}
 				found[s.Name] = s
 			} else if s.Namespace != "" {
 				s.Namespace = common(s.Namespace, imports)

@@ -28,7 +28,8 @@ func writeArchives(ctx context.Context, r *release) error {
 		if err != nil {
 			return err
 		}
-		for file, content := range map[string][]byte{name + ".tar.gz": compress(data.Bytes()), name + ".cdx.json": bill} {
+		for file, content := range map[string][]byte{name + ".tar.gz": compress(data.Bytes()), name +
+			".cdx.json": bill} {
 			if err := os.WriteFile(filepath.Join(r.out, file), content, 0o644); err != nil {
 				return err
 			}
@@ -57,7 +58,8 @@ func archiveTree(r *release, name string, b binary) (tree, error) {
 	if err := files.addAll(path.Join(name, "docs/man"), filepath.Join(r.root, "docs/man/*.[58]")); err != nil {
 		return nil, err
 	}
-	return files, files.addAll(path.Join(name, "completions"), filepath.Join(r.root, "docs/completions/*gomodprobe*"))
+	return files, files.addAll(path.Join(name, "completions"),
+		filepath.Join(r.root, "docs/completions/*gomodprobe*"))
 }
 
 // pages adds README.md and what it links to, where its links lead.

@@ -82,7 +82,8 @@ func debTree(r *release, b binary) (tree, error) {
 func debOwn(files tree) error {
 	for name, to := range map[string]string{
 		"gomodprobe-switch": "usr/sbin/gomodprobe-switch", "prerm": "DEBIAN/prerm",
-		"gomodprobe-switch.8": "usr/share/man/man8/gomodprobe-switch.8.gz", "lintian-overrides": "usr/share/lintian/overrides/gomodprobe",
+		"gomodprobe-switch.8": "usr/share/man/man8/gomodprobe-switch.8.gz",
+		"lintian-overrides":   "usr/share/lintian/overrides/gomodprobe",
 	} {
 		data, err := debian.ReadFile("debian/" + name)
 		if err != nil {
@@ -130,7 +131,8 @@ func debDocs(files tree, r *release) error {
 		files[path.Join(dir, name+".gz")] = entry{mode: 0o644, data: compress(text)}
 	}
 	const bash = "usr/share/bash-completion/completions/"
-	if err := files.add(bash+"gomodprobe", filepath.Join(r.root, "docs/completions/gomodprobe.bash"), 0o644); err != nil {
+	if err := files.add(bash+"gomodprobe", filepath.Join(r.root, "docs/completions/gomodprobe.bash"),
+		0o644); err != nil {
 		return err
 	}
 	const fish = "usr/share/fish/vendor_completions.d/"
@@ -138,10 +140,12 @@ func debDocs(files tree, r *release) error {
 		files[bash+name] = entry{link: "gomodprobe"}
 		files[fish+name+".fish"] = entry{link: "gomodprobe.fish"}
 	}
-	if err := files.add("usr/share/zsh/vendor-completions/_gomodprobe", filepath.Join(r.root, "docs/completions/_gomodprobe"), 0o644); err != nil {
+	if err := files.add("usr/share/zsh/vendor-completions/_gomodprobe",
+		filepath.Join(r.root, "docs/completions/_gomodprobe"), 0o644); err != nil {
 		return err
 	}
-	if err := files.add(fish+"gomodprobe.fish", filepath.Join(r.root, "docs/completions/gomodprobe.fish"), 0o644); err != nil {
+	if err := files.add(fish+"gomodprobe.fish", filepath.Join(r.root, "docs/completions/gomodprobe.fish"),
+		0o644); err != nil {
 		return err
 	}
 	files["usr/share/doc/gomodprobe/changelog.gz"] = entry{mode: 0o644, data: compress(debChangelog(r))}

@@ -33,9 +33,12 @@ func TestInstall(t *testing.T) {
 	}
 	run := func(target string, more ...string) {
 		t.Helper()
-		cmd := exec.Command("make", append([]string{"-C", "../..", target, "BIN=" + bin, "DESTDIR=" + dir, "PREFIX=/usr"}, more...)...)
+		cmd := exec.Command("make",
+			append([]string{"-C", "../..", target, "BIN=" + bin, "DESTDIR=" + dir, "PREFIX=/usr"},
+				more...)...)
 		// The variables of a make that runs this test are not for the one started here.
-		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") })
+		cmd.Env = slices.DeleteFunc(os.Environ(),
+			func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") })
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("make %s: %v\n%s", target, err, out)
 		}
@@ -51,8 +54,10 @@ func TestInstall(t *testing.T) {
 	if d := cmp.Diff(slices.Compact(both), filesBelow(t, dir)); d != "" {
 		t.Errorf("installed with LINKS=1 (-want +got):\n%s", d)
 	}
-	for _, tool := range strings.Fields("sbin/gomodprobe sbin/godepmod sbin/modprobe sbin/goinitramfs bin/lsmod bin/gokmod libexec/gomodprobe-boot") {
-		if out, err := exec.Command(filepath.Join(dir, "usr", tool), "-V").CombinedOutput(); err != nil || !strings.Contains(string(out), "\ngomodprobe ") {
+	for _, tool := range strings.Fields("sbin/gomodprobe sbin/godepmod sbin/modprobe sbin/goinitramfs bin/lsmod " +
+		"bin/gokmod libexec/gomodprobe-boot") {
+		if out, err := exec.Command(filepath.Join(dir, "usr", tool), "-V").CombinedOutput(); err != nil ||
+			!strings.Contains(string(out), "\ngomodprobe ") {
 			t.Errorf("%s -V: %v\n%s", tool, err, out)
 		}
 	}
@@ -65,7 +70,8 @@ func TestInstall(t *testing.T) {
 	}
 	cmd := exec.Command("sh", "internal/release/install.sh", "install", bin, "/usr", dir, "1")
 	cmd.Dir = "../.."
-	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "usr/bin/lsmod is there and is not ours") {
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out),
+		"usr/bin/lsmod is there and is not ours") {
 		t.Errorf("over another's lsmod: %v\n%s", err, out)
 	}
 }
@@ -74,15 +80,19 @@ func TestInstall(t *testing.T) {
 func installed(t *testing.T, before string) []string {
 	t.Helper()
 	want := []string{
-		"usr/bin/true", "usr/sbin/gomodprobe", "usr/libexec/gomodprobe-boot", "usr/share/zsh/site-functions/_gomodprobe",
-		"usr/share/bash-completion/completions/gomodprobe", "usr/share/fish/vendor_completions.d/gomodprobe.fish",
+		"usr/bin/true", "usr/sbin/gomodprobe", "usr/libexec/gomodprobe-boot",
+		"usr/share/zsh/site-functions/_gomodprobe",
+		"usr/share/bash-completion/completions/gomodprobe",
+		"usr/share/fish/vendor_completions.d/gomodprobe.fish",
 	}
-	for _, tool := range strings.Fields("sbin/modprobe sbin/depmod sbin/modinfo sbin/insmod sbin/rmmod bin/lsmod bin/kmod sbin/goinitramfs") {
+	for _, tool := range strings.Fields("sbin/modprobe sbin/depmod sbin/modinfo sbin/insmod sbin/rmmod bin/lsmod " +
+		"bin/kmod sbin/goinitramfs") {
 		folder, name := path.Split(tool)
 		if name != "goinitramfs" {
 			name = before + name
 		}
-		want = append(want, "usr/"+folder+name, "usr/share/bash-completion/completions/"+name, "usr/share/fish/vendor_completions.d/"+name+".fish")
+		want = append(want, "usr/"+folder+name, "usr/share/bash-completion/completions/"+name,
+			"usr/share/fish/vendor_completions.d/"+name+".fish")
 	}
 	for _, page := range manPages(t) {
 		folder := "usr/share/man/man" + page[len(page)-1:] + "/"
@@ -132,13 +142,15 @@ func TestDebTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"DEBIAN/control", "DEBIAN/prerm", "usr/libexec/gomodprobe-boot", "usr/bin/gokmod", "usr/bin/golsmod", "usr/sbin/gomodprobe-switch", "usr/share/man/man8/gomodprobe-switch.8.gz",
+	want := []string{"DEBIAN/control", "DEBIAN/prerm", "usr/libexec/gomodprobe-boot", "usr/bin/gokmod",
+		"usr/bin/golsmod", "usr/sbin/gomodprobe-switch", "usr/share/man/man8/gomodprobe-switch.8.gz",
 		"usr/share/lintian/overrides/gomodprobe", "usr/share/zsh/vendor-completions/_gomodprobe"}
 	for _, name := range goNames() {
 		if name != "gokmod" {
 			want = append(want, "usr/sbin/"+name)
 		}
-		want = append(want, "usr/share/bash-completion/completions/"+name, "usr/share/fish/vendor_completions.d/"+name+".fish")
+		want = append(want, "usr/share/bash-completion/completions/"+name,
+			"usr/share/fish/vendor_completions.d/"+name+".fish")
 	}
 	for _, page := range manPages(t) {
 		want = append(want, "usr/share/man/man"+page[len(page)-1:]+"/go"+strings.TrimPrefix(page, "go")+".gz")

@@ -24,7 +24,8 @@ import (
 
 func main() {
 	out := flag.String("o", "dist", "the folder that gets the files")
-	arch := flag.String("arch", "", "architectures, comma-separated, such as amd64,armv7; host is this one (default all)")
+	arch := flag.String("arch", "",
+		"architectures, comma-separated, such as amd64,armv7; host is this one (default all)")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: release [-o DIR] [-arch LIST] archives|deb|oci ...")
 		flag.PrintDefaults()
@@ -91,7 +92,8 @@ func run(ctx context.Context, out, arch string, names []string) error {
 	}
 	defer os.RemoveAll(build)
 	for _, t := range chosen {
-		b := binary{t, filepath.Join(build, t.name, "gomodprobe"), filepath.Join(build, t.name, "gomodprobe-boot")}
+		b := binary{t, filepath.Join(build, t.name, "gomodprobe"),
+			filepath.Join(build, t.name, "gomodprobe-boot")}
 		if err := t.build(ctx, r.root, b.path, ""); err != nil {
 			return err
 		}

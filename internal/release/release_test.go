@@ -163,7 +163,8 @@ func TestBillOfMaterials(t *testing.T) {
 	r := sample(t)
 	b := &r.binaries[0]
 	b.path, b.boot = filepath.Join(t.TempDir(), "gomodprobe"), filepath.Join(t.TempDir(), "gomodprobe-boot")
-	err := errors.Join(b.target.build(t.Context(), r.root, b.path, ""), b.target.build(t.Context(), r.root, b.boot, "kmod_boot"))
+	err := errors.Join(b.target.build(t.Context(), r.root, b.path, ""),
+		b.target.build(t.Context(), r.root, b.boot, "kmod_boot"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,8 @@ func TestBillOfMaterials(t *testing.T) {
 	if !found {
 		t.Errorf("x/sys is not listed:\n%s", text)
 	}
-	if len(doc.Depends) != 3 || len(doc.Depends[0].Depends) != len(doc.Components)-2 || len(doc.Depends[1].Depends) < 3 ||
+	if len(doc.Depends) != 3 || len(doc.Depends[0].Depends) != len(doc.Components)-2 ||
+		len(doc.Depends[1].Depends) < 3 ||
 		!slices.Equal(doc.Depends[2].Depends, []string{doc.Depends[0].Ref, doc.Depends[1].Ref}) {
 		t.Errorf("dependencies: %+v", doc.Depends)
 	}

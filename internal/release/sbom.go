@@ -97,7 +97,9 @@ func billOfMaterials(ctx context.Context, r *release, b binary) ([]byte, error) 
 }
 
 // programParts describes one program, and what is linked into it.
-func programParts(ctx context.Context, r *release, b binary, file string) (program component, parts []component, err error) {
+func programParts(
+	ctx context.Context, r *release, b binary, file string,
+) (program component, parts []component, err error) {
 	info, err := buildinfo.ReadFile(file)
 	if err != nil {
 		return program, nil, err
@@ -108,7 +110,8 @@ func programParts(ctx context.Context, r *release, b binary, file string) (progr
 	}
 	sum := sha256.Sum256(data)
 	name := filepath.Base(file)
-	purl := fmt.Sprintf("pkg:golang/%s@%s?goarch=%s&goos=linux#%s", info.Main.Path, r.version, b.target.goarch(), name)
+	purl := fmt.Sprintf("pkg:golang/%s@%s?goarch=%s&goos=linux#%s", info.Main.Path, r.version, b.target.goarch(),
+		name)
 	program = component{
 		Type: "application", Ref: purl, Name: name, Version: r.version, PURL: purl,
 		Hashes: []bomHash{{"SHA-256", hex.EncodeToString(sum[:])}}, Licenses: licenseIDs("BSD-3-Clause"),
@@ -176,7 +179,8 @@ func recognize(text []byte) []string {
 	if has("Permission is hereby granted, free of charge") {
 		ids = append(ids, "MIT")
 	}
-	if has("Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted. THE SOFTWARE") {
+	if has("Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee " +
+		"is hereby granted. THE SOFTWARE") {
 		ids = append(ids, "0BSD")
 	}
 	return ids

@@ -180,6 +180,7 @@ func initramfsBuild(env *cli.Env, log *cli.Logger, args []string) int {
 	return 0
 }
 
+// build selects what belongs into the image, and writes it.
 func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	fsys, err := b.fs(env)
 	if err != nil {
@@ -210,23 +211,7 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	if len(sel.Modules) == 0 {
 		log.Warningf("the image has no modules: --host, --profile, --universal and --add say which")
 	}
-	write := func(w io.Writer) error {
-		if len(early) > 0 {
-			if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
-				return err
-			}
-		}
-		if o.Base, err = b.base(env, w); err != nil {
-			return err
-		}
-		if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
-			log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will not find those that are not in the new part as well", sel.Release)
-		}
-		if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
-			entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
-		}
-		return initramfs.Write(w, entries, o)
-	}
+	write := func(w io.Writer) error { return b.write(env, log, w, sel, early, entries, o) }
 	if b.output == "" || b.output == "-" {
 		if cli.IsTerminal(env.Stdout) {
 			return errors.New("the standard output is a terminal; --output names a file")
@@ -234,6 +219,29 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 		return write(env.Stdout)
 	}
 	return cli.SaveWith(env, b.output, write)
+}
+
+// write writes the image: the early member, the archives of --base, then the entries.
+func (b *builder) write(
+	env *cli.Env, log *cli.Logger, w io.Writer, sel *initramfs.Selection,
+	early, entries []initramfs.Entry, o *initramfs.WriteOptions,
+) (err error) {
+	if len(early) > 0 {
+		if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
+			return err
+		}
+	}
+	if o.Base, err = b.base(env, w); err != nil {
+		return err
+	}
+	if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
+		log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will "+
+			"not find those that are not in the new part as well", sel.Release)
+	}
+	if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
+		entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
+	}
+	return initramfs.Write(w, entries, o)
 }
 
 // fs returns the file system that modules are taken from.

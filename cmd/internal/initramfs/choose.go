@@ -74,7 +74,9 @@ func (b *builder) loadable(log *cli.Logger, config *initramfs.KernelConfig, sel 
 	}
 	for _, m := range sel.Modules {
 		if !m.Builtin && path.Ext(m.Path) != ".ko" {
-			log.Warningf("modules are compressed, as %s, and the kernel does not expand them (CONFIG_MODULE_DECOMPRESS is not set): what loads them has to", printable(path.Base(m.Path)))
+			log.Warningf("modules are compressed, as %s, and the kernel does not expand them "+
+				"(CONFIG_MODULE_DECOMPRESS is not set): what loads them has to",
+				printable(path.Base(m.Path)))
 			return
 		}
 	}
@@ -117,7 +119,8 @@ func (b *builder) firmware(log *cli.Logger, sel *initramfs.Selection) {
 		case len(f.Files) > 0:
 		case f.Unreadable != "":
 			if unreadable++; unreadable <= mostUnreadable || b.verbose {
-				log.Warningf("firmware %s is here as /%s, which this kernel cannot expand: it was built without CONFIG_%s; %s may ask for it",
+				log.Warningf("firmware %s is here as /%s, which this kernel cannot expand: it was "+
+					"built without CONFIG_%s; %s may ask for it",
 					f.Name, f.Unreadable, f.Option, f.Modules[0])
 			}
 		case b.verbose:
@@ -125,7 +128,8 @@ func (b *builder) firmware(log *cli.Logger, sel *initramfs.Selection) {
 		}
 	}
 	if unreadable > mostUnreadable && !b.verbose {
-		log.Warningf("%d more files of firmware are here in a compression that this kernel cannot expand; -v names them", unreadable-mostUnreadable)
+		log.Warningf("%d more files of firmware are here in a compression that this kernel cannot expand; -v "+
+			"names them", unreadable-mostUnreadable)
 	}
 }
 
@@ -142,5 +146,6 @@ func summary(w io.Writer, sel *initramfs.Selection) {
 	for _, f := range sel.Firmware {
 		firmware += len(f.Files)
 	}
-	fmt.Fprintf(w, "kernel %s: %d modules; part of the kernel: %d; files of firmware: %d\n", sel.Release, files, builtin, firmware)
+	fmt.Fprintf(w, "kernel %s: %d modules; part of the kernel: %d; files of firmware: %d\n", sel.Release, files,
+		builtin, firmware)
 }

@@ -64,7 +64,8 @@ func contents(env *cli.Env, name string) (map[string]string, error) {
 				return err
 			}
 		}
-		all[f.Path] = fmt.Sprintf("%v %d:%d %d,%d %s %x", f.Mode, f.UID, f.GID, f.Major, f.Minor, f.Target, h.Sum(nil))
+		all[f.Path] = fmt.Sprintf("%v %d:%d %d,%d %s %x", f.Mode, f.UID, f.GID, f.Major, f.Minor, f.Target,
+			h.Sum(nil))
 		return nil
 	})
 	return all, err
@@ -132,7 +133,9 @@ func (b *builder) check(env *cli.Env, log *cli.Logger, image string) (same bool,
 }
 
 // compareModules prints the differences.
-func compareModules(out io.Writer, sel *initramfs.Selection, fsys fs.FS, have map[string][]byte) (same bool, err error) {
+func compareModules(
+	out io.Writer, sel *initramfs.Selection, fsys fs.FS, have map[string][]byte,
+) (same bool, err error) {
 	same = true
 	for _, m := range sel.Modules {
 		if m.Builtin {

@@ -21,7 +21,10 @@ import (
 )
 
 // operands reads a command line without options but those given, and wants between least and most operands.
-func operands(env *cli.Env, log *cli.Logger, usage string, options []getopt.Option, args []string, least, most int, set func(int, string) error) ([]string, bool) {
+func operands(
+	env *cli.Env, log *cli.Logger, usage string, options []getopt.Option, args []string,
+	least, most int, set func(int, string) error,
+) ([]string, bool) {
 	list, ok := initramfsArgs(env, log, options, args, set)
 	if ok && (len(list) < least || most >= 0 && len(list) > most) {
 		log.Errorf("usage: %s %s", log.Prog, usage)
@@ -36,7 +39,9 @@ func eachFile(env *cli.Env, name string, visit func(f *initramfs.File, content i
 }
 
 // openFiles opens the image of that name and calls visit for its entries.
-func openFiles(name string, open func() (io.ReadCloser, error), visit func(f *initramfs.File, content io.Reader) error) error {
+func openFiles(
+	name string, open func() (io.ReadCloser, error), visit func(f *initramfs.File, content io.Reader) error,
+) error {
 	in, err := open()
 	if err != nil {
 		return err
@@ -60,8 +65,8 @@ func openFiles(name string, open func() (io.ReadCloser, error), visit func(f *in
 // initramfsLs runs goinitramfs ls.
 func initramfsLs(env *cli.Env, log *cli.Logger, args []string) int {
 	long := false
-	list, ok := operands(env, log, "ls [-l] IMAGE", []getopt.Option{{Long: "long", Short: 'l', ID: 'l'}}, args, 1, 1,
-		func(int, string) error { long = true; return nil })
+	list, ok := operands(env, log, "ls [-l] IMAGE", []getopt.Option{{Long: "long", Short: 'l', ID: 'l'}}, args,
+		1, 1, func(int, string) error { long = true; return nil })
 	if !ok {
 		return 2
 	}

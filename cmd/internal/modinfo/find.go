@@ -59,8 +59,8 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 		found(&modinfoTarget{failure: "Module name " + operand + " not found."})
 		return
 	}
-	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files have
-	// count.
+	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files
+	// have count.
 	if strings.Contains(operand, "/") || isModuleFile(operand) {
 		if t := f.file(operand); t != nil {
 			found(t)
@@ -102,13 +102,13 @@ func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget, hint string
 		if m.Path != "" || m.Builtin {
 			continue
 		}
-		// kmod takes it for builtin. That is right for what can only be built
-		// in, which modules.builtin does not list.
+		// kmod takes it for builtin. That is right for what can only be built in, which modules.builtin
+		// does not list.
 		t.builtin = true
 		if !f.recorded(t) {
 			t.failure = "Module " + name + " not found."
-			t.hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes the tables anew",
-				name, m.Name, f.prober.Dir())
+			t.hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes "+
+				"the tables anew", name, m.Name, f.prober.Dir())
 		}
 	}
 	return list, ""

@@ -113,8 +113,6 @@ const (
 
 	shnUndef = 0
 	shnAbs   = 0xfff1
-
-	shfAlloc = 2
 )
 
 // Parse reads the header and checks that the section table and the table of
@@ -267,7 +265,8 @@ func (f *File) readAhead(first, second string) error {
 	if next < off {
 		off, size, next, more = next, more, off, size
 	}
-	if !f.fits(off, size) || !f.fits(next, more) || next-off > size+maxGap || f.u32(f.header(i)[4:]) == shtNobits || f.u32(f.header(j)[4:]) == shtNobits {
+	if !f.fits(off, size) || !f.fits(next, more) || next-off > size+maxGap || f.u32(f.header(i)[4:]) == shtNobits ||
+		f.u32(f.header(j)[4:]) == shtNobits {
 		return nil
 	}
 	data, err := f.read(off, max(size, next-off+more))
@@ -361,7 +360,10 @@ func (f *File) ByteOrder() binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// Type returns the type of the object, ET_REL (1) for a module.
+// TypeRelocatable is the type of modules, ET_REL.
+const TypeRelocatable = 1
+
+// Type returns the type of the object, [TypeRelocatable] for a module.
 func (f *File) Type() uint16 { return f.typ }
 
 // Machine returns the number of the machine, such as EM_X86_64 (62).

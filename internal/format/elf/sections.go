@@ -63,7 +63,8 @@ func (f *File) find(name string) int {
 	for i := 1; i < f.count; i++ {
 		off := uint64(f.u32(f.header(i)))
 		// The table ends in a NUL, and so does each name in it.
-		if end := off + uint64(len(name)); end < uint64(len(f.names)) && f.names[end] == 0 && string(f.names[off:end]) == name {
+		if end := off + uint64(len(name)); end < uint64(len(f.names)) && f.names[end] == 0 &&
+			string(f.names[off:end]) == name {
 			return i
 		}
 	}

@@ -117,7 +117,8 @@ func (b *Builder) Bytes() ([]byte, error) {
 	places := b.sort()
 	size := headerSize
 	for i := range b.entries {
-		size += len(b.entries[i].value) + 32 // the rest of a key, its place in its parent, and the value's numbers
+		// the rest of a key, its place in its parent, and the value's numbers
+		size += len(b.entries[i].value) + 32
 	}
 	w := writer{Builder: b, out: make([]byte, headerSize, size)}
 	root := w.node(places, 0, true)

@@ -38,7 +38,8 @@ func Build(t testing.TB) string {
 
 // BuildTo compiles the binary as make build does, with these build tags: kmod_boot is the one for boot images.
 func BuildTo(name, tags string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", name,
+		"github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

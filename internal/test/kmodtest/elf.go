@@ -81,7 +81,8 @@ func (w *writer) section(name string, flags elf.SectionFlag, align int, data []b
 	if slices.Contains(w.m.Omit, name) {
 		return 0
 	}
-	w.sections = append(w.sections, section{name: name, typ: elf.SHT_PROGBITS, flags: flags, align: align, data: data})
+	w.sections = append(w.sections, section{name: name, typ: elf.SHT_PROGBITS, flags: flags, align: align,
+		data: data})
 	return len(w.sections) - 1
 }
 

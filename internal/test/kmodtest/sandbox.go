@@ -38,7 +38,8 @@ type Sandbox struct {
 type Call struct {
 	// Name is finit_module, init_module or delete_module.
 	Name string
-	// Module is the file's path for finit_module, and the module's name for the others and for files without a path.
+	// Module is the file's path for finit_module, and the module's name for the others and for files without a
+	// path.
 	Module string
 	// Params is the parameter string.
 	Params string
@@ -112,7 +113,8 @@ func NewSandbox(t testing.TB) *Sandbox {
 func SandboxAt(t testing.TB, root string) *Sandbox {
 	t.Helper()
 	s := &Sandbox{Root: root}
-	for _, dir := range []string{"proc", "sys/module", "etc/modprobe.d", "lib/modules", "bin", "dev", "tmp", programs} {
+	for _, dir := range []string{"proc", "sys/module", "etc/modprobe.d", "lib/modules", "bin", "dev", "tmp",
+		programs} {
 		if err := os.MkdirAll(filepath.Join(s.Root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +158,8 @@ func (s *Sandbox) link(t testing.TB, folder, to string) {
 func (s *Sandbox) HasOracle() bool { return s.kmod != nil }
 
 func (s *Sandbox) installOracle(t testing.TB) {
-	if runtime.GOARCH != "amd64" || os.Getenv("CI") != "true" && !exists(filepath.Join(CacheDir(t), "oracle", "done")) && !canFetch() {
+	if runtime.GOARCH != "amd64" ||
+		os.Getenv("CI") != "true" && !exists(filepath.Join(CacheDir(t), "oracle", "done")) && !canFetch() {
 		return
 	}
 	s.kmod = Oracle(t)
