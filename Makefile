@@ -21,11 +21,11 @@ MAXBOOT  := 4400000
 LDFLAGS  := -s -w
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build demo test test-long test-field need fetch lint fuzz bench install uninstall release deb clean
+.PHONY: help build demo test test-long test-field need fetch lint fuzz bench install uninstall release deb pictures clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p; s/^#  \( .*\)/  \1/p' Makefile
-	@echo "more: build test-long lint fuzz bench clean"
+	@echo "more: build test-long lint fuzz bench pictures clean"
 
 build:
 	@echo "building $(BIN)/gomodprobe and, for boot images, $(BIN)/gomodprobe-boot (static, stripped)"
@@ -109,6 +109,11 @@ test-field: need
 	@echo "proving things with the programs that people use (kept in the cache folder: a Debian 12 root)"
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/test/field
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./modprobe/check -run TestKbuild
+
+# The picture of README.md, from docs/tour.md; that page's output is written anew by
+# GOMODPROBE_FIELD=1 go test ./internal/test/field -run TestDebianGuest -update
+pictures:
+	$(GO) test -count=1 ./internal/test/repotest -run TestPictures -update
 
 clean:
 	@echo "removing bin and dist (the cache folder with kernels stays: see README.md)"
