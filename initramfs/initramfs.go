@@ -74,6 +74,9 @@ const (
 	HiddenNeed Kind = "hidden"
 )
 
+// Essential reports whether an image lacks something if a module is missing that was looked for because of this.
+func (k Kind) Essential() bool { return k == Added || k == Device || k == Dependency }
+
 // Reason says why a module is in an image.
 type Reason struct {
 	// Kind of reason.
@@ -125,6 +128,19 @@ func (m Missing) String() string { return fmt.Sprintf("%s (%s): %v", m.Name, m.R
 // ErrOmitted is the cause in a Missing for a module that Options.Omit leaves out and another one needs.
 var ErrOmitted = errors.New("left out on request")
 
+// StaleError is the cause in a Missing for a module that modules.dep lists and whose file is not there.
+type StaleError struct {
+	// File is its path in the module folder.
+	File string
+}
+
+func (e *StaleError) Error() string {
+	return "modules.dep lists " + e.File + ", which is not there; run depmod"
+}
+
+// Is makes it an fs.ErrNotExist.
+func (e *StaleError) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Selection is what belongs into an image.
 type Selection struct {
 	// Release of the kernel.
@@ -166,7 +182,9 @@ func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*S
 	for _, a := range o.Try {
 		if names, err := s.find(a); err == nil {
 			for _, n := range names {
-				s.add(n, Reason{Kind: Added, As: a})
+				if s.stale(n) == nil {
+					s.add(n, Reason{Kind: Added, As: a})
+				}
 			}
 		}
 	}

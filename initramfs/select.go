@@ -83,9 +83,36 @@ func (s *selector) request(what string, r Reason) {
 		s.miss(what, r, err)
 		return
 	}
+	if isPattern(what) {
+		names = slices.DeleteFunc(names, func(n string) bool { return s.stale(n) != nil })
+		if len(names) == 0 {
+			s.miss(what, r, errNoMatch)
+		}
+	}
 	for _, n := range names {
 		s.add(n, r)
 	}
+}
+
+// isPattern reports whether an element of Options.Add stands for whatever modules there are.
+func isPattern(what string) bool {
+	return strings.HasPrefix(what, "=") || strings.ContainsAny(what, "*?[") && !strings.Contains(what, ":")
+}
+
+// stale returns an error if a module is in modules.dep and its file is not there.
+func (s *selector) stale(name string) error {
+	i, ok := s.byName[name]
+	if !ok {
+		return nil
+	}
+	file := s.deps[i].path
+	if !path.IsAbs(file) {
+		file = s.dir + "/" + file
+	}
+	if _, err := fs.Stat(s.fsys, strings.TrimPrefix(file, "/")); errors.Is(err, fs.ErrNotExist) {
+		return &StaleError{s.deps[i].path}
+	}
+	return nil // any other error is told when the file is read
 }
 
 // device selects the modules for a modalias, if there are any.
@@ -178,7 +205,10 @@ func (s *selector) add(name string, r Reason) {
 		return
 	}
 	m := Module{Name: name, Reasons: []Reason{r}}
-	if i, ok := s.byName[name]; ok {
+	if err := s.stale(name); err != nil {
+		s.miss(name, r, err)
+		return
+	} else if i, ok := s.byName[name]; ok {
 		m.Path = s.deps[i].path
 	} else if found, err := s.p.Resolve(name); err == nil && len(found) > 0 && found[0].Builtin {
 		m.Builtin = true
