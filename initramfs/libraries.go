@@ -189,18 +189,34 @@ func (s *search) fits(name string) bool {
 	return elf.Class(head[elf.EI_CLASS]) == s.class && elf.Machine(order.Uint16(head[18:])) == s.machine
 }
 
-// triplets are the names that Debian has for machines.
-var triplets = map[elf.Machine][]string{
-	elf.EM_X86_64: {"x86_64-linux-gnu", "x86_64-linux-gnux32"}, elf.EM_386: {"i386-linux-gnu"},
-	elf.EM_AARCH64: {"aarch64-linux-gnu"}, elf.EM_ARM: {"arm-linux-gnueabihf", "arm-linux-gnueabi"},
-	elf.EM_RISCV: {"riscv64-linux-gnu"}, elf.EM_S390: {"s390x-linux-gnu"},
-	elf.EM_PPC64: {"powerpc64le-linux-gnu", "powerpc64-linux-gnu"}, elf.EM_PPC: {"powerpc-linux-gnu"},
-	elf.EM_MIPS: {"mips64el-linux-gnuabi64", "mipsel-linux-gnu"}, elf.EM_LOONGARCH: {"loongarch64-linux-gnu"},
+// triplets returns the names that Debian has for a machine.
+func triplets(m elf.Machine) []string {
+	switch m {
+	case elf.EM_X86_64:
+		return []string{"x86_64-linux-gnu", "x86_64-linux-gnux32"}
+	case elf.EM_386:
+		return []string{"i386-linux-gnu"}
+	case elf.EM_AARCH64:
+		return []string{"aarch64-linux-gnu"}
+	case elf.EM_ARM:
+		return []string{"arm-linux-gnueabihf", "arm-linux-gnueabi"}
+	case elf.EM_RISCV:
+		return []string{"riscv64-linux-gnu"}
+	case elf.EM_S390:
+		return []string{"s390x-linux-gnu"}
+	case elf.EM_PPC64:
+		return []string{"powerpc64le-linux-gnu", "powerpc64-linux-gnu"}
+	case elf.EM_MIPS:
+		return []string{"mips64el-linux-gnuabi64", "mipsel-linux-gnu"}
+	case elf.EM_LOONGARCH:
+		return []string{"loongarch64-linux-gnu"}
+	}
+	return nil
 }
 
 // own are the folders that loaders know by themselves.
 func (s *search) own() (dirs []string) {
-	for _, t := range triplets[s.machine] {
+	for _, t := range triplets(s.machine) {
 		dirs = append(dirs, "/lib/"+t, "/usr/lib/"+t)
 	}
 	if s.class == elf.ELFCLASS64 {

@@ -15,26 +15,27 @@ type MemberError struct {
 	Hooks bool
 }
 
-// openers say what opens a kind of content, and how the kernel's command line names it.
-var openers = map[string]struct{ what, hook, words string }{
-	"crypto_LUKS":       {"encrypted (LUKS)", "luks", "rd.luks.uuid=%s, and root=/dev/mapper/luks-%[1]s or the UUID= of what is inside"},
-	"LVM2_member":       {"a disk of a volume group (LVM)", "lvm", "root=/dev/GROUP/VOLUME or the UUID= of what is inside"},
-	"linux_raid_member": {"a disk of an array (RAID)", "", "root=/dev/mdN or the UUID= of what is inside"},
+// opener says what a kind of content is, what hook opens it, and how the kernel's command line names it.
+func (d *Device) opener() (what, hook, words string) {
+	switch d.Type {
+	case "crypto_LUKS":
+		return "encrypted (LUKS)", "luks", fmt.Sprintf("rd.luks.uuid=%s, and root=/dev/mapper/luks-%[1]s or the "+
+			"UUID= of what is inside", d.UUID)
+	case "LVM2_member":
+		return "a disk of a volume group (LVM)", "lvm", "root=/dev/GROUP/VOLUME or the UUID= of what is inside"
+	}
+	return "a disk of an array (RAID)", "", "root=/dev/mdN or the UUID= of what is inside"
 }
 
 // Error says what opens it.
 func (e *MemberError) Error() string {
-	o := openers[e.Device.Type]
-	words := o.words
-	if strings.Contains(words, "%") {
-		words = fmt.Sprintf(words, e.Device.UUID)
-	}
-	text := fmt.Sprintf("is on /dev/%s, which is %s, not a file system", e.Device.Node, o.what)
+	what, hook, words := e.Device.opener()
+	text := fmt.Sprintf("is on /dev/%s, which is %s, not a file system", e.Device.Node, what)
 	switch {
 	case e.Hooks:
 		text += ": the hooks of this image have not opened it"
-	case o.hook != "":
-		text += fmt.Sprintf(": goinitramfs build --hook %s makes an image that opens it", o.hook)
+	case hook != "":
+		text += fmt.Sprintf(": goinitramfs build --hook %s makes an image that opens it", hook)
 	default:
 		text += ": a hook with mdadm has to assemble it (see docs/initramfs.md)"
 	}

@@ -217,7 +217,7 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 		return err
 	}
 	entries = append(entries, files...)
-	early, err := b.early(env)
+	early, err := b.early(env, log, fsys)
 	if err != nil {
 		return err
 	}
