@@ -97,7 +97,7 @@ end
 for c in kmod gokmod
     complete -c $c -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'help list static-nodes'
 end
-complete -c goinitramfs -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'build ls cat extract diff why check profile'
+complete -c goinitramfs -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'build ls cat extract diff why check profile boot update install-hooks'
 
 # The options, from docs/man by
 #   go test ./cmd/gomodprobe -run Completion -update
