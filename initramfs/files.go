@@ -33,6 +33,7 @@ type Files struct {
 type packed struct {
 	from *System
 	name string   // in from
+	runs bool     // it can be started
 	by   *process // that it is loaded into; nil for one that begins there
 	path []string // DT_RPATH of those that need it
 }
@@ -153,7 +154,7 @@ func (f *Files) copy(s *System, name, to string, by *process, rpath []string) er
 		return err
 	}
 	f.put(e)
-	f.queue = append(f.queue, packed{s, name, by, rpath})
+	f.queue = append(f.queue, packed{s, name, perm&0o100 != 0, by, rpath})
 	return nil
 }
 
@@ -221,9 +222,8 @@ func (f *Files) needs(p packed) error {
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte("#!")):
-		info, err := fs.Stat(p.from.fsys, p.name)
-		if err != nil || info.Mode()&0o111 == 0 && path.Base(p.name) != "init" {
-			return err // what nobody can start needs no interpreter
+		if !p.runs {
+			return nil // what nobody can start needs no interpreter
 		}
 		return f.interpreter(p.from, head)
 	case !bytes.HasPrefix(head, []byte("\x7fELF")):
