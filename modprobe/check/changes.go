@@ -152,6 +152,13 @@ type comparer struct {
 	against *kernelTypes // the Checker's kernel
 	noTypes string       // why there are none
 	pairs   map[string]*pair
+	kernels map[string]readKernel // by the file or the release that modules were built for
+}
+
+// A readKernel is a kernel that modules were built for, or why it cannot be read.
+type readKernel struct {
+	kernel *kernelTypes
+	err    error
 }
 
 // A pair is two kernels that are compared.

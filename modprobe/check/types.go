@@ -104,7 +104,7 @@ func (c *Checker) typesOfKernel() *kernelTypes {
 		return c.cmp.against
 	}
 	c.cmp.read = true
-	c.cmp.pairs = map[string]*pair{}
+	c.cmp.pairs, c.cmp.kernels = map[string]*pair{}, map[string]readKernel{}
 	side := &kernelTypes{release: c.k.Release}
 	if c.k.Core != nil {
 		side.Exports = typeExports(c.k.Core.Symbols())
@@ -268,13 +268,13 @@ func keepRelease(cache Cache, release, label string) {
 func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice string) {
 	const name = "install that kernel, or name its boot image, or its types, with --built-for"
 	if asked := c.o.BuiltFor; strings.HasPrefix(asked, "/") {
-		a, err := c.typesIn(asked)
+		a, err := c.typesOf(asked)
 		if err != nil {
 			return nil, err.Error(), "--built-for takes a boot image, a file of BTF or a release"
 		}
 		return a, "", ""
 	} else if asked != "" {
-		if a := c.typesOfRelease(asked); a != nil {
+		if a, _ := c.typesOf(asked); a != nil {
 			return a, "", ""
 		}
 		return nil, "there are no types of " + asked, "install its boot image, or name it with --built-for"
@@ -287,7 +287,7 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 	case release == c.k.Release:
 		why = "it was built for another build of " + release + ", whose types are not here"
 	default:
-		if a := c.typesOfRelease(release); a != nil {
+		if a, _ := c.typesOf(release); a != nil {
 			return a, "", ""
 		}
 		why = "the types of " + release + " are not here, which it was built for"
@@ -300,6 +300,20 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 		}
 	}
 	return nil, why, name
+}
+
+// typesOf returns the kernel of a file or a release; nil if there is none. It is read once: many modules may be checked.
+func (c *Checker) typesOf(asked string) (*kernelTypes, error) {
+	read, ok := c.cmp.kernels[asked]
+	if !ok {
+		if strings.HasPrefix(asked, "/") {
+			read.kernel, read.err = c.typesIn(asked)
+		} else {
+			read.kernel = c.typesOfRelease(asked)
+		}
+		c.cmp.kernels[asked] = read
+	}
+	return read.kernel, read.err
 }
 
 // typesIn reads a file that is named: a boot image or BTF.
