@@ -357,7 +357,7 @@ func bootImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image
 		}
 		if cache != nil {
 			cache.Put(label, im.Encode(label))
-			keepTypes(cache, label, im.Types)
+			keepTypes(cache, label, im)
 			keepRelease(cache, im.Release, label)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"syscall"
@@ -159,10 +160,12 @@ func (c *Checker) imageTypes(name string) (*btf.File, error) {
 			return nil, err
 		}
 		if data = keptTypes(c.o.Cache, label); data == nil {
-			if data, err = readTypes(c.fsys, name); err != nil {
-				return nil, err
+			im, err := readImage(c.fsys, name)
+			if err != nil {
+				return nil, named(name, err)
 			}
-			keepTypes(c.o.Cache, label, data)
+			keepTypes(c.o.Cache, label, im)
+			data = im.Types
 		}
 	}
 	return parseTypes(name, data)
@@ -178,28 +181,6 @@ func parseTypes(name string, data []byte) (*btf.File, error) {
 		return nil, fmt.Errorf("%s: .BTF: %w", name, err)
 	}
 	return f, nil
-}
-
-// readTypes reads the types out of a boot image.
-func readTypes(fsys fs.FS, name string) ([]byte, error) {
-	file, err := sysroot.Name(fsys, name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := fsys.Open(file)
-	if err != nil {
-		return nil, named(name, err)
-	}
-	defer f.Close()
-	data, err := compress.ReadRaw(f, 0)
-	if err != nil {
-		return nil, named(name, err)
-	}
-	vmlinux, _, err := kernel.Unwrap(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return bytes.Clone(kernel.Types(vmlinux)), nil
 }
 
 // imageNames lists where distributions put the boot image of a release, below base; dir is where its modules are.
@@ -231,11 +212,19 @@ func imageLabel(fsys fs.FS, name string) (string, error) {
 // built for a kernel that is gone.
 const typesKey, releaseKey = "types of ", "image of "
 
-// keepTypes puts the types of an image into the cache.
-func keepTypes(cache Cache, label string, data []byte) {
-	if cache == nil || len(data) == 0 {
+// keepTypes puts the types of an image into the cache, without those of functions that modules cannot call.
+func keepTypes(cache Cache, label string, im *kernel.Image) {
+	if cache == nil || len(im.Types) == 0 {
 		return
 	}
+	f, err := btf.Parse(im.Types, nil)
+	if err != nil {
+		return
+	}
+	data := f.Prune(func(name string) bool {
+		_, answer := im.Exports.Lookup(name)
+		return answer == kernel.Found
+	})
 	if packed, err := compress.Pack(data); err == nil {
 		cache.Put(typesKey+label, append([]byte(typesKey+label+"\n"), packed...))
 	}
@@ -318,7 +307,11 @@ func (c *Checker) typesOf(asked string) (*kernelTypes, error) {
 
 // typesIn reads a file that is named: a boot image or BTF.
 func (c *Checker) typesIn(name string) (*kernelTypes, error) {
-	if f, err := c.rawTypes(name); err == nil {
+	if c.beginsAsTypes(name) {
+		f, err := c.rawTypes(name)
+		if err != nil {
+			return nil, err
+		}
 		return &kernelTypes{Side: types.Side{Types: f}, source: name}, nil
 	}
 	im, err := c.bootImage(name, false)
@@ -326,6 +319,22 @@ func (c *Checker) typesIn(name string) (*kernelTypes, error) {
 		return nil, err
 	}
 	return c.imageSide(name, im)
+}
+
+// beginsAsTypes tells whether a file is BTF by its first bytes: a boot image is large.
+func (c *Checker) beginsAsTypes(name string) bool {
+	file, err := sysroot.Name(c.fsys, name)
+	if err != nil {
+		return false
+	}
+	f, err := c.fsys.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [4]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && btf.Begins(head[:])
 }
 
 // imageSide is the kernel of a boot image.

@@ -66,6 +66,7 @@ type Changes struct {
 
 // Module tells what differs for a module.
 func (c *Comparison) Module(m Module) *Changes {
+	c.look(m.Imports)
 	ch := &Changes{Types: []TypeChange{}}
 	starts, unknown := c.imports(ch, m.Imports)
 	found := c.reach(starts)
