@@ -40,7 +40,7 @@ type Comparison struct {
 	spaces  []space
 	symbols map[string]*symbol // those that were looked for
 	looked  bool               // for those of a module
-	left    int // steps that may still be made to compare
+	left    int                // steps that may still be made to compare
 
 	nodes []node
 	ids   map[key]int32
