@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -69,6 +70,9 @@ func forcedGuest(t *testing.T, from, key string) {
 			t.Fatalf("%s: %+v", f, v)
 		}
 		classes[v.Changes.Class]++
+		if v.Changes.Class == check.ClassNamesMoved {
+			o.Files["trials/moved.ko"] = image
+		}
 		if v.Changes.Class != check.ClassNoneNamed {
 			continue
 		}
@@ -78,6 +82,11 @@ func forcedGuest(t *testing.T, from, key string) {
 		fmt.Fprintln(&list, name)
 		size += 2 * len(image)
 	}
+	if o.Files["trials/dummy.ko"] == nil || o.Files["trials/moved.ko"] == nil {
+		t.Errorf("dummy is none that is drawn, or none names a type that moved")
+	}
+	_, release := kmodtest.Corpus(t, from)
+	o.Files["boot/vmlinuz-"+release] = read(t, old+"/boot/vmlinuz")
 	o.Files["trials/list"] = []byte(list.String())
 	o.Memory = 1024 + 3*size>>20
 	t.Logf("classes of the modules that were drawn: %v", classes)
@@ -168,11 +177,35 @@ func TestGuestForced(t *testing.T) {
 	if n := readNumber("/proc/sys/kernel/tainted"); n == 0 || n&(died|warned|badPage|lockup) != 0 {
 		t.Errorf("the kernel is tainted: %#x", n) // at least by the force
 	}
+	compatible(t)
 	if loaded+failed < 200 || used < 5 {
 		t.Errorf("%d modules, %d used", loaded+failed, used)
 	}
 	t.Logf("%d loaded and removed, %d of them used; %d failed in their init, as the kernel's own; %d not forced, as the kernel's own cannot be removed: %q",
 		loaded, used, failed, len(stuck), stuck)
+}
+
+// compatible forces with modprobe what names nothing that moved, and nothing else.
+func compatible(t *testing.T) {
+	for file, loads := range map[string]bool{"/trials/dummy.ko": true, "/trials/moved.ko": false} {
+		out, err := exec.Command("/sbin/modprobe", "--force-compatible", file).CombinedOutput()
+		if _, exited := err.(*exec.ExitError); loads != (err == nil) || !loads && !exited {
+			t.Errorf("--force-compatible %s: %v\n%s", file, err, out)
+		} else {
+			t.Logf("--force-compatible %s: %v\n%s", file, err, out)
+		}
+		if loads && readWord("/sys/module/dummy/taint") == "" {
+			t.Errorf("%s was not forced", file)
+		}
+	}
+	if text := removed("dummy"); text != "" {
+		t.Error(text)
+	}
+}
+
+func readWord(file string) string {
+	text, _ := os.ReadFile(file)
+	return strings.TrimSpace(string(text))
 }
 
 // inTurn loads the kernel's own module and then the other build's by force, and uses both. It returns what became of
