@@ -280,6 +280,7 @@ func (c *Checker) typedModule(p *pair, m *kernel.Module) types.Module {
 		base = nil
 	}
 	tm.Types = moduleTypes(m.Image, base)
+	tm.Debug = func() *types.Debug { return moduleDebug(m.Image) }
 	return tm
 }
 
