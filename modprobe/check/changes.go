@@ -204,6 +204,9 @@ func (c *Checker) changes(m *kernel.Module) *Changes {
 	if c.o.BuiltFor == "" && c.sameVersions(m) {
 		return &Changes{Class: ClassSame, Why: "all versions of symbols are equal", Types: []TypeChange{}}
 	}
+	if c.k.Machine != 0 && (m.Machine != c.k.Machine || m.Class != c.k.Class || m.BigEndian != c.k.BigEndian) {
+		return notKnown("the module is for another machine", "build it for this machine")
+	}
 	b := c.typesOfKernel()
 	if b == nil {
 		return notKnown(c.cmp.noTypes, "name its boot image with --image; it must have types (CONFIG_DEBUG_INFO_BTF)")
@@ -211,6 +214,9 @@ func (c *Checker) changes(m *kernel.Module) *Changes {
 	a, why, advice := c.typesBuiltFor(m)
 	if a == nil {
 		return notKnown(why, advice)
+	}
+	if a.Types.ByteOrder() != b.Types.ByteOrder() || !a.Distilled && a.Types.PointerSize() != b.Types.PointerSize() {
+		return notKnown("the types of "+a.source+" are those of another machine", "name a kernel for this machine with --built-for")
 	}
 	p := c.cmp.pairs[a.source]
 	if p == nil {
