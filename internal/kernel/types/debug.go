@@ -1,6 +1,7 @@
 package types
 
 import (
+	"cmp"
 	"debug/dwarf"
 	"errors"
 	"fmt"
@@ -14,12 +15,12 @@ import (
 // Debug is the types in a module's debugging information, DWARF: of its own structures, functions and variables, and
 // of all that they refer to. It stands in for BTF where a module was built without.
 type Debug struct {
-	list []entry
-	at   map[dwarf.Offset]int32
+	list []entry // in the order of their offsets
 }
 
 // An entry is one of the information, of those that types consist of.
 type entry struct {
+	off      dwarf.Offset
 	tag      dwarf.Tag
 	name     string
 	size     int64
@@ -31,8 +32,12 @@ type entry struct {
 	toplevel bool
 }
 
-// maxEntries is how many entries are read. Large drivers have a million.
-const maxEntries = 1 << 22
+// maxEntries is how many entries are read, and maxKept how many are kept. A large driver has a million, most of them of
+// no interest.
+const (
+	maxEntries = 1 << 22
+	maxKept    = 1 << 20
+)
 
 var errDebug = errors.New("the debugging information is too much, or of a kind that is not read")
 
@@ -47,7 +52,7 @@ func ReadDebug(section func(name string) []byte) (*Debug, error) {
 			return nil, fmt.Errorf("debugging information: %w", err)
 		}
 	}
-	d := &Debug{at: map[dwarf.Offset]int32{}}
+	d := new(Debug)
 	// The reader's own way to skip what is inside an entry calls itself, and follows offsets back: it is not used.
 	var open []int32 // the entries around the next one; -1: one of no interest
 	r := data.Reader()
@@ -100,7 +105,10 @@ func (d *Debug) add(e *dwarf.Entry, open []int32) (int32, error) {
 	default:
 		return -1, nil
 	}
-	in := entry{tag: e.Tag, toplevel: len(open) == 1}
+	if len(d.list) == maxKept || len(d.list) > 0 && e.Offset <= d.list[len(d.list)-1].off {
+		return -1, errDebug
+	}
+	in := entry{off: e.Offset, tag: e.Tag, toplevel: len(open) == 1}
 	in.name, _ = e.Val(dwarf.AttrName).(string)
 	in.size, _ = e.Val(dwarf.AttrByteSize).(int64)
 	in.outside, _ = e.Val(dwarf.AttrDeclaration).(bool)
@@ -115,28 +123,37 @@ func (d *Debug) add(e *dwarf.Entry, open []int32) (int32, error) {
 	}
 	n := int32(len(d.list))
 	d.list = append(d.list, in)
-	d.at[e.Offset] = n
 	if around >= 0 && (e.Tag == dwarf.TagMember || e.Tag == dwarf.TagFormalParameter) {
 		d.list[around].parts = append(d.list[around].parts, n)
 	}
 	return n, nil
 }
 
+// find returns the number of the entry at an offset, if it was kept.
+func (d *Debug) find(off dwarf.Offset) (int32, bool) {
+	i, ok := slices.BinarySearchFunc(d.list, off, func(e entry, off dwarf.Offset) int { return cmp.Compare(e.off, off) })
+	return int32(i), ok
+}
+
 // debugUses is uses for DWARF.
 type debugUses struct {
 	uses
-	d *Debug
+	d     *Debug
+	known map[*entry][]btf.ID // which types of kernel a an entry may be
 }
+
+// maxDebugSteps is how often a type is looked at to tell what a module names.
+const maxDebugSteps = 1 << 20
 
 // usesOfDebug is usesOf for a module that has DWARF.
 func (c *Comparison) usesOfDebug(d *Debug) (ids []btf.ID, found map[btf.ID]use, all bool) {
-	u := debugUses{uses{c: c, found: map[btf.ID]use{}, left: maxSteps}, d}
+	u := debugUses{uses{c: c, found: map[btf.ID]use{}, left: maxDebugSteps}, d, map[*entry][]btf.ID{}}
 	for i := range d.list {
 		e := &d.list[i]
 		switch {
 		case !e.toplevel || e.outside:
 		case e.tag == dwarf.TagSubprogram && e.code:
-			if n, ok := d.at[e.origin]; ok && e.origin != 0 {
+			if n, ok := d.find(e.origin); ok && e.origin != 0 {
 				e = &d.list[n]
 			}
 			u.rank, u.where = takes, e.name+"()"
@@ -169,7 +186,7 @@ func (u *debugUses) members(e *entry, where string, pointed bool, depth int) {
 // visit follows a type to what has a name and belongs to the kernel.
 func (u *debugUses) visit(ref dwarf.Offset, pointed bool, depth int) {
 	for ; ref != 0; depth++ {
-		n, ok := u.d.at[ref]
+		n, ok := u.d.find(ref)
 		if u.left--; u.left <= 0 || depth > maxDepth {
 			u.left = min(u.left, 0)
 			return
@@ -182,8 +199,9 @@ func (u *debugUses) visit(ref dwarf.Offset, pointed bool, depth int) {
 		case dwarf.TagStructType, dwarf.TagUnionType, dwarf.TagEnumerationType:
 			if e.name == "" {
 				u.members(e, u.where, pointed, depth)
+			} else {
+				u.noteAll(e, pointed)
 			}
-			u.noteAll(e, pointed)
 			return
 		case dwarf.TagSubroutineType:
 			u.function(e, pointed, depth)
@@ -204,14 +222,26 @@ func (u *debugUses) noteAll(e *entry, pointed bool) {
 }
 
 // kernels returns the types of kernel a that an entry may be: of its name, kind and size.
-func (u *debugUses) kernels(e *entry) (ids []btf.ID) {
-	kinds := map[dwarf.Tag]btf.Kind{dwarf.TagStructType: btf.Struct, dwarf.TagUnionType: btf.Union,
-		dwarf.TagEnumerationType: btf.Enum, dwarf.TagTypedef: btf.Typedef}
+func (u *debugUses) kernels(e *entry) []btf.ID {
+	ids, ok := u.known[e]
+	if ok {
+		return ids
+	}
+	kind := btf.Enum
+	switch e.tag {
+	case dwarf.TagStructType:
+		kind = btf.Struct
+	case dwarf.TagUnionType:
+		kind = btf.Union
+	case dwarf.TagTypedef:
+		kind = btf.Typedef
+	}
 	for _, id := range u.c.namedA.lookup(u.c.a.Types, e.name) {
 		to := u.c.a.Types.Type(id)
-		if kindOf(to) == kinds[e.tag] && (e.outside || e.tag == dwarf.TagTypedef || int64(to.Size) == e.size) {
+		if kindOf(to) == kind && (e.outside || kind == btf.Typedef || int64(to.Size) == e.size) {
 			ids = append(ids, id)
 		}
 	}
+	u.known[e] = ids
 	return ids
 }
