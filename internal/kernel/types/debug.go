@@ -43,7 +43,8 @@ var errDebug = errors.New("the debugging information is too much, or of a kind t
 
 // ReadDebug reads DWARF. The sections must have their relocations done; those that are not there are nil.
 func ReadDebug(section func(name string) []byte) (*Debug, error) {
-	data, err := dwarf.New(section(".debug_abbrev"), nil, nil, section(".debug_info"), nil, nil, nil, section(".debug_str"))
+	info := section(".debug_info")
+	data, err := dwarf.New(section(".debug_abbrev"), nil, nil, info, nil, nil, nil, section(".debug_str"))
 	if err != nil {
 		return nil, fmt.Errorf("debugging information: %w", err)
 	}
@@ -56,7 +57,7 @@ func ReadDebug(section func(name string) []byte) (*Debug, error) {
 	// The reader's own way to skip what is inside an entry calls itself, and follows offsets back: it is not used.
 	var open []int32 // the entries around the next one; -1: one of no interest
 	r := data.Reader()
-	for range maxEntries {
+	for range min(maxEntries, len(info)) { // each has a byte; damage may keep the reader at one place
 		e, err := r.Next()
 		switch {
 		case err != nil:
