@@ -2,6 +2,7 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -149,6 +151,7 @@ type Checker struct {
 	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
 	sample   *kernel.Module // one of the kernel's modules; nil if there is none
 
+	kept    atomic.Int64                     // bytes of large modules in memory
 	ahead   map[string]*kernel.Module        // modules of Options.Names and what they need, by path
 	byName  map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
 	tables  map[*kernel.Module]*kernel.Table // what modules export
@@ -374,12 +377,24 @@ func (c *Checker) readFile(file string) (*kernel.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, _, err := compress.ReadFile(c.fsys, name, nil, 0)
+	var m *kernel.Module
+	err = compress.UseFile(c.fsys, name, 0, func(image []byte, _ compress.Format) error {
+		// The modules that are compared are in memory at the same time. All that are large count.
+		if size := int64(len(image)); size > largeImage && c.kept.Add(size) > maxImages {
+			c.kept.Add(-size)
+			return compress.ErrTooLarge
+		}
+		m = kernel.ReadModule(file, bytes.Clone(image))
+		return nil
+	})
 	if err != nil {
 		return nil, &modprobe.Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
 	}
-	return kernel.ReadModule(file, image), nil
+	return m, nil
 }
+
+// A Checker keeps at most maxImages bytes of modules that are larger than largeImage.
+const largeImage, maxImages = 16 << 20, compress.DefaultLimit
 
 // judge asks the rules about one module, and about the modules of the tree that it needs.
 func (c *Checker) judge(m *kernel.Module) *Verdict {

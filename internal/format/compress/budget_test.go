@@ -39,7 +39,7 @@ func TestBudget(t *testing.T) {
 		}
 		files[name] = &fstest.MapFile{Data: b.Bytes()}
 	}
-	b := compress.NewBudget()
+	b := new(compress.Budget)
 	defer b.Close()
 	read := func(name string, dst []byte, limit int64) ([]byte, compress.Share, error) {
 		f, err := files.Open(name)
