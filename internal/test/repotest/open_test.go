@@ -25,7 +25,7 @@ var openers = map[string]struct {
 	"internal/trusted/replace.go":           {3, "it is internal/trusted"},
 	"internal/trusted/replace_linux.go":     {2, "it is internal/trusted"},
 	"internal/trusted/walk_linux.go":        {1, "it is internal/trusted"},
-	"internal/sysroot/host_linux.go":        {1, "the file system that everybody is given"},
+	"internal/sysroot/host_linux.go":        {4, "the file system that everybody is given"},
 	"depmod/open_linux.go":                  {1, "modules: no wait, and only regular files are read, by descriptor"},
 	"depmod/install_linux.go":               {2, "the lock, without links or a wait; /proc/locks"},
 	"depmod/install.go":                     {5, "the tables and their folder, which depmod has made; a new file by O_EXCL"},
