@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -218,7 +219,7 @@ func built(t *testing.T, module string) *depmod.Tables {
 	return tables
 }
 
-// TestWritersReaders: while 30 writers exchange two sets of tables, every answer of 20 readers is of one of them, and
+// TestWritersReaders: while 30 writers exchange two sets of tables, 500 times, every answer of 20 readers is of one of them, and
 // at the end one of them is there, without leftovers.
 func TestWritersReaders(t *testing.T) {
 	m := newMachine(t)
@@ -236,47 +237,52 @@ func TestWritersReaders(t *testing.T) {
 	var mu sync.Mutex
 	answers := map[string]int{}
 	bad := 0
-	for round := range long(500, 2) {
-		end := make(chan struct{})
-		var writers, readers sync.WaitGroup
-		for w := range 30 {
-			writers.Go(func() {
-				if err := sets[(w+round)%2].Install(dir); err != nil {
+	end := make(chan struct{})
+	var rounds atomic.Int64
+	var writers, readers sync.WaitGroup
+	for w := range 30 {
+		writers.Go(func() {
+			for i := w; rounds.Add(1) <= int64(long(500, 40)); i++ {
+				if err := sets[i%2].Install(dir); err != nil {
 					t.Error(err)
 				}
-			})
-		}
-		for range 20 {
-			readers.Go(func() {
-				for first := true; ; first = false {
-					select {
-					case <-end:
-						if !first {
-							return
-						}
-					default:
-					}
-					a := ask(t, m.command("modprobe", "-C", "/nonexistent", "-d", root, "-S", release, "-D", "x"))
-					mu.Lock()
-					answers[a.out]++
-					if !want[a.out] || a.status != 0 {
-						if bad++; bad < 5 {
-							t.Errorf("round %d: %+v", round, a)
-						}
-					}
-					mu.Unlock()
-				}
-			})
-		}
-		writers.Wait()
-		close(end)
-		readers.Wait()
+			}
+		})
 	}
+	read := func() {
+		a := ask(t, m.command("modprobe", "-C", "/nonexistent", "-d", root, "-S", release, "-D", "x"))
+		mu.Lock()
+		defer mu.Unlock()
+		answers[a.out]++
+		if !want[a.out] || a.status != 0 {
+			if bad++; bad < 5 {
+				t.Errorf("%+v", a)
+			}
+		}
+	}
+	for range 20 {
+		readers.Go(func() {
+			for {
+				read()
+				select {
+				case <-end:
+					return
+				default:
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(end)
+	readers.Wait()
 	all := 0
 	for n := range maps.Values(answers) {
 		all += n
 	}
-	t.Logf("%d of %d answers were of neither set", bad, all)
+	t.Logf("%d of %d answers were of neither set; of each: %v", bad, all, answers)
+	if len(answers) < 2 {
+		t.Error("nobody saw one of the sets: the test is none")
+	}
 	var left []string
 	for name := range contents(t, dir) {
 		if strings.HasPrefix(name, ".") {

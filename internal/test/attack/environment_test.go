@@ -4,13 +4,16 @@ package attack
 
 import (
 	"bytes"
-	"io"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestEnvironment runs all tools as root with what a user can leave to them, by sudo -E or su: environment, current
@@ -29,7 +32,7 @@ func TestEnvironment(t *testing.T) {
 	was := listing(t, his)
 	gone := filepath.Join(m.dir, "gone")
 	dull := []string{"GODEBUG=gctrace=0,madvdontneed=1,asyncpreemptoff=1,nosuch=7,execerrdot=0,zip=1,multipathtcp=9", "GOTRACEBACK=crash", "GOGC=1"}
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		name   string
 		env    []string
 		before string // in sh, before the tool
@@ -38,27 +41,25 @@ func TestEnvironment(t *testing.T) {
 		{"home", []string{"HOME=" + his, "TMPDIR=/proc/self/fd"}, ""},
 		{"relative", []string{"HOME=.", "XDG_CACHE_HOME=../../../..", "TMPDIR="}, "cd " + his},
 		{"runtime", append([]string{"GOMEMLIMIT=1", "GOMAXPROCS=1"}, dull...), ""},
-		{"processors", []string{"GOMAXPROCS=1000", "GOGC=off", "GOMEMLIMIT=off"}, ""},
-		{"nonsense", []string{"GOMAXPROCS=-1", "GOGC=x", "GOMEMLIMIT=-7", "GODEBUG=,,=,x", "LANG=\xff", "TZ=:" + victim, "PATH=" + his}, ""},
+		{"processors", []string{fmt.Sprintf("GOMAXPROCS=%d", long(1000, 50)), "GOGC=off", "GOMEMLIMIT=off"}, ""},
+		// A GOMEMLIMIT that is no number ends the program in the Go runtime, before ours begins; see docs/security.md.
+		{"nonsense", []string{"GOMAXPROCS=-1", "GOGC=x", "GOMEMLIMIT=0", "GODEBUG=,,=,x", "LANG=\xff", "TZ=:" + victim, "PATH=" + his}, ""},
 		{"loader", []string{"LD_PRELOAD=" + his + "/x.so", "LD_LIBRARY_PATH=" + his, "IFS=/", "ENV=" + his, "BASH_ENV=" + his}, ""},
 		{"umask 0777", nil, "umask 0777"},
 		{"umask 0", nil, "umask 0"},
 		{"no folder", nil, "mkdir " + gone + " && cd " + gone + " && rmdir " + gone},
 		{"his folder", nil, "cd " + his},
 		{"all closed", nil, "exec <&-"},
-		{"descriptors", nil, "exec 3<>" + his + "/gomodprobe 4</dev/zero 5>/dev/null 6</dev/null 7</ 8</ 9<" + victim},
+		{"descriptors", nil, "exec 3<" + his + " 4</dev/zero 5>/dev/null 6</dev/null 7</ 8</ 9<" + victim},
 		{"ignored", nil, "trap '' HUP INT QUIT PIPE TERM CHLD ALRM USR1 USR2 URG PROF"},
 	} {
 		for j, c := range m.commands() {
-			if strings.HasPrefix(tt.name, "umask") && strings.HasPrefix(c[0], "goinitramfs") && tt.name == "umask 0777" {
-				os.Remove(m.image)
+			if (i+j)%5 != 0 && long(1, 0) == 0 {
+				continue
 			}
 			before := tt.before
 			if before == "" {
 				before = ":"
-			}
-			if tt.name == "descriptors" {
-				before = strings.Replace(before, "3<>"+his+"/gomodprobe", "3<"+his, 1)
 			}
 			cmd := exec.Command("/bin/sh", append([]string{"-c", before + ` && exec "$0" "$@"`, m.tool(c[0])}, c[1:]...)...)
 			cmd.Env, cmd.Dir = append(m.command("lsmod").Env, tt.env...), "/"
@@ -98,8 +99,11 @@ func TestClosedOutput(t *testing.T) {
 	m := newMachine(t)
 	m.plain(t)
 	tables, image := m.tables(t), contents(t, m.dir+"/out")
-	for _, how := range []string{">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full"} {
-		for _, c := range m.commands() {
+	for i, how := range []string{">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full"} {
+		for j, c := range m.commands() {
+			if (i+j)%4 != 0 && long(1, 0) == 0 {
+				continue
+			}
 			cmd := exec.Command("/bin/sh", append([]string{"-c", `exec "$0" "$@" ` + how, m.tool(c[0])}, c[1:]...)...)
 			cmd.Env, cmd.Dir = m.command("lsmod").Env, "/"
 			a := ask(t, cmd)
@@ -134,21 +138,42 @@ func TestPoisonedCache(t *testing.T) {
 			t.Errorf("%s: status %d, %q, or other tables", what, a.status, a.err)
 		}
 	}
-	run("root's own")
-	data, err := os.ReadFile(cache)
-	must(t, err)
+	var data []byte
+	for range 300 { // a cache keeps nothing of modules that have changed just now
+		run("root's own")
+		var err error
+		data, err = os.ReadFile(cache)
+		must(t, err)
+		if bytes.Contains(data, []byte("alias-7*")) {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	evil := bytes.ReplaceAll(data, []byte("alias-7*"), []byte("alias-8*"))
 	if bytes.Equal(evil, data) {
 		t.Fatal("the alias is not in the cache as it is: the attack is none")
 	}
 	must(t, os.WriteFile(cache, evil, 0o644))
-	run("changed by root, without its sum")
-	must(t, os.WriteFile(cache, data[:bytes.LastIndexByte(data[:len(data)/2], '\n')+1], 0o644))
-	run("cut at the end of a line")
-	must(t, os.WriteFile(cache, evil, 0o666), os.Chown(cache, stranger, stranger))
+	run("changed, without its sum")
+	must(t, os.WriteFile(cache, data[:len(data)/2], 0o644))
+	run("cut")
+	end := len(evil) - crc32.Size
+	binary.BigEndian.PutUint32(evil[end:], crc32.ChecksumIEEE(evil[:end]))
+	plant := func(dir, file int) {
+		t.Helper()
+		must(t, os.RemoveAll(cache), os.WriteFile(cache, evil, 0o644), os.Lchown(cache, file, file), os.Chown(his, dir, dir))
+	}
+	plant(0, 0)
+	a := ask(t, m.command("depmod", "--cache="+cache, "-b", m.root, release))
+	if a.status != 0 || sameFiles(m.tables(t), tables) {
+		t.Fatalf("root's own word is not believed (status %d, %q): the attack is none", a.status, a.err)
+	}
+	plant(0, stranger)
 	run("a user's file")
-	must(t, os.Chown(his, stranger, stranger))
+	plant(stranger, 0)
 	run("in a user's folder")
+	plant(stranger, stranger)
+	run("a user's file in a user's folder")
 	victim := filepath.Join(m.dir, "victim")
 	must(t, os.WriteFile(victim, []byte("precious"), 0o600))
 	for what, put := range map[string]func() error{
@@ -157,97 +182,11 @@ func TestPoisonedCache(t *testing.T) {
 	} {
 		must(t, os.RemoveAll(cache), put(), os.Lchown(cache, stranger, stranger))
 		run(what)
-		must(t, os.Chown(his, 0, 0))
+		must(t, os.RemoveAll(cache), put(), os.Lchown(cache, stranger, stranger), os.Chown(his, 0, 0))
 		run(what + " in root's folder")
 		must(t, os.Chown(his, stranger, stranger))
 	}
 	if data, err := os.ReadFile(victim); err != nil || string(data) != "precious" {
 		t.Errorf("the file behind a link: %q, %v", data, err)
-	}
-}
-
-// TestSignals kills tools at any time, by signals that they can and cannot catch. The tables are of the old or the new
-// set and whole, the image is the old or the new one, and the next run leaves nothing of those before it.
-func TestSignals(t *testing.T) {
-	m := newMachine(t)
-	m.plain(t)
-	old := m.tables(t)
-	extra := m.modules("kernel/m0.ko")
-	data, err := os.ReadFile(extra)
-	must(t, err)
-	depmod := []string{"-b", m.root, release}
-	build := m.commands()[13]
-	images := map[string]bool{}
-	image := func() string {
-		data, err := os.ReadFile(m.image)
-		must(t, err)
-		return string(data)
-	}
-	images[image()] = true
-	must(t, os.Remove(extra))
-	must(t, m.command("depmod", depmod...).Run())
-	changed := m.tables(t)
-	if sameFiles(old, changed) {
-		t.Fatal("both sets are the same: the test is none")
-	}
-	torn, lost, mixed := 0, 0, 0
-	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE}
-	kills := long(400, 40)
-	for i := range kills {
-		if i%2 == 0 {
-			must(t, os.WriteFile(extra, data, 0o644))
-		} else {
-			os.Remove(extra)
-		}
-		killed(t, m.command("depmod", depmod...), signals[i%len(signals)], i)
-		for name, text := range m.tables(t) {
-			if !strings.HasPrefix(name, ".") && text != old[name] && text != changed[name] {
-				torn++
-				t.Errorf("kill %d: %s is of neither set", i, name)
-			}
-		}
-		now := m.tables(t)
-		for name := range old {
-			if _, ok := now[name]; !ok {
-				lost++
-				t.Errorf("kill %d: %s is lost", i, name)
-			}
-		}
-		if i%4 == 3 {
-			killed(t, m.command(build[0], build[1:]...), signals[i%len(signals)], i)
-			if !images[image()] {
-				torn++
-				t.Errorf("kill %d: the image is torn", i)
-			}
-		}
-	}
-	must(t, os.WriteFile(extra, data, 0o644))
-	must(t, m.command("depmod", depmod...).Run(), m.command(build[0], build[1:]...).Run())
-	if got := m.tables(t); !sameFiles(got, old) {
-		t.Errorf("after the next run there are %d files, want %d", len(got), len(old))
-	}
-	if got := contents(t, m.dir+"/out"); len(got) != 1 || !images[got["image"]] {
-		t.Errorf("after the next run there are %d images", len(got))
-	}
-	t.Logf("%d kills: %d torn, %d lost, %d mixed", kills, torn, lost, mixed)
-}
-
-// killed starts a tool and sends it a signal; the n-th time a little later than the time before, so that all of its
-// run is met.
-func killed(t *testing.T, cmd *exec.Cmd, signal syscall.Signal, n int) {
-	t.Helper()
-	cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
-	must(t, cmd.Start())
-	// Not a time: what the tool has done by now. Each of its steps takes some pages of memory.
-	spin(n * 7919 % 4000)
-	cmd.Process.Signal(signal)
-	cmd.Wait()
-}
-
-// spin passes some time that goes by the speed of the machine.
-func spin(n int) {
-	for range n {
-		os.Lstat("/")
-		os.Lstat("/proc/self")
 	}
 }

@@ -4,13 +4,12 @@ package attack
 
 import (
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// limits are settings of ulimit, none below the floor that README names.
+// limits are settings of ulimit, none below the floor that README names. -p is that of threads.
 var limits = []string{
 	"-v 1500000", "-v 2000000", "-d 131072", "-d 262144", "-m 65536", "-s 64", "-s 256", "-s 65536", "-c 0", "-l 0",
 	"-n 3", "-n 4", "-n 5", "-n 6", "-n 8", "-n 12", "-n 20", "-n 64", "-f 0", "-f 1", "-f 8", "-t 20",
@@ -25,17 +24,16 @@ func TestLimits(t *testing.T) {
 	tables, image := m.tables(t), contents(t, m.dir+"/out")
 	count := 0
 	for i, limit := range limits {
-		if testing.Short() && i%3 != 0 {
+		if i%3 != 0 && long(1, 0) == 0 {
 			continue
 		}
 		var user *syscall.SysProcAttr
 		if strings.HasPrefix(limit, "-p") {
 			// Root has as many threads as it likes. Another user has none yet, and cannot write the tables.
-			needRootFor := &syscall.Credential{Uid: stranger, Gid: stranger}
 			if syscall.Geteuid() != 0 {
 				continue
 			}
-			user = &syscall.SysProcAttr{Credential: needRootFor}
+			user = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
 		}
 		for j, c := range m.commands() {
 			script := "ulimit " + limit + ` || exit 99; exec "$0" "$@"`
@@ -67,5 +65,5 @@ func sameFiles(a, b map[string]string) bool {
 			return false
 		}
 	}
-	return len(a) == len(b) && !slices.Contains([]int{0}, len(a))
+	return len(a) == len(b)
 }
