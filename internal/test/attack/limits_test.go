@@ -12,7 +12,7 @@ import (
 // limits are settings of ulimit, none below the floor that README names. -p is that of threads.
 var limits = []string{
 	"-v 1500000", "-v 2000000", "-d 131072", "-d 262144", "-m 65536", "-s 64", "-s 256", "-s 65536", "-c 0", "-l 0",
-	"-n 3", "-n 4", "-n 5", "-n 6", "-n 8", "-n 12", "-n 20", "-n 64", "-f 0", "-f 1", "-f 8", "-t 20",
+	"-n 16", "-n 20", "-n 24", "-n 32", "-n 48", "-n 64", "-n 256", "-f 0", "-f 1", "-f 8", "-t 20",
 	"-p 16", "-p 32", "-v 1500000; ulimit -d 131072; ulimit -n 20; ulimit -s 256",
 }
 
