@@ -134,10 +134,11 @@ func (f *treeFacts) read(p *Prober, path string) error {
 			return err
 		}
 	}
-	image, _, err := compress.ReadFile(p.fsys, file, nil, 0)
-	if err != nil {
-		return err
-	}
+	return compress.UseFile(p.fsys, file, 0, func(image []byte, _ compress.Format) error { return f.take(image) })
+}
+
+// take takes the facts from a module, of which it keeps nothing else.
+func (f *treeFacts) take(image []byte) error {
 	module, err := elf.Parse(image)
 	if err != nil {
 		return err
@@ -147,7 +148,7 @@ func (f *treeFacts) read(p *Prober, path string) error {
 		return err
 	}
 	for _, text := range info {
-		f.info = append(f.info, strings.Clone(text)) // do not keep the whole image
+		f.info = append(f.info, strings.Clone(text))
 	}
 	exports, err := module.Exports()
 	if errors.Is(err, elf.ErrNoSection) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -68,6 +69,7 @@ type Checker struct {
 	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
 	sample   *kernel.Module // one of the kernel's modules; nil if there is none
 
+	kept    atomic.Int64                     // bytes of large modules in memory
 	ahead   map[string]*kernel.Module        // modules of Options.Names and what they need, by path
 	byName  map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
 	tables  map[*kernel.Module]*kernel.Table // what modules export

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"runtime"
 	"slices"
 	"strings"
@@ -150,12 +151,24 @@ func (c *Checker) readFile(file string) (*kernel.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, _, err := compress.ReadFile(c.fsys, name, nil, 0)
+	var m *kernel.Module
+	err = compress.UseFile(c.fsys, name, 0, func(image []byte, _ compress.Format) error {
+		// The modules that are compared are in memory at the same time. All that are large count.
+		if size := int64(len(image)); size > largeImage && c.kept.Add(size) > maxImages {
+			c.kept.Add(-size)
+			return compress.ErrTooLarge
+		}
+		m = kernel.ReadModule(file, bytes.Clone(image))
+		return nil
+	})
 	if err != nil {
 		return nil, &modprobe.Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
 	}
-	return kernel.ReadModule(file, image), nil
+	return m, nil
 }
+
+// A Checker keeps at most maxImages bytes of modules that are larger than largeImage.
+const largeImage, maxImages = 16 << 20, compress.DefaultLimit
 
 // tree reads the modules of the tree that belong to the kernel itself, at most atOnce at a time, and yields them in
 // their order.
