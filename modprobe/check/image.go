@@ -85,7 +85,7 @@ func loadImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image
 		}
 		if cache != nil {
 			cache.Put(label, im.Encode(label))
-			keepTypes(cache, label, im.Types)
+			keepTypes(cache, label, im)
 			keepRelease(cache, im.Release, label)
 		}
 	}
