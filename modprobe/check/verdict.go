@@ -22,6 +22,7 @@ const (
 	KindNamespace Kind = "namespace"  // a symbol's namespace is not imported
 	KindDuplicate Kind = "duplicate"  // a symbol is exported already
 	KindTypes     Kind = "types"      // the types in BTF that the module brings
+	KindParameter Kind = "parameter"  // a parameter that the module is given
 	KindState     Kind = "state"      // the running kernel does not take it now
 	KindForce     Kind = "force"      // what is ignored, or that the kernel does not let itself be forced
 )
@@ -29,7 +30,7 @@ const (
 // hopeless reports whether the load fails for something else than what flags make the kernel ignore.
 func (f Finding) hopeless() bool {
 	switch f.Kind {
-	case KindVermagic, KindVersion, KindNoVersion, KindTypes, KindState:
+	case KindVermagic, KindVersion, KindNoVersion, KindTypes, KindParameter, KindState:
 		return false
 	case KindLayout:
 		return f.Fatal && f.Symbol == ""
