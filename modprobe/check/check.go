@@ -39,6 +39,11 @@ type Options struct {
 	Cache Cache
 	// Names are what Check will be asked for. They are read, and what they need, while the kernel is.
 	Names []string
+	// Params are the parameters that modules are loaded with, "a=1 b=2", by what Check is asked for; the options of
+	// modprobe.d come first.
+	Params map[string]string
+	// Alone judges every load by itself, as insmod makes it: without options and softdeps of modprobe.d.
+	Alone bool
 }
 
 // Cache keeps data by a key. Both methods may do nothing.
@@ -115,6 +120,9 @@ type Verdict struct {
 	NotVerified []string `json:"not_verified,omitempty"`
 	// Needs names the modules that have to be loaded first.
 	Needs []string `json:"needs,omitempty"`
+	// Steps are the loads that modprobe makes besides, in their order: what the module needs, and its softdeps. What is
+	// loaded already, or judged by itself, is not among them.
+	Steps []Step `json:"steps,omitempty"`
 	// Notes say what else is known: loaded already, blacklisted, forbidden.
 	Notes []string `json:"notes,omitempty"`
 	// Source says where the kernel's exports were read from.
@@ -154,6 +162,8 @@ type Checker struct {
 	tables  map[*kernel.Module]*kernel.Table // what modules export
 	offered map[*kernel.Module]bool          // modules that are asked for as files, as insmod loads them
 	judged  *kernel.Module                   // the module whose turn it is: it does not provide for itself
+	given   map[*kernel.Module]string        // the parameters of modules that are asked for
+	inside  map[*kernel.Module]*resident     // modules that are loaded, by those of the tree; nil for one that is not
 	set     []*kernel.Module                 // modules checked together: they come before those of the tree
 }
 
@@ -203,11 +213,11 @@ func (c *Checker) Source() string { return c.source }
 // built in come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins
 // what is wrong with each.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
-	c.set, c.offered = nil, map[*kernel.Module]bool{}
+	c.set, c.offered, c.given = nil, map[*kernel.Module]bool{}, map[*kernel.Module]string{}
 	var builtin []*Verdict
 	var failed []error
 	for _, name := range names {
-		files, err := c.files(name)
+		modules, err := c.modules(name)
 		if e := (*modprobe.Error)(nil); errors.As(err, &e) && e.Err == modprobe.ErrBuiltin {
 			builtin = append(builtin, &Verdict{Module: e.Module, Release: c.k.Release, Outcome: BuiltIn})
 			continue
@@ -215,13 +225,14 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		if err != nil {
 			failed = append(failed, err)
 		}
-		for _, file := range files {
-			m, err := c.read(file)
+		for _, found := range modules {
+			m, err := c.read(found.Path)
 			if err != nil {
 				failed = append(failed, err)
 				continue
 			}
-			c.offered[m] = file == name
+			c.offered[m] = found.Path == name
+			c.given[m] = c.settings(found) + c.o.Params[name]
 			if !slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Path == m.Path }) {
 				c.set = append(c.set, m)
 			}
@@ -294,16 +305,15 @@ func (c *Checker) judgeAll(asked []*kernel.Module) []*Verdict {
 	return verdicts
 }
 
-// files returns the module files that a name stands for, in the order of loading, without what they depend on.
-func (c *Checker) files(name string) ([]string, error) {
+// modules returns the modules that a name stands for, in the order of loading, without what they depend on.
+func (c *Checker) modules(name string) ([]modprobe.Module, error) {
 	if strings.HasPrefix(name, "/") {
-		return []string{name}, nil
+		return []modprobe.Module{{Name: alias.FromPath(name), Path: name}}, nil
 	}
 	modules, err := c.p.Resolve(name)
 	if err != nil {
 		return nil, err
 	}
-	var files []string
 	for _, m := range modules {
 		if m.Builtin {
 			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrBuiltin}
@@ -311,9 +321,8 @@ func (c *Checker) files(name string) ([]string, error) {
 		if m.Path == "" {
 			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrNotFound}
 		}
-		files = append(files, m.Path)
 	}
-	return files, nil
+	return modules, nil
 }
 
 // readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be
@@ -328,13 +337,12 @@ func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
 		}
 	}
 	for _, name := range names {
-		asked, _ := c.files(name)
-		for _, file := range asked {
-			add(file)
-			m, _ := c.p.Module(alias.FromPath(file))
-			for _, need := range m.Depends {
-				if file := c.file(need); file != "" {
-					add(file)
+		asked, _ := c.modules(name)
+		for _, m := range asked {
+			add(m.Path)
+			for _, s := range c.plan(m.Path) {
+				if s.Module.Path != "" {
+					add(s.Module.Path)
 				}
 			}
 		}
@@ -381,40 +389,47 @@ func (c *Checker) readFile(file string) (*kernel.Module, error) {
 	return kernel.ReadModule(file, image), nil
 }
 
-// judge asks the rules about one module, and about the modules of the tree that it needs.
+// judge asks the rules about one module, and about the modules of the tree that modprobe loads with it.
 func (c *Checker) judge(m *kernel.Module) *Verdict {
 	c.judged = m
-	v := c.k.Check(m, c.o.Flags)
+	defer func(was string) { c.k.Tainted = was }(c.k.Tainted)
+	plan := c.planFor(m)
+	before := c.loads(plan.before)
+	v := c.check(m, c.o.Flags, c.given[m])
 	c.describe(v, m)
 	seen := map[string]bool{m.Name: true}
+	for _, s := range before {
+		seen[s.Module] = true
+		v.add(s)
+	}
 	for queue := slices.Clone(v.Needs); len(queue) > 0; queue = queue[1:] {
 		name := queue[0]
-		if seen[name] {
+		if seen[name] || c.isAsked(name) || c.loaded(name) {
 			continue
 		}
 		seen[name] = true
-		if slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Name == name }) {
-			continue // judged by itself
+		if need := c.module(name); need != nil {
+			sub := c.k.Check(need, 0)
+			queue = append(queue, sub.Needs...)
+			v.add(step(name, true, sub))
 		}
-		need := c.module(name)
-		if need == nil {
-			continue
+	}
+	if v.Outcome != Fails {
+		for _, s := range c.loads(plan.after) {
+			s.After = true
+			v.add(s)
 		}
-		sub := c.k.Check(need, 0)
-		queue = append(queue, sub.Needs...)
-		if sub.Outcome != Fails {
-			continue
-		}
-		why := ""
-		if len(sub.Findings) > 0 {
-			why = ": " + sub.Findings[0].Text
-		}
-		v.Outcome, v.Errno = Fails, sub.Errno
-		v.Log = append(slices.Clone(sub.Log), v.Log...)
-		missing := Finding{Kind: KindMissing, Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
-		v.Findings = append([]Finding{missing}, v.Findings...)
+	}
+	v.Notes = append(v.Notes, plan.notes...)
+	for _, text := range plan.unknown {
+		v.doubt(text)
 	}
 	return v
+}
+
+// isAsked reports whether a module is judged by itself.
+func (c *Checker) isAsked(name string) bool {
+	return slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Name == name })
 }
 
 // describe adds to a verdict of the rules what the Checker knows besides.
@@ -435,7 +450,11 @@ func (c *Checker) describe(v *Verdict, m *kernel.Module) {
 		v.Notes = append(v.Notes, "forbidden in modprobe.d: modprobe does not load it")
 	}
 	if c.loaded(name) {
-		v.Notes = append(v.Notes, "a module of this name is loaded already")
+		note := "a module of this name is loaded already"
+		if r := c.resident(m); r != nil && r.other != "" {
+			note += ", which is not this file: " + r.other
+		}
+		v.Notes = append(v.Notes, note)
 	}
 }
 

@@ -32,7 +32,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	c := &Checker{
 		p: p, opts: opts, fsys: opts.FS, o: *o,
 		byName: map[string]*kernel.Module{}, tables: map[*kernel.Module]*kernel.Table{},
-		fresh: map[string][]byte{},
+		fresh: map[string][]byte{}, inside: map[*kernel.Module]*resident{},
 	}
 	c.k.Release = p.Release()
 	c.k.Modules, c.k.Taken, c.k.Types = c.provide, c.builtin, c.ownTypes
@@ -577,6 +577,7 @@ func (c *Checker) state() {
 	}
 	c.k.Tainted = kernel.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.live = true
+	c.k.Resident = c.resident
 	c.k.Loaded = func(m *kernel.Module) bool {
 		state := c.p.State(m.Name)
 		return c.offered[m] && state.Live && !state.Builtin
