@@ -401,6 +401,9 @@ func (c *Checker) judge(m *kernel.Module) *Verdict {
 	for _, s := range before {
 		seen[s.Module] = true
 		v.add(s)
+		if s.Required && s.Outcome == Fails {
+			v.Log, v.MayLog = s.Log, nil // the module itself is not loaded then
+		}
 	}
 	for queue := slices.Clone(v.Needs); len(queue) > 0; queue = queue[1:] {
 		name := queue[0]

@@ -59,11 +59,11 @@ func (l *loader) parameter(table []elf.Param, given params.Param) syscall.Errno 
 			l.v.unknown("whether %s takes %s without a value: it reads that itself", l.name, given.Name)
 			return 0
 		}
-		return l.badValue(given, bad{errno: syscall.EINVAL, why: "it has no value"})
+		return l.badValue(given, given.Value, bad{errno: syscall.EINVAL, why: "it has no value"})
 	}
 	if p.Flags&elf.FlagHardware != 0 && l.k.Lockdown {
 		l.v.MayLog = append(l.v.MayLog, "Lockdown: modprobe: Command line-specified device addresses, irqs and dma channels is restricted; see man kernel_lockdown.7")
-		return l.badValue(given, bad{errno: syscall.EPERM, why: "the kernel is locked down, and takes no addresses of devices"})
+		return l.badValue(given, given.Value, bad{errno: syscall.EPERM, why: "the kernel is locked down, and takes no addresses of devices"})
 	}
 	if p.Flags&elf.FlagUnsafe != 0 {
 		if !l.v.tainted("U") {
@@ -71,20 +71,20 @@ func (l *loader) parameter(table []elf.Param, given params.Param) syscall.Errno 
 		}
 		l.say(kernel.SayDangerous, p.Name)
 	}
-	value := given.Value
+	said := given.Value // what the kernel prints
 	var b bad
 	known := true
 	if p.Ops == elf.ArrayOps {
-		b, known = l.setArray(&p, &value)
+		b, known = l.setArray(&p, given.Value)
+		said, _, _ = strings.Cut(said, ",") // the kernel has ended it there meanwhile
 	} else {
-		b, known = l.set(p.Ops, &p, value, given.HasValue)
+		b, known = l.set(p.Ops, &p, given.Value, given.HasValue)
 	}
 	switch {
 	case !known:
 		l.v.unknown("whether %s takes %s=%s: it reads that itself", l.name, given.Name, given.Value)
 	case b.errno != 0:
-		given.Value = value
-		return l.badValue(given, b)
+		return l.badValue(given, said, b)
 	}
 	return 0
 }
@@ -125,8 +125,8 @@ type bad struct {
 	why   string
 }
 
-// badValue says what is wrong with a value.
-func (l *loader) badValue(given params.Param, b bad) syscall.Errno {
+// badValue says what is wrong with a value, which the kernel prints as said.
+func (l *loader) badValue(given params.Param, said string, b bad) syscall.Errno {
 	if b.args != nil {
 		l.say(b.more, b.args...)
 	}
@@ -134,7 +134,7 @@ func (l *loader) badValue(given params.Param, b bad) syscall.Errno {
 	if b.errno == syscall.ENOSPC {
 		say = kernel.SayLargeParam
 	}
-	l.say(say, l.name, given.Value, given.Name)
+	l.say(say, l.name, said, given.Name)
 	text := given.Name
 	if given.HasValue {
 		text += "=" + shorten(given.Value)
@@ -152,17 +152,15 @@ func shorten(s string) string {
 	return s[:most] + "…"
 }
 
-// setArray sets the elements of an array. The kernel ends the value behind the element that it did not take, and prints
-// it like that.
-func (l *loader) setArray(p *elf.Param, value *string) (bad, bool) {
-	for i, element := range strings.Split(*value, ",") {
-		if uint32(i) == p.Max {
-			*value, _, _ = strings.Cut(*value, ",")
+// setArray sets the elements of an array.
+func (l *loader) setArray(p *elf.Param, value string) (bad, bool) {
+	n := uint32(0)
+	for element := range strings.SplitSeq(value, ",") {
+		if n == p.Max {
 			return bad{syscall.EINVAL, kernel.SayArrayFull, []any{p.Name, p.Max}, fmt.Sprintf("it has at most %d values", p.Max)}, true
 		}
-		b, known := l.set(p.Elem, p, element, true)
-		if !known || b.errno != 0 {
-			*value, _, _ = strings.Cut(*value, ",")
+		n++
+		if b, known := l.set(p.Elem, p, element, true); !known || b.errno != 0 {
 			return b, known
 		}
 	}

@@ -134,7 +134,11 @@ func (c *Checker) loads(steps []modprobe.Step) (list []Step) {
 		if m == nil || m == c.judged {
 			continue
 		}
-		list = append(list, step(s.Module.Name, s.Required, c.check(m, s.Flags, s.Params)))
+		made := step(s.Module.Name, s.Required, c.check(m, s.Flags, s.Params))
+		list = append(list, made)
+		if made.Required && made.Outcome == Fails {
+			break
+		}
 	}
 	return list
 }
