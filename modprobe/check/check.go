@@ -162,6 +162,7 @@ type Checker struct {
 	tables  map[*kernel.Module]*kernel.Table // what modules export
 	offered map[*kernel.Module]bool          // modules that are asked for as files, as insmod loads them
 	judged  *kernel.Module                   // the module whose turn it is: it does not provide for itself
+	plans   map[string]modprobe.Plan         // what modprobe does for files, which is told of what is odd there once
 	given   map[*kernel.Module]string        // the parameters of modules that are asked for
 	inside  map[*kernel.Module]*resident     // modules that are loaded, by those of the tree; nil for one that is not
 	set     []*kernel.Module                 // modules checked together: they come before those of the tree

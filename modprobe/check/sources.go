@@ -32,7 +32,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	c := &Checker{
 		p: p, opts: opts, fsys: opts.FS, o: *o,
 		byName: map[string]*kernel.Module{}, tables: map[*kernel.Module]*kernel.Table{},
-		fresh: map[string][]byte{}, inside: map[*kernel.Module]*resident{},
+		fresh: map[string][]byte{}, inside: map[*kernel.Module]*resident{}, plans: map[string]modprobe.Plan{},
 	}
 	c.k.Release = p.Release()
 	c.k.Modules, c.k.Taken, c.k.Types = c.provide, c.builtin, c.ownTypes

@@ -87,7 +87,11 @@ func (c *Checker) settings(m modprobe.Module) (text string) {
 
 // plan returns what modprobe does for the module in a file, as if nothing was loaded.
 func (c *Checker) plan(file string) modprobe.Plan {
-	plan, _ := c.p.Plan(file, &modprobe.PlanOptions{ShowAll: true, AllowForbidden: true, IgnoreCommands: c.o.Alone, Flags: c.o.Flags})
+	plan, ok := c.plans[file]
+	if !ok {
+		plan, _ = c.p.Plan(file, &modprobe.PlanOptions{ShowAll: true, AllowForbidden: true, IgnoreCommands: c.o.Alone, Flags: c.o.Flags})
+		c.plans[file] = plan
+	}
 	return plan
 }
 
