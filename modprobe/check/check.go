@@ -156,6 +156,8 @@ type Checker struct {
 
 	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
 	sample   *kernel.Module // one of the kernel's modules; nil if there is none
+	lone     *kernel.Module // the same, if it is the only one and nothing confirms it
+	before   target         // k without what lone tells
 
 	ahead   map[string]*kernel.Module        // modules of Options.Names and what they need, by path
 	byName  map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
@@ -413,7 +415,7 @@ func (c *Checker) judge(m *kernel.Module) *Verdict {
 		}
 		seen[name] = true
 		if need := c.module(name); need != nil {
-			sub := c.k.Check(need, 0)
+			sub := c.check(need, 0, "")
 			queue = append(queue, sub.Needs...)
 			v.add(step(name, true, sub))
 		}

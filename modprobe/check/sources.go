@@ -131,7 +131,7 @@ func (c *Checker) strict() kernel.Tri {
 
 // learn reads some modules of the kernel, until all is known that they tell, and the kernel's configuration. It returns
 // one of the modules, or nil. One module's word is not the kernel's: it may have strayed into the tree. Two of one kind
-// are believed, and one that is alone.
+// are believed. One that is alone is asked, but nothing fails on its word.
 func (c *Checker) learn() (sample *kernel.Module) {
 	var all []*kernel.Module
 	tries := 0
@@ -156,7 +156,7 @@ func (c *Checker) learn() (sample *kernel.Module) {
 		}
 	}
 	if len(all) == 1 {
-		sample = all[0]
+		sample, c.lone, c.before = all[0], all[0], c.k
 		c.k.LearnFrom(sample)
 	}
 	c.config()
@@ -399,11 +399,12 @@ func (c *Checker) use(name string, im *kernel.Image) error {
 	if im.Release != c.p.Release() {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())
 	}
-	if sample := c.learned(); sample != nil {
+	if sample := c.learned(); sample != nil && sample != c.lone {
 		if err := im.Exports.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	c.settleLone(im)
 	was := c.k.Features
 	c.k.Use(im)
 	if name != kcoreName {
@@ -481,6 +482,9 @@ func (c *Checker) useSymvers(name string, table *kernel.Table) error {
 		}
 	}
 	c.k.Core, c.source = table.Of(kernel.Core), name
+	if c.lone != nil && table.Versioned(c.lone) {
+		c.lone = nil
+	}
 	return nil
 }
 

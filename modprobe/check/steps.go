@@ -150,6 +150,9 @@ func (c *Checker) loads(steps []modprobe.Step) (list []Step) {
 // check asks the rules about one load. The marks that it leaves in the kernel are there for the next one.
 func (c *Checker) check(m *kernel.Module, flags int, given string) *Verdict {
 	v := c.k.CheckWith(m, flags, given)
+	if v.Outcome == Fails && c.lone != nil && m.Path != c.lone.Path {
+		c.byLone(v, m, flags, given)
+	}
 	v.Path = m.Path
 	for _, t := range v.Taints {
 		c.k.Tainted += t.Letter
