@@ -401,7 +401,8 @@ func (l *loader) say(s kernel.Sentence, args ...any) {
 	if words.Has(s) == kernel.No {
 		return
 	}
-	if line, sure := words.Line(s, args); sure {
+	const most = 960 // of a line, more or less, is kept
+	if line, sure := words.Line(s, args); sure && len(line) <= most {
 		l.v.Log = append(l.v.Log, line)
 	} else {
 		l.v.MayLog = append(l.v.MayLog, line)

@@ -293,8 +293,28 @@ func (l *loader) setBool(s string, has bool) (bad, bool) {
 	case low == "":
 	case strings.Contains("yn10", low[:1]), low == "on", low == "of":
 		return bad{}, true
-	case strings.Contains("tfed", low[:1]):
-		return bad{}, false
+	case strings.Contains("tf", low[:1]):
+		return l.readSince(wordSince{since: [2]int{6, 12}, before: [2]int{5, 10}})
+	case strings.Contains("ed", low[:1]):
+		return l.readSince(wordSince{since: [2]int{7, 2}, before: [2]int{6, 12}})
 	}
-	return bad{errno: syscall.EINVAL, why: "it is none of 1, y, on, 0, n, off"}, true
+	return noBool, true
+}
+
+var noBool = bad{errno: syscall.EINVAL, why: "it is none of 1, y, on, 0, n, off"}
+
+// wordSince is the first release that is known to read a word, and the last that is known not to.
+type wordSince struct{ since, before [2]int }
+
+// readSince judges a word that kernels have learned.
+func (l *loader) readSince(r wordSince) (bad, bool) {
+	major, minor := kernel.ParseRelease(l.k.Release)
+	switch at := [2]int{major, minor}; {
+	case major == 0:
+	case slices.Compare(at[:], r.since[:]) >= 0:
+		return bad{}, true
+	case slices.Compare(at[:], r.before[:]) <= 0:
+		return noBool, true
+	}
+	return bad{}, false
 }
