@@ -61,7 +61,8 @@ func (v *Verdict) add(s Step) {
 		}
 		v.Outcome, v.Errno = Fails, s.Errno
 		v.Log = append(slices.Clone(s.Log), v.Log...)
-		missing := Finding{Kind: KindMissing, Fatal: true, Text: "it needs " + s.Module + ", which fails itself" + why}
+		missing := Finding{Kind: KindMissing, Fatal: true,
+			Text: "it needs " + s.Module + ", which fails itself" + why}
 		v.Findings = append([]Finding{missing}, v.Findings...)
 	}
 }
