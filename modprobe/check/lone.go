@@ -5,8 +5,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// settleLone compares the only module of the kernel's with the kernel's image, which is believed: it confirms the module,
-// or the module is no longer asked.
+// settleLone compares the only module of the kernel's with the kernel's image, which is believed: it confirms the
+// module, or the module is no longer asked.
 func (c *Checker) settleLone(im *kernel.Image) {
 	m := c.lone
 	if m == nil {
@@ -14,7 +14,8 @@ func (c *Checker) settleLone(im *kernel.Image) {
 	}
 	c.lone = nil
 	magic, _ := m.Field("vermagic")
-	if im.Exports.Confirm(m) != nil || im.Machine != 0 && im.Machine != m.Machine || im.Vermagic != "" && im.Vermagic != magic {
+	if im.Exports.Confirm(m) != nil || im.Machine != 0 && im.Machine != m.Machine ||
+		im.Vermagic != "" && im.Vermagic != magic {
 		c.forgetLone(&c.k)
 		c.sample = nil
 	}
@@ -38,8 +39,8 @@ func (c *Checker) byLone(v *Verdict, m *kernel.Module, flags int, given string) 
 		return
 	}
 	v.MayLog = append(v.MayLog, v.Log...)
-	v.unknown("whether %s is one of this kernel's modules: it is the only one, and nothing else tells; by it the load fails (%s)",
-		c.lone.Path, errno.Text(v.Errno))
+	v.unknown("whether %s is one of this kernel's modules: it is the only one, and nothing else tells; "+
+		"by it the load fails (%s)", c.lone.Path, errno.Text(v.Errno))
 	v.Outcome, v.Errno, v.Log = Unknown, 0, nil
 	for i := range v.Findings {
 		v.Findings[i].Fatal = false

@@ -62,8 +62,11 @@ func (l *loader) parameter(table []elf.Param, given params.Param) syscall.Errno 
 		return l.badValue(given, given.Value, bad{errno: syscall.EINVAL, why: "it has no value"})
 	}
 	if p.Flags&elf.FlagHardware != 0 && l.k.Lockdown {
-		l.v.MayLog = append(l.v.MayLog, "Lockdown: modprobe: Command line-specified device addresses, irqs and dma channels is restricted; see man kernel_lockdown.7")
-		return l.badValue(given, given.Value, bad{errno: syscall.EPERM, why: "the kernel is locked down, and takes no addresses of devices"})
+		l.v.MayLog = append(l.v.MayLog, "Lockdown: modprobe: Command line-specified device addresses, irqs and dma channels "+
+			"is restricted; see man kernel_lockdown.7")
+		return l.badValue(given, given.Value, bad{
+			errno: syscall.EPERM, why: "the kernel is locked down, and takes no addresses of devices",
+		})
 	}
 	if p.Flags&elf.FlagUnsafe != 0 {
 		if !l.v.tainted("U") {
@@ -157,7 +160,8 @@ func (l *loader) setArray(p *elf.Param, value string) (bad, bool) {
 	n := uint32(0)
 	for element := range strings.SplitSeq(value, ",") {
 		if n == p.Max {
-			return bad{syscall.EINVAL, kernel.SayArrayFull, []any{p.Name, p.Max}, fmt.Sprintf("it has at most %d values", p.Max)}, true
+			why := fmt.Sprintf("it has at most %d values", p.Max)
+			return bad{syscall.EINVAL, kernel.SayArrayFull, []any{p.Name, p.Max}, why}, true
 		}
 		n++
 		if b, known := l.set(p.Elem, p, element, true); !known || b.errno != 0 {
@@ -200,7 +204,8 @@ func (l *loader) set(ops string, p *elf.Param, value string, has bool) (bad, boo
 	case "param_ops_charp":
 		const most = 1024
 		if len(value) > most {
-			return bad{syscall.ENOSPC, kernel.SayLongString, []any{p.Name}, fmt.Sprintf("it has %d bytes, and the kernel takes %d", len(value), most)}, true
+			why := fmt.Sprintf("it has %d bytes, and the kernel takes %d", len(value), most)
+			return bad{syscall.ENOSPC, kernel.SayLongString, []any{p.Name}, why}, true
 		}
 		return bad{}, true
 	case elf.StringOps:
@@ -208,7 +213,8 @@ func (l *loader) set(ops string, p *elf.Param, value string, has bool) (bad, boo
 			return bad{}, false
 		}
 		if uint64(len(value)) >= uint64(p.Max) {
-			return bad{syscall.ENOSPC, kernel.SayNoFit, []any{p.Name, p.Max - 1}, fmt.Sprintf("it has %d bytes, and there is room for %d", len(value), p.Max-1)}, true
+			why := fmt.Sprintf("it has %d bytes, and there is room for %d", len(value), p.Max-1)
+			return bad{syscall.ENOSPC, kernel.SayNoFit, []any{p.Name, p.Max - 1}, why}, true
 		}
 		return bad{}, true
 	}

@@ -60,7 +60,8 @@ func (c *Checker) compare(m *kernel.Module) *resident {
 	for letter, key := range map[string]string{"O": "intree", "C": "staging"} {
 		_, has := m.Field(key)
 		if marked := bytes.Contains(letters, []byte(letter)); err == nil && marked != (has == (letter == "C")) {
-			r.other = "it is " + map[bool]string{true: "", false: "not "}[marked] + "marked " + letter + ", other than a load of the file would be"
+			r.other = "it is " + map[bool]string{true: "", false: "not "}[marked] + "marked " + letter +
+				", other than a load of the file would be"
 		}
 	}
 	return r

@@ -90,7 +90,9 @@ func (c *Checker) settings(m modprobe.Module) (text string) {
 func (c *Checker) plan(file string) modprobe.Plan {
 	plan, ok := c.plans[file]
 	if !ok {
-		plan, _ = c.p.Plan(file, &modprobe.PlanOptions{ShowAll: true, AllowForbidden: true, IgnoreCommands: c.o.Alone, Flags: c.o.Flags})
+		plan, _ = c.p.Plan(file, &modprobe.PlanOptions{
+			ShowAll: true, AllowForbidden: true, IgnoreCommands: c.o.Alone, Flags: c.o.Flags,
+		})
 		c.plans[file] = plan
 	}
 	return plan

@@ -102,7 +102,9 @@ func (f *File) Params() ([]Param, error) {
 	if n*step != uint64(len(table)) || n > maxParams {
 		return nil, badf(off, "%s has %d bytes", paramTable, len(table))
 	}
-	p := &paramReader{f: f, syms: syms, table: map[uint64]reloc{}, others: map[int]map[uint64]reloc{}, args: map[int]place{}}
+	p := &paramReader{
+		f: f, syms: syms, table: map[uint64]reloc{}, others: map[int]map[uint64]reloc{}, args: map[int]place{},
+	}
 	if err := f.relocs(index, syms, func(at uint64, r reloc) { p.table[at] = r }); err != nil {
 		return nil, err
 	}
