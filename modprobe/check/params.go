@@ -300,7 +300,7 @@ func (l *loader) setBool(s string, has bool) (bad, bool) {
 	case strings.Contains("yn10", low[:1]), low == "on", low == "of":
 		return bad{}, true
 	case strings.Contains("tf", low[:1]):
-		return l.readSince(wordSince{since: [2]int{6, 12}, before: [2]int{5, 10}})
+		return l.readSince(wordSince{since: [2]int{6, 12}}) // earlier ones have not been asked
 	case strings.Contains("ed", low[:1]):
 		return l.readSince(wordSince{since: [2]int{7, 2}, before: [2]int{6, 12}})
 	}
