@@ -171,27 +171,43 @@ func (l *loader) setArray(p *elf.Param, value string) (bad, bool) {
 	return bad{}, true
 }
 
-// integers are the kernel's kinds of whole numbers.
-var integers = map[string]struct {
+// integer describes a kind of whole numbers.
+type integer struct {
 	bits   int // 0: those of a long
 	signed bool
 	base   int
-}{
-	"param_ops_byte":   {8, false, 0},
-	"param_ops_short":  {16, true, 0},
-	"param_ops_ushort": {16, false, 0},
-	"param_ops_int":    {32, true, 0},
-	"param_ops_uint":   {32, false, 0},
-	"param_ops_long":   {0, true, 0},
-	"param_ops_ulong":  {0, false, 0},
-	"param_ops_ullong": {64, false, 0},
-	"param_ops_hexint": {32, false, 16},
+}
+
+// integerOf returns the kind of numbers that one of the kernel's functions sets.
+func integerOf(ops string) (kind integer, ok bool) {
+	switch ops {
+	case "param_ops_byte":
+		kind = integer{bits: 8}
+	case "param_ops_short":
+		kind = integer{bits: 16, signed: true}
+	case "param_ops_ushort":
+		kind = integer{bits: 16}
+	case "param_ops_int":
+		kind = integer{bits: 32, signed: true}
+	case "param_ops_uint":
+		kind = integer{bits: 32}
+	case "param_ops_long":
+		kind = integer{signed: true}
+	case "param_ops_ulong":
+	case "param_ops_ullong":
+		kind = integer{bits: 64}
+	case "param_ops_hexint":
+		kind = integer{bits: 32, base: 16}
+	default:
+		return kind, false
+	}
+	return kind, true
 }
 
 // set sets a value by the kernel's function for a kind of parameters. It is false if that is not one of those which all
 // kernels have.
 func (l *loader) set(ops string, p *elf.Param, value string, has bool) (bad, bool) {
-	if kind, ok := integers[ops]; ok {
+	if kind, ok := integerOf(ops); ok {
 		bits := kind.bits
 		if bits == 0 {
 			bits = l.m.Class
