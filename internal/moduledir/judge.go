@@ -89,7 +89,8 @@ func listedFiles(fsys fs.FS, dir Dir) (table string, files map[string]string, er
 	files = make(map[string]string)
 	add := func(line string) {
 		if file, _, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && file != "" && file[0] != '#' {
-			files[alias.FromPath(file)] = strings.Clone(file)
+			file = strings.Clone(file) // not memory of the table
+			files[alias.FromPath(file)] = file
 		}
 	}
 	table = "modules.dep.bin"
