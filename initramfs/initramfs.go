@@ -150,12 +150,13 @@ type Selection struct {
 
 // Select finds what belongs into an image for the kernel of p, whose files are in fsys, the same file system that p
 // was made with. A module that is asked for and not found is not an error but in Missing. Without a module folder, or
-// with neither tables nor modules in it, the error is modprobe.ErrNoTables.
+// with neither tables nor modules in it, the error is modprobe.ErrNoTables. Of an os.DirFS of a folder links are
+// followed inside, as by modprobe.Root.
 func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*Selection, error) {
 	if o == nil {
 		o = new(Options)
 	}
-	p, fsys, bad, err := usable(ctx, p, fsys)
+	p, fsys, bad, err := usable(ctx, p, sysroot.Confine(fsys))
 	if err != nil {
 		return nil, err
 	}
