@@ -3,7 +3,6 @@ package initramfs
 import (
 	"bytes"
 	"context"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -86,8 +85,6 @@ type madeFile struct {
 	madeInfo
 	*bytes.Reader
 }
-
-var _ io.ReaderAt = (*madeFile)(nil)
 
 // Stat describes the file.
 func (f *madeFile) Stat() (fs.FileInfo, error) { return f.madeInfo, nil }
