@@ -127,11 +127,12 @@ func (c *Checker) use(name string, im *kernel.Image) error {
 	if im.Release != c.p.Release() {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())
 	}
-	if sample := c.learned(); sample != nil {
+	if sample := c.learned(); sample != nil && sample != c.lone {
 		if err := im.Exports.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	c.settleLone(im)
 	was := c.k.Features
 	c.k.Use(im)
 	if name != kcoreName {
