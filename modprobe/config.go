@@ -26,7 +26,7 @@ type Config struct {
 	Softdeps []Softdep
 	// Weakdeps holds modules that another one may use, for those who build an initramfs.
 	Weakdeps []Weakdep
-	// Forbid and Allow hold the modules that must not and the ones that may be loaded; see [Config.Forbidden].
+	// Forbid and Allow hold the modules that must not and the ones that may be loaded; see [Prober.Permit].
 	Forbid, Allow []Rule
 
 	softdepAt, weakdepAt int // where the entries of the module directory's own files belong
@@ -96,23 +96,6 @@ func (c *Config) Blacklisted(module string) bool {
 		}
 	}
 	return false
-}
-
-// Forbidden returns the rule that keeps the module from being loaded, or nil. A module is forbidden if a forbid
-// directive matches its name and no allow directive does.
-func (c *Config) Forbidden(module string) *Rule {
-	for i := range c.Forbid {
-		if !glob.Match(c.Forbid[i].Pattern, module) {
-			continue
-		}
-		for _, allow := range c.Allow {
-			if glob.Match(allow.Pattern, module) {
-				return nil
-			}
-		}
-		return &c.Forbid[i]
-	}
-	return nil
 }
 
 // settings returns the parameters that the configuration has for a module found by this alias.

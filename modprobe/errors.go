@@ -65,6 +65,8 @@ type Error struct {
 	Err error
 	// Reason says in plain words why, as far as it is known; the kernel's own words come first.
 	Reason string
+	// Chain leads from the module that was asked for to Module, if a forbid line was the cause; both are in it.
+	Chain []string
 }
 
 // Error returns, for instance, "insert ext4: invalid module format: ext4: version magic …".

@@ -40,6 +40,10 @@ type tables struct {
 	config     *Config
 	configOnce sync.Once
 
+	// lines are the forbid and allow lines: which modules their names stand for depends on the tables.
+	lines     []line
+	linesOnce sync.Once
+
 	before *tables // those that were read before, whose memory may be in use yet
 	mu     sync.Mutex
 	opened map[string]fs.FileInfo // of the files that were read; nil: there was none

@@ -49,7 +49,7 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	reason := e.Reason
 	switch {
 	case errors.Is(e.Err, modprobe.ErrForbidden):
-		reason = "loading " + e.Module + " is forbidden " + e.Reason + "; --allow-forbidden overrides"
+		reason = "loading " + e.Module + " is forbidden " + e.Reason + needsText(e.Chain) + "; --allow-forbidden overrides"
 	case errors.Is(e.Err, modprobe.ErrOtherRoot):
 		reason = "with --root, commands are not run: they are those of " + r.root + ", and would run here; --ignore-install inserts the module without it"
 	case noShell(e.Err):
@@ -68,6 +68,18 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
 		forcing.Because(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)
 	}
+}
+
+// needsText says who of a chain of modules needs whom, after a semicolon; "" for a chain of one.
+func needsText(chain []string) string {
+	if len(chain) < 2 {
+		return ""
+	}
+	text := "; " + chain[0] + " needs " + chain[1]
+	for _, module := range chain[2:] {
+		text += ", which needs " + module
+	}
+	return text
 }
 
 // insertText is what kmod says about an error of finit_module.
@@ -157,7 +169,7 @@ func (r *modprobeRun) report(err error) {
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrBlacklisted):
 		r.Logf(cli.LevelInfo, "Module %s is blacklisted: not inserted", e.Module)
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrForbidden):
-		r.Logf(cli.LevelInfo, "Module %s is forbidden %s: not inserted", e.Module, e.Reason)
+		r.Logf(cli.LevelInfo, "Module %s is forbidden %s%s: not inserted", e.Module, e.Reason, needsText(e.Chain))
 	case errors.As(err, &e) && e.Op == "remove":
 		r.Errorf("could not remove '%s': %s", e.Module, cli.ErrnoText(e.Err))
 	case errors.As(err, &e):
