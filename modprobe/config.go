@@ -140,15 +140,16 @@ func command(commands []Command, module string) string {
 // marker begins a comment that holds a directive kmod does not know.
 const marker = "# gomodprobe: "
 
-// parse adds the lines of one file. safe is asked, if there are any, whether install and remove commands count.
+// parse adds the lines of one file. safe is asked, if there are any, whether install and remove commands, which are run
+// as root, and allow lines, which open what others forbid, count.
 func (c *Config) parse(file confd.File, safe func() bool, report func(error)) {
 	if bytes.Contains(file.Data, []byte(marker)) {
-		c.parseMarked(file, report)
+		c.parseMarked(file, safe, report)
 	}
 	for number, line := range confd.Lines(file.Data) {
 		word, rest := confd.Word(line)
 		var err error = ErrUntrusted
-		if word != "install" && word != "remove" || safe() {
+		if !sensitive(word) || safe() {
 			err = c.directive(word, rest, file.Path, number)
 		}
 		if err != nil {
@@ -157,8 +158,11 @@ func (c *Config) parse(file confd.File, safe func() bool, report func(error)) {
 	}
 }
 
+// sensitive reports whether a line counts only if nobody but root and the caller can have written it.
+func sensitive(word string) bool { return word == "install" || word == "remove" || word == "allow" }
+
 // parseMarked adds what is written in comments, one physical line each.
-func (c *Config) parseMarked(file confd.File, report func(error)) {
+func (c *Config) parseMarked(file confd.File, safe func() bool, report func(error)) {
 	number := 0
 	for line := range bytes.Lines(file.Data) {
 		number++
@@ -168,7 +172,10 @@ func (c *Config) parseMarked(file confd.File, report func(error)) {
 		}
 		word, rest := confd.Word(strings.TrimRight(string(text), "\r\n"))
 		err := error(ErrDirective)
-		if word == "forbid" || word == "allow" {
+		switch {
+		case word == "allow" && !safe():
+			err = ErrUntrusted
+		case word == "forbid" || word == "allow":
 			err = c.directive(word, rest, file.Path, number)
 		}
 		if err != nil {

@@ -30,9 +30,9 @@ var (
 	ErrDeprecated error = &condition{text: "directive not read any more"}
 	// ErrNotRead is that a line stands in a file of modprobe.d that is not read.
 	ErrNotRead error = &condition{text: "the file is not read: its name does not end in .conf"}
-	// ErrUntrusted is that an install or remove command stands in a file that others than root can write, or can put
+	// ErrUntrusted is that an install, remove or allow line stands in a file that others than root can write, or can put
 	// another one in the place of.
-	ErrUntrusted error = &condition{"command in a file that others than root can write or replace", fs.ErrPermission}
+	ErrUntrusted error = &condition{"line in a file that others than root can write or replace", fs.ErrPermission}
 	// ErrOtherRoot is that an install or remove command belongs to a root folder that is not this machine's.
 	ErrOtherRoot error = &condition{"a command of another root folder is not run on this machine", fs.ErrPermission}
 	// ErrRecursion is that an install or remove command has started itself again.

@@ -188,10 +188,10 @@ func (j *judge) visit(m *part, alone bool) {
 	if j.again(m, true) {
 		return
 	}
-	j.permit1(m)
+	j.record(m)
 	needs := j.parts(m)
 	for _, d := range needs {
-		j.permit1(d)
+		j.record(d)
 		j.softdeps(d)
 	}
 	if !alone {
@@ -199,9 +199,11 @@ func (j *judge) visit(m *part, alone bool) {
 	}
 }
 
-// permit1 records a part that may be loaded. One on behalf of another is told before one that is not.
-func (j *judge) permit1(m *part) {
-	if old := j.may[m.name]; old == nil || old.lender == nil && m.lender != nil && j.know(m.node).standing == forbidden {
+// record records a part that may be loaded. The way by which a forbidden one may be is told before others.
+func (j *judge) record(m *part) {
+	old := j.may[m.name]
+	better := old != nil && old.from != nil && old.lender == nil && m.lender != nil && j.know(m.node).standing == forbidden
+	if old == nil || better {
 		j.may[m.name] = m
 	}
 }

@@ -59,7 +59,7 @@ func (p *Prober) lines() []line {
 
 // line finds out what a rule is about. A name that no module has can be an alias, and is about its modules.
 func (p *Prober) line(r *Rule, allow bool) line {
-	l := line{Rule: r, allow: allow, wild: strings.ContainsAny(r.Pattern, `*?[\`)}
+	l := line{Rule: r, allow: allow, wild: r.Wildcard()}
 	if l.wild {
 		return l
 	}
@@ -94,8 +94,8 @@ func (p *Prober) standing(module string) (standing, *Rule) {
 	return unnamed, nil
 }
 
-// nodeStanding is the standing of a module with a file. A link, and the module in a file that the tables do not list,
-// can have another name: the strictest of all names counts.
+// nodeStanding is the standing of a module with a file. A link, and the module in a file that the system's tables do not
+// list, can have another name: the strictest of all names counts.
 func (p *Prober) nodeStanding(n *node) (standing, *Rule) {
 	worst, rule := p.standing(n.name)
 	names, err := p.otherNames(n)
@@ -124,8 +124,8 @@ func (p *Prober) otherNames(n *node) (names []string, err error) {
 	if real, err := sysroot.Resolve(p.fsys, name); err == nil {
 		names = append(names, alias.FromPath(real))
 	}
-	if listed, _, ok := p.files(n.name); ok && listed == n.path {
-		return names, nil
+	if listed, _, ok := p.files(n.name); ok && listed == n.path && p.opts.Dir == "" {
+		return names, nil // whoever writes into the system's tree is root
 	}
 	image, _, err := compress.ReadFile(p.fsys, name, nil, 0)
 	if err != nil {
@@ -152,6 +152,9 @@ func (p *Prober) otherNames(n *node) (names []string, err error) {
 
 // errNoName is that a module does not say its name.
 var errNoName error = &condition{text: "it has none"}
+
+// Wildcard reports whether the rule is about all modules that match a pattern, and not about one by its name.
+func (r *Rule) Wildcard() bool { return strings.ContainsAny(r.Pattern, `*?[\`) }
 
 // String returns where a rule stands and why, for people.
 func (r *Rule) String() string {

@@ -248,7 +248,8 @@ func (r *modprobeRun) conflict() string {
 
 // parse reads the command line. done is set for -h, -V and mistakes.
 func (r *modprobeRun) parse() (operands []string, status int, done bool) {
-	args := append(splitWords(r.Env.Getenv("MODPROBE_OPTIONS")), r.Env.Args[1:]...)
+	typed := r.Env.Args[1:]
+	args := append(splitWords(r.Env.Getenv("MODPROBE_OPTIONS")), typed...)
 	p := getopt.New(modprobeOptions(), r.Env.Order(), args)
 	for {
 		o, value, err := p.Next()
@@ -266,10 +267,26 @@ func (r *modprobeRun) parse() (operands []string, status int, done bool) {
 			io.WriteString(r.Env.Stdout, modprobeUsage)
 			return nil, 0, true
 		}
+		if p.Left() > len(typed) && !r.inherited(o.ID) {
+			return nil, 1, true
+		}
 		if !r.option(o.ID, value) {
 			return nil, 1, true
 		}
 	}
+}
+
+// inherited handles an option that stands in MODPROBE_OPTIONS: none of these may go round what is forbidden. It reports
+// false after an error message.
+func (r *modprobeRun) inherited(id int) bool {
+	switch id {
+	case optAllowForbidden, optRoot:
+		r.Errorf("MODPROBE_OPTIONS: --allow-forbidden and --root count on the command line only")
+		return false
+	case 'C':
+		r.from.Policy = modprobe.ConfigDirs()
+	}
+	return true
 }
 
 // option applies one option; it reports false after an error message.

@@ -180,6 +180,10 @@ func (r *modprobeRun) report(err error) {
 // reportConfig shows a line, or a file, of the configuration that is passed over; even with -q, as kmod, which reads
 // the configuration before it is quiet.
 func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
+	kind := "command"
+	if e.Text == "allow" {
+		kind = "line"
+	}
 	level := r.Level
 	r.Level = max(level, cli.LevelError)
 	defer func() { r.Level = level }()
@@ -191,7 +195,7 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 	case errors.Is(e.Err, modprobe.ErrDirective):
 		r.Errorf("%s line %d: ignoring bad line starting with '%s'", e.File, e.Line, e.Text)
 	case errors.Is(e.Err, modprobe.ErrUntrusted):
-		r.Errorf("%s line %d: ignoring %s command: others than root can write this file or replace it", e.File, e.Line, e.Text)
+		r.Errorf("%s line %d: ignoring %s %s: others than root can write this file or replace it", e.File, e.Line, e.Text, kind)
 	case errors.Is(e.Err, confd.ErrDirectory):
 		r.Errorf("Directories inside directories are not supported: %s", e.File)
 	case errors.Is(e.Err, fs.ErrNotExist), isPathError(e.Err):
