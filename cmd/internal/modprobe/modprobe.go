@@ -39,6 +39,12 @@ const (
 	optTimeout
 	optSettle
 	optChart
+	optPolicy
+	optAllowlist
+	optProfile
+	optHost
+	optKmod
+	optAudit
 )
 
 // modprobeOptions are kmod 34.2's, in its order, which shows in its list of possibilities; the Exact ones are names
@@ -91,6 +97,12 @@ func modprobeOptions() []getopt.Option {
 		{Long: "settle", Arg: getopt.Required, ID: optSettle, Exact: true},
 		{Long: "chart", Arg: getopt.Required, ID: optChart, Exact: true},
 		{Short: 'j', Arg: getopt.Required, ID: 'j'},
+		{Long: "policy", ID: optPolicy, Exact: true},
+		{Long: "allowlist", ID: optAllowlist, Exact: true},
+		{Long: "profile", Arg: getopt.Required, ID: optProfile, Exact: true},
+		{Long: "host", ID: optHost, Exact: true},
+		{Long: "kmod", ID: optKmod, Exact: true},
+		{Long: "audit", ID: optAudit, Exact: true},
 	}
 }
 
@@ -102,6 +114,9 @@ const modprobeUsage = `Usage:
 	modprobe [options] --show-modversions FILE
 	modprobe --check [options] [NAME|FILE...]
 	modprobe --coldplug [options]
+	modprobe --policy [options] NAME...
+	modprobe --allowlist [options] [NAME...]
+	modprobe --audit [options] [FILE]
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
 
@@ -119,6 +134,12 @@ What to do:
 	    --check                 say what the kernel would say to the modules, without loading them;
 	                            exit status 0: they load, 1: one fails, 2: not known
 	    --coldplug              load the drivers of all devices that are there or appear
+	    --policy                say whether NAME may be loaded, by which line, and through whom;
+	                            exit status 0: it may, 1: it may not
+	    --allowlist             write lines for modprobe.d that forbid all but what this machine uses
+	    --audit                 say what was refused since boot, and what the lines, or those of FILE,
+	                            would have refused of what is loaded; exit status 0: nothing,
+	                            1: something, 2: not known
 	-n, --dry-run               do nothing; with -v print what would be done
 	    --show                  the same
 How to do it:
@@ -151,11 +172,15 @@ How long, with --coldplug:
 	    --settle=TIME           else until nothing has happened for TIME; default: 250ms
 	    --timeout=TIME          but not longer than TIME, such as 10s
 	-j NUMBER                   load at most NUMBER modules at a time
+Of whom, with --allowlist:
+	    --host                  of this machine: devices, loaded modules, file systems; the default
+	    --profile=FILE          of the machine that goinitramfs profile described in FILE
+	    --kmod                  for kmod, which knows no forbid: the nearest, with what it leaves open
 What to say:
 	-v, --verbose               print what is done; twice: why, too
 	-q, --quiet                 print no messages
 	-s, --syslog                send messages to the system's log
-	    --json                  with -c, -D, -n, -R, --check or --coldplug: print JSON
+	    --json                  with -c, -D, -n, -R, --check, --coldplug, --policy, --audit: print JSON
 	    --chart=FILE            with --coldplug: draw what was loaded when into FILE, an SVG
 	-V, --version               print the version
 	-h, --help                  print this text
@@ -187,6 +212,7 @@ type modprobeRun struct {
 	compatible bool            // --force-compatible
 	forcer     *forcing.Forcer // made at the first module that is forced in
 	cold       coldArgs        // --coldplug
+	rules      policyArgs      // --policy, --allowlist and --audit
 	environ    []string        // what commands get in MODPROBE_OPTIONS
 }
 
@@ -204,7 +230,7 @@ func Main(env *cli.Env) int {
 		r.Errorf("%s", text)
 		return 1
 	}
-	if len(operands) == 0 && !r.config && !r.cold.on && !r.checkOnly {
+	if len(operands) == 0 && !r.config && !r.cold.on && !r.checkOnly && !r.rules.allowlist && !r.rules.audit {
 		r.Errorf("missing parameters. See -h.")
 		return 1
 	}
@@ -229,6 +255,9 @@ func Main(env *cli.Env) int {
 // kmod's are passed over as kmod does.
 func (r *modprobeRun) conflict() string {
 	c, other := &r.check, r.config || r.resolve || r.remove || r.symbols != 0
+	if text := r.rules.conflict(r.checkOnly || r.cold.on || other, r.json); text != "" {
+		return text
+	}
 	switch {
 	case r.cold.used && !r.cold.on:
 		return "--until, --timeout, --settle, -j and --chart go with --coldplug"
@@ -365,6 +394,8 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.compatible = true
 	case optAllKernels:
 		r.allKernels = true
+	case optPolicy, optAllowlist, optProfile, optHost, optKmod, optAudit:
+		return r.policyOption(id, value)
 	default:
 		return r.coldOption(id, value)
 	}
@@ -442,6 +473,12 @@ func (r *modprobeRun) do(operands []string) int {
 	switch {
 	case r.checkOnly:
 		return r.checkModules(operands)
+	case r.rules.explain:
+		return r.explainPolicy(operands)
+	case r.rules.allowlist:
+		return r.writeAllowlist(operands)
+	case r.rules.audit:
+		return r.auditPolicy(operands)
 	case r.config:
 		return r.showConfig()
 	case r.symbols != 0:

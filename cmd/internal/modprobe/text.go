@@ -23,6 +23,7 @@ func (r *modprobeRun) fail(operand string, err error) (fatal bool) {
 		r.Errorf("%s", cli.Strerror(err))
 		return false
 	}
+	r.refused(operand, err)
 	switch {
 	case e.Op == "resolve" && e.Path != "":
 		r.missing("Failed to get module from path %s: %s", operand, cli.Strerror(e.Err))
@@ -169,6 +170,7 @@ func (r *modprobeRun) report(err error) {
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrBlacklisted):
 		r.Logf(cli.LevelInfo, "Module %s is blacklisted: not inserted", e.Module)
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrForbidden):
+		r.refused("", err)
 		r.Logf(cli.LevelInfo, "Module %s is forbidden %s%s: not inserted", e.Module, e.Reason, needsText(e.Chain))
 	case errors.As(err, &e) && e.Op == "remove":
 		r.Errorf("could not remove '%s': %s", e.Module, cli.ErrnoText(e.Err))
