@@ -217,14 +217,12 @@ func (r *modprobeRun) auditPolicy(operands []string) int {
 	}
 	var doc auditJSON
 	if len(operands) == 1 {
-		if _, ok := r.file(operands[0]); !ok {
+		name, ok := r.file(operands[0])
+		if !ok {
 			return unknown(fmt.Errorf("%s: no such file", operands[0]))
 		}
-		path, err := cli.Absolute(r.Env, operands[0])
-		if err != nil {
-			return unknown(err)
-		}
-		r.from.Policy = []string{path}
+		var err error
+		r.from.Policy = []string{"/" + name}
 		if r.p, err = modprobe.New(&r.from); err != nil {
 			return unknown(err)
 		}
@@ -255,7 +253,11 @@ func (r *modprobeRun) auditPolicy(operands []string) int {
 // printAudit prints the findings for people.
 func (r *modprobeRun) printAudit(doc *auditJSON) {
 	for _, x := range doc.Refused {
-		r.out.Line(fmt.Sprintf("refused %d times, last at %s for %q: %s is forbidden %s%s", x.Count, x.Last, x.Name, x.Module, x.Rule, needsText(x.Chain)))
+		times := "once"
+		if x.Count > 1 {
+			times = fmt.Sprintf("%d times, last", x.Count)
+		}
+		r.out.Line(fmt.Sprintf("refused %s at %s for %q: %s is forbidden %s%s", times, x.Last, x.Name, x.Module, x.Rule, needsText(x.Chain)))
 	}
 	for _, x := range doc.WouldRefuse {
 		r.out.Line("loaded, and would be refused: ", x.Chain[0], ": ", x.Module, " is forbidden ", x.Rule, needsText(x.Chain))
