@@ -17,7 +17,7 @@ import (
 func Host(p *modprobe.Prober) (requests, libraries []Request, err error) {
 	fsys := p.Options().FS
 	for _, d := range coldplug.Scan(fsys) {
-		requests = append(requests, Request{Name: d.Alias, Why: "device " + strings.TrimPrefix(d.Path, "sys/devices/")})
+		requests = append(requests, Request{Name: d.Alias, Why: "device " + deviceName(d.Path)})
 	}
 	for _, file := range []string{"etc/fstab", "proc/self/mounts"} {
 		data, err := trusted.ReadFile(fsys, file, maxFile)
@@ -45,6 +45,15 @@ func Host(p *modprobe.Prober) (requests, libraries []Request, err error) {
 		requests = append(requests, Request{Name: m.Name, Why: "loaded"})
 	}
 	return requests, libraries, nil
+}
+
+// deviceName returns the name of a device by its folder: "pci 0000:00:19.0" for sys/bus/pci/devices/0000:00:19.0.
+func deviceName(dir string) string {
+	parts := strings.Split(dir, "/")
+	if len(parts) == 5 && parts[1] == "bus" {
+		return parts[2] + " " + parts[4]
+	}
+	return strings.TrimPrefix(dir, "sys/")
 }
 
 // maxFile is how many bytes of a file are read.
