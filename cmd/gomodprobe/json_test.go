@@ -28,7 +28,7 @@ func TestJSONDocs(t *testing.T) {
 	}
 	n := 0
 	for _, f := range script.Files {
-		if !strings.HasSuffix(f.Name, ".json") || strings.Contains(f.Name, "/") {
+		if !strings.HasSuffix(f.Name, ".json") {
 			continue
 		}
 		if n++; !strings.Contains(page, "\n```json\n"+string(f.Data)+"```\n") {

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +47,7 @@ const (
 // tenth, the hundredth time and so on. name is what was asked for. It is silent: not everyone may write there.
 func Refused(env *Env, name string, e *modprobe.Error) {
 	r := Refusal{Module: e.Module, Chain: e.Chain, Rule: e.Reason, Boot: bootID(env.FS)}
-	file := fmt.Sprintf("%s/%016x.json", refusedDir, r.hash())
+	file := fmt.Sprintf("%s/%016x", refusedDir, r.hash())
 	if old, err := readRefusal(env.FS, file); err == nil && old.Boot == r.Boot && old.Module == r.Module {
 		r.Count, r.First = old.Count, old.First
 	}
@@ -58,10 +58,7 @@ func Refused(env *Env, name string, e *modprobe.Error) {
 	if len(name) > maxName {
 		r.Name = strings.ToValidUTF8(name[:maxName], "") + "…"
 	}
-	data, err := json.Marshal(r)
-	if err == nil {
-		err = env.WriteOwned("/"+file, append(data, '\n'), maxRefusals)
-	}
+	err := env.WriteOwned("/"+file, r.bytes(), maxRefusals)
 	if err != nil || isPowerOfTen(r.Count) {
 		const warning = 4
 		env.Kmsg(fmt.Appendf(nil, "<%d>%s: %.500q not loaded for %q (%d): forbidden %.400s\n",
@@ -90,8 +87,8 @@ func Refusals(env *Env) (list []Refusal, err error) {
 	}
 	boot := bootID(env.FS)
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".json") || strings.HasPrefix(e.Name(), ".") {
-			continue
+		if strings.HasPrefix(e.Name(), ".") {
+			continue // being written
 		}
 		r, err := readRefusal(env.FS, refusedDir+"/"+e.Name())
 		switch {
@@ -113,7 +110,37 @@ func readRefusal(fsys fs.FS, name string) (r Refusal, err error) {
 	if err != nil {
 		return r, err
 	}
-	return r, json.Unmarshal(data, &r)
+	return r, r.parse(string(data))
+}
+
+// bytes is the content of a file: each value quoted on a line, the chain last.
+func (r *Refusal) bytes() (text []byte) {
+	for _, value := range append([]string{r.Module, r.Name, r.Rule, strconv.Itoa(r.Count), r.First, r.Last, r.Boot}, r.Chain...) {
+		text = append(strconv.AppendQuote(text, value), '\n')
+	}
+	return text
+}
+
+// parse reads what bytes has made.
+func (r *Refusal) parse(text string) error {
+	var values []string
+	for line := range strings.Lines(text) {
+		value, err := strconv.Unquote(strings.TrimSuffix(line, "\n"))
+		if err != nil {
+			return fmt.Errorf("line %d: %w", len(values)+1, err)
+		}
+		values = append(values, value)
+	}
+	const fixed = 7
+	if len(values) <= fixed {
+		return fmt.Errorf("%d lines; there are more", len(values))
+	}
+	count, err := strconv.Atoi(values[3])
+	if err != nil {
+		return fmt.Errorf("line 4: %w", err)
+	}
+	*r = Refusal{values[0], values[1], values[fixed:], values[2], count, values[4], values[5], values[6]}
+	return nil
 }
 
 // bootID returns what tells one start of the machine from another; "" if there is nothing.
