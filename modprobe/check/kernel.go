@@ -19,15 +19,12 @@ type target struct {
 	Core         *kernel.Table   // what the kernel itself exports; nil: not known
 	This         structModule    // struct module, as the kernel's own modules have it
 
-	// Modules finds a symbol that one of the other modules exports: those that will be in the kernel when the module is
-	// loaded. Nil: there are none.
+	// Modules finds a symbol that one of the other modules exports: those that will be in the kernel when the
+	// module is loaded. Nil: there are none.
 	Modules func(symbol string) (kernel.Symbol, bool)
 
 	// Open says that other modules may be loaded whose exports are not known: then nothing is certainly missing.
 	Open bool
-
-	// Provider names the module that exports a symbol, though it will not be in the kernel; for advice. May be nil.
-	Provider func(symbol string) string
 
 	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be
 	// loaded. Nil: it is not.
@@ -35,7 +32,8 @@ type target struct {
 
 	// Types returns the kernel's types in BTF, or why they are not known. Nil: they are not.
 	Types func() (*btf.File, error)
-	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it is not.
+	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it
+	// is not.
 	Loaded func(m *kernel.Module) bool
 
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
@@ -54,7 +52,8 @@ type structModule struct {
 	Init, Exit int64  // offsets; -1: not known
 }
 
-// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine and the vermagic.
+// LearnFrom fills in what one of the kernel's own modules tells: the layout of struct module, the machine, the
+// vermagic.
 func (k *target) LearnFrom(m *kernel.Module) {
 	if m.Err() != nil || m.Size == 0 {
 		return
@@ -83,9 +82,10 @@ func (k *target) LearnFrom(m *kernel.Module) {
 	}
 }
 
-// Use completes a kernel by what its boot image tells.
+// Use fills in what the kernel's boot image tells.
 func (k *target) Use(im *kernel.Image) {
-	k.Core, k.Features, k.Words, k.Keys, k.Signing, k.verified = im.Exports, im.Features, im.Words, im.Keys, im.Signing, nil
+	k.Core, k.Features, k.Words = im.Exports, im.Features, im.Words
+	k.Keys, k.Signing, k.verified = im.Keys, im.Signing, nil
 	if im.Vermagic != "" {
 		k.Vermagic = im.Vermagic
 	}
@@ -110,7 +110,8 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 	}
 	if k.Modules != nil {
 		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own.
-		if s, ok := k.Modules(name); ok && !(s.GPL && s.From != nil && !s.From.Flagged && k.Words.Has(kernel.SayNoFlags) == kernel.Yes) {
+		if s, ok := k.Modules(name); ok &&
+			!(s.GPL && s.From != nil && !s.From.Flagged && k.Words.Has(kernel.SayNoFlags) == kernel.Yes) {
 			return s, kernel.Found
 		}
 	}

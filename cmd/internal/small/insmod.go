@@ -14,6 +14,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
+// insmodUsage is the text of --help.
 const insmodUsage = `Usage:
 	insmod [options] FILE [PARAMETER=VALUE...]
 
@@ -35,6 +36,7 @@ const (
 	insmodPolicy
 )
 
+// insmodOptions are kmod's, and those of modprobe that insmod lacks.
 func insmodOptions() []getopt.Option {
 	return append(simpleOptions(true),
 		getopt.Option{Long: "force-modversion", ID: insmodForceModversion, Exact: true},
@@ -71,6 +73,7 @@ func Insmod(env *cli.Env) int {
 	return insmod(l, operands[0], cli.QuoteParams(operands[1:]), flags, obey)
 }
 
+// insmod inserts the module in a file as typed. obey is that modprobe.d can forbid it.
 func insmod(l *cli.Logger, operand, params string, flags int, obey bool) int {
 	abs, err := cli.Absolute(l.Env, operand)
 	var name string
@@ -87,7 +90,8 @@ func insmod(l *cli.Logger, operand, params string, flags int, obey bool) int {
 		l.Errorf("could not load module %s: %s", operand, cli.Strerror(err))
 		return 1
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: !obey, Explain: check.Explain})
+	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: !obey,
+		Explain: check.Explain})
 	if err == nil && obey && forbidden(l, p, operand, abs) {
 		return 1
 	}
@@ -107,7 +111,7 @@ func insmod(l *cli.Logger, operand, params string, flags int, obey bool) int {
 			l.Hintf("%s", e.Reason)
 		}
 		if p != nil {
-			forcing.Because(l, p, forcer, abs, flags, err)
+			forcing.Explain(l, p, forcer, abs, flags, err)
 		}
 		return 1
 	}
