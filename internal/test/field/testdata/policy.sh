@@ -20,10 +20,10 @@ use() {
 	check "$1: network" 'for i in $(seq 60); do
 		networkctl --no-pager status 2>&1 | grep -q 10.0.2.15 && exit 0; sleep 1
 	done; networkctl --no-pager status; exit 1'
-	check "$1: disk" 'findmnt -n -o SOURCE,FSTYPE / | grep -q "/dev/vda *ext4"; echo written >/root/written; sync'
+	check "$1: disk" 'findmnt -n -o SOURCE,FSTYPE / | grep -q "/dev/vda *ext4"; echo written >/srv/written; sync'
 	check "$1: iptables" 'iptables-legacy -A INPUT -p tcp --dport 25 -j DROP; iptables-legacy -S INPUT | grep -q "dport 25 -j DROP"
 		iptables-nft -A INPUT -p tcp --dport 26 -j DROP; iptables-nft -S INPUT | grep -q "dport 26 -j DROP"'
-	check "$1: loop mount" 'truncate -s 8M /root/image; mke2fs -q -t ext4 -F /root/image; mount -o loop /root/image /mnt; umount /mnt'
+	check "$1: loop mount" 'truncate -s 8M /srv/image; mke2fs -q -t ext4 -F /srv/image; mount -o loop /srv/image /mnt; umount /mnt'
 	check "$1: USB stick" 'for i in $(seq 60); do [ -e /dev/sda ] && break; sleep 1; done
 		mount -t vfat /dev/sda /mnt; date >/mnt/file; umount /mnt
 		mount -t vfat /dev/sda /mnt; grep -q 20 /mnt/file; umount /mnt'
@@ -45,7 +45,7 @@ asks() {
 check 'modprobe is ours, and the kernel starts it' 'modprobe -V | grep -q gomodprobe; grep -qx /sbin/modprobe /proc/sys/kernel/modprobe'
 if [ ! -e $policy ]; then
 	use 'without a policy'
-	check 'write the list' "modprobe --allowlist >/root/allow.conf && modprobe --audit /root/allow.conf && mv /root/allow.conf $policy; sync"
+	check 'write the list' "modprobe --allowlist >/srv/allow.conf && modprobe --audit /srv/allow.conf && mv /srv/allow.conf $policy; sync"
 	echo "list: $(grep -c ' allow ' $policy) lines, $(find "/lib/modules/$(uname -r)" -name '*.ko*' | wc -l) modules"
 else
 	use 'with the list'
