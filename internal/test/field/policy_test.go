@@ -30,7 +30,7 @@ func TestPolicyGuest(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.write(t, "srv/guest.sh", script, 0o755)
-	if out, err := r.command(t.Context(), "sh", "-ec", "apt-get -qq update && apt-get -qq -y --no-install-recommends install iptables").CombinedOutput(); err != nil {
+	if out, err := r.command(t.Context(), "sh", "-ec", "chmod 1777 /tmp; apt-get -qq update && apt-get -qq -y --no-install-recommends install iptables").CombinedOutput(); err != nil {
 		kmodtest.Missing(t, "iptables cannot be had: %s", out)
 	}
 	corpus, release := kmodtest.Corpus(t, "6.1")
