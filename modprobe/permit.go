@@ -202,8 +202,8 @@ func (j *judge) visit(m *part, alone bool) {
 // record records a part that may be loaded. The way by which a forbidden one may be is told before others.
 func (j *judge) record(m *part) {
 	old := j.may[m.name]
-	better := old != nil && old.from != nil && old.lender == nil && m.lender != nil && j.know(m.node).standing == forbidden
-	if old == nil || better {
+	better := old != nil && old.from != nil && old.lender == nil && m.lender != nil
+	if old == nil || better && j.know(m.node).standing == forbidden {
 		j.may[m.name] = m
 	}
 }

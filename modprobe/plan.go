@@ -227,7 +227,8 @@ func (b *builder) reportLeftOut() {
 	for _, d := range b.permission.Decisions {
 		if !d.Allowed {
 			b.p.report(&Error{
-				Op: "insert", Module: d.Module, Requested: b.top.name, Err: ErrForbidden, Reason: d.Rule.String(), Chain: d.Chain,
+				Op: "insert", Module: d.Module, Requested: b.top.name, Err: ErrForbidden, Reason: d.Rule.String(),
+				Chain: d.Chain,
 			})
 		}
 	}

@@ -94,13 +94,14 @@ func (p *Prober) standing(module string) (standing, *Rule) {
 	return unnamed, nil
 }
 
-// nodeStanding is the standing of a module with a file. A link, and the module in a file that the system's tables do not
-// list, can have another name: the strictest of all names counts.
+// nodeStanding is the standing of a module with a file. A link, and the module in a file that the system's tables do
+// not list, can have another name: the strictest of all names counts.
 func (p *Prober) nodeStanding(n *node) (standing, *Rule) {
 	worst, rule := p.standing(n.name)
 	names, err := p.otherNames(n)
 	if err != nil {
-		return barred, &Rule{Pattern: n.name, Reason: "the name of the module in " + n.path + " cannot be read: " + err.Error()}
+		why := "the name of the module in " + n.path + " cannot be read: " + err.Error()
+		return barred, &Rule{Pattern: n.name, Reason: why}
 	}
 	for _, name := range names {
 		s, r := p.standing(name)

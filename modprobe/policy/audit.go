@@ -48,8 +48,10 @@ func Through(p *modprobe.Prober, module string) (list []string) {
 		if d == nil || d.Err() != nil || !d.Allows(module) {
 			continue
 		}
-		if i := slices.IndexFunc(d.Decisions, func(x modprobe.Decision) bool { return x.Module == module }); d.Decisions[i].Through == other {
-			list = append(list, other)
+		for _, x := range d.Decisions {
+			if x.Module == module && x.Through == other {
+				list = append(list, other)
+			}
 		}
 	}
 	slices.Sort(list)

@@ -87,8 +87,8 @@ func mounts(text string, fstab bool) (list []Request) {
 	return list
 }
 
-// charsets returns the modules with the tables of characters that a file system asks for when it is mounted: those of its
-// options, and those that it takes without.
+// charsets returns the modules with the tables of characters that a file system asks for when it is mounted: those of
+// its options, and those that it takes without.
 func charsets(kind, options string) (list []string) {
 	switch kind {
 	case "vfat", "msdos", "fat":

@@ -1,5 +1,5 @@
-// Package policy makes forbid and allow lines for modprobe.d(5) from what a machine has and uses, and tries lines out on
-// what is loaded.
+// Package policy makes forbid and allow lines for modprobe.d(5) from what a machine has and uses, and tries lines out
+// on what is loaded.
 package policy
 
 import (
@@ -51,8 +51,8 @@ type builder struct {
 	need map[string]bool            // what loading these leads to
 }
 
-// Build finds the modules that requests lead to, and the weakdeps of these. A module that is part of the kernel needs no
-// line. libraries are names of modules that get a line only if no other entry needs them. The error is that a request
+// Build finds the modules that requests lead to, and the weakdeps of these. A module that is part of the kernel needs
+// no line. libraries are names of modules that get a line only if no other entry needs them. The error is that a request
 // that must be there is not, as of [modprobe.Prober.Resolve].
 func Build(p *modprobe.Prober, requests, libraries []Request) (*List, error) {
 	b := builder{p: p, why: make(map[string]map[string]bool), need: make(map[string]bool)}
@@ -141,7 +141,9 @@ func (b *builder) weakdeps() {
 
 // isPlain reports whether a name can stand in a line and means only itself there.
 func isPlain(name string) bool {
-	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || strings.ContainsRune(`*?[]\#`, r) })
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || strings.ContainsRune(`*?[]\#`, r)
+	})
 }
 
 // oneLine replaces what would end a line.

@@ -115,7 +115,8 @@ func readRefusal(fsys fs.FS, name string) (r Refusal, err error) {
 
 // bytes is the content of a file: each value quoted on a line, the chain last.
 func (r *Refusal) bytes() (text []byte) {
-	for _, value := range append([]string{r.Module, r.Name, r.Rule, strconv.Itoa(r.Count), r.First, r.Last, r.Boot}, r.Chain...) {
+	values := []string{r.Module, r.Name, r.Rule, strconv.Itoa(r.Count), r.First, r.Last, r.Boot}
+	for _, value := range append(values, r.Chain...) {
 		text = append(strconv.AppendQuote(text, value), '\n')
 	}
 	return text

@@ -73,7 +73,9 @@ func (r *modprobeRun) explainModule(operand string, m modprobe.Module) policyJSO
 	}
 	list := permission.Decisions
 	for _, d := range list {
-		x := decisionJSON{Module: d.Module, Allowed: d.Allowed, Builtin: d.InKernel, Soft: d.Soft, Through: d.Through, Chain: d.Chain}
+		x := decisionJSON{
+			Module: d.Module, Allowed: d.Allowed, Builtin: d.InKernel, Soft: d.Soft, Through: d.Through, Chain: d.Chain,
+		}
 		if d.Rule != nil {
 			x.Line, x.Reason = d.Rule.At(), d.Rule.Reason
 		}
@@ -111,7 +113,8 @@ func topText(list []modprobe.Decision, ok bool) string {
 	top := list[0]
 	switch {
 	case !ok && len(list) > 1:
-		return "forbidden: " + strings.TrimPrefix(needsText(list[1].Chain), "; ") + ", which is forbidden " + list[1].Rule.String()
+		needs := strings.TrimPrefix(needsText(list[1].Chain), "; ")
+		return "forbidden: " + needs + ", which is forbidden " + list[1].Rule.String()
 	case !ok:
 		return "forbidden " + top.Rule.String()
 	case top.InKernel:
@@ -205,8 +208,8 @@ type refuseJSON struct {
 	Chain  []string `json:"chain"`
 }
 
-// auditPolicy is --audit. What was refused since boot is told unless the lines are those of a file, which is being tried
-// out. The status is 1 if something was or would have been refused, 2 if that is not known.
+// auditPolicy is --audit. What was refused since boot is told unless the lines are those of a file, which is being
+// tried out. The status is 1 if something was or would have been refused, 2 if that is not known.
 func (r *modprobeRun) auditPolicy(operands []string) int {
 	unknown := func(err error) int {
 		r.Errorf("%v", err)
@@ -237,7 +240,9 @@ func (r *modprobeRun) auditPolicy(operands []string) int {
 		return unknown(err)
 	}
 	doc.Refused = cli.OrEmpty(doc.Refused)
-	doc.WouldRefuse = cli.Each(would, func(e *modprobe.Error) refuseJSON { return refuseJSON{e.Module, e.Reason, e.Chain} })
+	doc.WouldRefuse = cli.Each(would, func(e *modprobe.Error) refuseJSON {
+		return refuseJSON{e.Module, e.Reason, e.Chain}
+	})
 	doc.NotForbidden = len(r.p.Config().Forbid) == 0
 	if r.json {
 		r.out.JSON(doc)
@@ -257,10 +262,12 @@ func (r *modprobeRun) printAudit(doc *auditJSON) {
 		if x.Count > 1 {
 			times = fmt.Sprintf("%d times, last", x.Count)
 		}
-		r.out.Line(fmt.Sprintf("refused %s at %s for %q: %s is forbidden %s%s", times, x.Last, x.Name, x.Module, x.Rule, needsText(x.Chain)))
+		fmt.Fprintf(r.out, "refused %s at %s for %q: %s is forbidden %s%s\n",
+			times, x.Last, x.Name, x.Module, x.Rule, needsText(x.Chain))
 	}
 	for _, x := range doc.WouldRefuse {
-		r.out.Line("loaded, and would be refused: ", x.Chain[0], ": ", x.Module, " is forbidden ", x.Rule, needsText(x.Chain))
+		r.out.Line("loaded, and would be refused: ", x.Chain[0], ": ", x.Module, " is forbidden ", x.Rule,
+			needsText(x.Chain))
 	}
 	if doc.NotForbidden {
 		r.Hintf("nothing is forbidden: there is no forbid line")

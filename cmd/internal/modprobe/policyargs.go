@@ -44,8 +44,8 @@ func (a *policyArgs) conflict(other, json bool) string {
 	}
 	switch {
 	case n > 1 && (a.explain || a.allowlist || a.audit):
-		return "--policy, --allowlist, --audit, --check, --coldplug, -r, -R, -c, --show-modversions and --show-exports are different " +
-			"things to do: only one can be asked for"
+		return "--policy, --allowlist, --audit, --check, --coldplug, -r, -R, -c, --show-modversions and --show-exports " +
+			"are different things to do: only one can be asked for"
 	case !a.allowlist && (a.host || a.kmod || a.profile != ""):
 		return "--host, --profile and --kmod go with --allowlist"
 	case a.allowlist && json:

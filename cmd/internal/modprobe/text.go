@@ -50,7 +50,8 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	reason := e.Reason
 	switch {
 	case errors.Is(e.Err, modprobe.ErrForbidden):
-		reason = "loading " + e.Module + " is forbidden " + e.Reason + needsText(e.Chain) + "; --allow-forbidden overrides"
+		reason = "loading " + e.Module + " is forbidden " + e.Reason + needsText(e.Chain) +
+			"; --allow-forbidden overrides"
 	case errors.Is(e.Err, modprobe.ErrOtherRoot):
 		reason = "with --root, commands are not run: they are those of " + r.root +
 			", and would run here; --ignore-install inserts the module without it"

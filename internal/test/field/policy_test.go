@@ -16,8 +16,8 @@ import (
 )
 
 // TestPolicyGuest boots Debian twice, with our modprobe. In the first boot everything may be loaded; the machine's
-// network, disk, firewall, loop device and USB stick are used, and modprobe --allowlist writes down what that took. In the
-// second one that list counts: the same works, and what an unprivileged user has the kernel ask for besides is refused.
+// network, disk, firewall, loop device and USB stick are used, and modprobe --allowlist writes down what that took. In
+// the second one that list counts: the same works, and what an unprivileged user has the kernel ask for besides is refused.
 func TestPolicyGuest(t *testing.T) {
 	field(t, vmtest.Qemu, "mke2fs", "mkfs.vfat")
 	r := debian(t)
@@ -30,7 +30,8 @@ func TestPolicyGuest(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.write(t, "srv/guest.sh", script, 0o755)
-	if out, err := r.command(t.Context(), "sh", "-ec", "chmod 1777 /tmp; apt-get -qq update && apt-get -qq -y --no-install-recommends install iptables").CombinedOutput(); err != nil {
+	const install = "chmod 1777 /tmp; apt-get -qq update && apt-get -qq -y --no-install-recommends install iptables"
+	if out, err := r.command(t.Context(), "sh", "-ec", install).CombinedOutput(); err != nil {
 		kmodtest.Missing(t, "iptables cannot be had: %s", out)
 	}
 	corpus, release := kmodtest.Corpus(t, "6.1")
@@ -50,14 +51,16 @@ rm -rf /usr/src /usr/lib/gcc /usr/share/doc /usr/share/locale /usr/share/man /va
 	run("mkfs.vfat", "-C", stick, "8192")
 	tool := filepath.Join(dir, "goinitramfs")
 	goCommand(t, "../../..", "build", "-o", tool, "./cmd/gomodprobe")
-	run(tool, "build", "--root="+corpus, "--kernel="+release, "--add=virtio_blk", "--add=virtio_pci", "--add=ext4", "--program="+tool, "-o", image)
+	run(tool, "build", "--root="+corpus, "--kernel="+release, "--add=virtio_blk", "--add=virtio_pci",
+		"--add=ext4", "--program="+tool, "-o", image)
 	for _, boot := range []string{"without", "with"} {
 		var console, results bytes.Buffer
 		m := vmtest.Machine{
 			Kernel: filepath.Join(corpus, "boot/vmlinuz"), Initrd: image, Memory: 1024,
 			Append: "root=/dev/vda rw systemd.show_status=0 quiet",
 			Args: []string{"-drive", "file=" + disk + ",format=raw,if=none,id=disk", "-device", "virtio-blk-pci,drive=disk",
-				"-device", "qemu-xhci", "-drive", "file=" + stick + ",format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick",
+				"-device", "qemu-xhci",
+				"-drive", "file=" + stick + ",format=raw,if=none,id=stick", "-device", "usb-storage,drive=stick",
 				"-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net"},
 			Console: &console, Results: &results, Timeout: 40 * time.Minute,
 		}
@@ -74,7 +77,10 @@ rm -rf /usr/src /usr/lib/gcc /usr/share/doc /usr/share/locale /usr/share/man /va
 // copyModules copies the modules that the guest may want, without the large folders of drivers for other machines.
 func copyModules(t *testing.T, from, to string) {
 	t.Helper()
-	skip := []string{"gpu", "media", "infiniband", "iio", "staging", "net/wireless", "net/ethernet", "hwmon", "isdn", "mtd", "firmware", "sound"}
+	skip := []string{
+		"gpu", "media", "infiniband", "iio", "staging", "net/wireless", "net/ethernet", "hwmon", "isdn", "mtd",
+		"firmware",
+	}
 	args := []string{"-a", "--no-preserve=ownership", from + "/.", to}
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		t.Fatal(err)
