@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 func Audit(p *modprobe.Prober) (refused []*modprobe.Error, err error) {
 	loaded, err := p.Loaded()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("not known what is loaded: %w", err)
 	}
 	var permissions []*modprobe.Permission
 	failed := make(map[string]*modprobe.Error)
@@ -37,20 +38,40 @@ func Audit(p *modprobe.Prober) (refused []*modprobe.Error, err error) {
 }
 
 // Through returns the modules that an allow line allows and for which a module may be loaded that may not by itself,
-// sorted. It looks at every module of the tree.
+// sorted.
 func Through(p *modprobe.Prober, module string) (list []string) {
-	for file := range p.Files() {
-		other := alias.FromPath(file)
-		if other == module {
-			continue
-		}
+	for _, other := range allowed(p) {
 		d := p.Permit(modprobe.Module{Name: other}, &modprobe.PlanOptions{ShowAll: true})
-		if d == nil || d.Err() != nil || !d.Allows(module) {
+		if d == nil || d.Err() != nil {
 			continue
 		}
 		for _, x := range d.Decisions {
 			if x.Module == module && x.Through == other {
 				list = append(list, other)
+			}
+		}
+	}
+	return list
+}
+
+// allowed returns the modules that allow lines are about, sorted.
+func allowed(p *modprobe.Prober) (list []string) {
+	var patterns []string
+	for _, rule := range p.Config().Allow {
+		if rule.Wildcard() {
+			patterns = append(patterns, rule.Pattern)
+			continue
+		}
+		modules, _ := p.Resolve(rule.Pattern) // a line about what is not there is about nothing
+		for _, m := range modules {
+			list = append(list, m.Name)
+		}
+	}
+	if len(patterns) > 0 {
+		for file := range p.Files() {
+			name := alias.FromPath(file)
+			if slices.ContainsFunc(patterns, func(pattern string) bool { return alias.Match(pattern, name) }) {
+				list = append(list, name)
 			}
 		}
 	}

@@ -28,7 +28,7 @@ func Host(p *modprobe.Prober) (requests, libraries []Request, err error) {
 	}
 	requests = append(requests, modulesLoad(fsys)...)
 	loaded, err := p.Loaded()
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without modules has no such file
 		return nil, nil, err
 	}
 	asked := make(map[string]bool) // modules with an alias
