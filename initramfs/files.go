@@ -110,7 +110,7 @@ func (f *Files) AddScript(s *System, name, to string, interpreters *System) erro
 	if err != nil || !bytes.HasPrefix(head, []byte("#!")) {
 		return err
 	}
-	return named(name, f.interpreter(interpreters, head))
+	return named("/"+name, f.interpreter(interpreters, head))
 }
 
 // Entries looks for what the files need, and returns all. A library or an interpreter that is nowhere is an error that

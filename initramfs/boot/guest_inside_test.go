@@ -87,7 +87,7 @@ func TestBootInside(t *testing.T) {
 	kmodtest.Long(t)
 	kmodtest.Programs(t, "cryptsetup", "lvm", "mke2fs")
 	b := newBench(t, "6.1")
-	root := b.insideRoot(t, "cryptsetup", "lvm", "mke2fs", "sh")
+	root := b.insideRoot(t, "cryptsetup", "lvm", "mke2fs", "/bin/sh")
 	hook := filepath.Join(b.dir, "make")
 	payload := filepath.Join(b.dir, "payload")
 	for _, d := range []string{"sbin", "dev", "proc", "sys", "run"} {
