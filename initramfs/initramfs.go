@@ -75,9 +75,6 @@ const (
 	HiddenNeed Kind = "hidden"
 )
 
-// Essential reports whether an image lacks something if a module is missing that was looked for because of this.
-func (k Kind) Essential() bool { return k == Added || k == Device || k == Dependency }
-
 // Reason says why a module is in an image.
 type Reason struct {
 	// Kind of reason.
@@ -174,13 +171,17 @@ func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*S
 	if o == nil {
 		o = new(Options)
 	}
-	p, fsys, bad, err := usable(ctx, p, sysroot.Confine(fsys))
+	disk := sysroot.Confine(fsys)
+	p, fsys, bad, err := usable(ctx, p, disk)
 	if err != nil {
 		return nil, err
 	}
 	s, err := newSelector(ctx, p, fsys, o)
 	if err != nil {
 		return nil, err
+	}
+	if bad != nil {
+		s.compare(disk)
 	}
 	if err := s.omit(); err != nil {
 		return nil, err
@@ -191,9 +192,7 @@ func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*S
 	for _, a := range o.Try {
 		if names, err := s.find(a); err == nil {
 			for _, n := range names {
-				if s.stale(n) == nil {
-					s.add(n, Reason{Kind: Added, As: a})
-				}
+				s.add(n, Reason{Kind: Added, As: a})
 			}
 		}
 	}

@@ -33,6 +33,8 @@ type selector struct {
 	missed  map[string]bool
 	unused  []string            // of Options.Omit
 	needs   map[string][]string // of Hidden; nil before the first use
+	gone    map[string]string   // what only the tables on the disk have: name → path
+	lost    map[string][]string // needs of modules that are gone
 }
 
 // newSelector reads the configuration and the list of modules.
@@ -80,39 +82,36 @@ func (s *selector) omit() error {
 func (s *selector) request(what string, r Reason) {
 	names, err := s.find(what)
 	if err != nil {
+		if file := s.gone[strings.ReplaceAll(what, "-", "_")]; file != "" {
+			err = &StaleError{file}
+		}
 		s.miss(what, r, err)
 		return
-	}
-	if isPattern(what) {
-		names = slices.DeleteFunc(names, func(n string) bool { return s.stale(n) != nil })
-		if len(names) == 0 {
-			s.miss(what, r, errNoMatch)
-		}
 	}
 	for _, n := range names {
 		s.add(n, r)
 	}
 }
 
-// isPattern reports whether an element of Options.Add stands for whatever modules there are.
-func isPattern(what string) bool {
-	return strings.HasPrefix(what, "=") || strings.ContainsAny(what, "*?[") && !strings.Contains(what, ":")
-}
-
-// stale returns an error if a module is in modules.dep and its file is not there.
-func (s *selector) stale(name string) error {
-	i, ok := s.byName[name]
-	if !ok {
-		return nil
+// compare notes what the tables on the disk list and is not there any more, and which modules need it.
+func (s *selector) compare(disk fs.FS) {
+	old, err := readDeps(disk, s.dir)
+	if err != nil {
+		return // they say nothing
 	}
-	file := s.deps[i].path
-	if !path.IsAbs(file) {
-		file = s.dir + "/" + file
+	s.gone, s.lost = make(map[string]string), make(map[string][]string)
+	for _, d := range old {
+		if _, ok := s.byName[d.name]; !ok {
+			s.gone[d.name] = d.path
+		}
 	}
-	if _, err := fs.Stat(s.fsys, strings.TrimPrefix(file, "/")); errors.Is(err, fs.ErrNotExist) {
-		return &StaleError{s.deps[i].path}
+	for _, d := range old {
+		for _, dep := range strings.Fields(d.deps) {
+			if name := alias.FromPath(dep); s.gone[name] != "" {
+				s.lost[d.name] = append(s.lost[d.name], name)
+			}
+		}
 	}
-	return nil // any other error is told when the file is read
 }
 
 // device selects the modules for a modalias, if there are any.
@@ -205,10 +204,7 @@ func (s *selector) add(name string, r Reason) {
 		return
 	}
 	m := Module{Name: name, Reasons: []Reason{r}}
-	if err := s.stale(name); err != nil {
-		s.miss(name, r, err)
-		return
-	} else if i, ok := s.byName[name]; ok {
+	if i, ok := s.byName[name]; ok {
 		m.Path = s.deps[i].path
 	} else if found, err := s.p.Resolve(name); err == nil && len(found) > 0 && found[0].Builtin {
 		m.Builtin = true
@@ -244,6 +240,9 @@ func (s *selector) expand() error {
 			for j := len(deps) - 1; j >= 0; j-- {
 				s.add(alias.FromPath(deps[j]), Reason{Kind: Dependency, By: name})
 			}
+		}
+		for _, dep := range s.lost[name] {
+			s.miss(dep, Reason{Kind: Dependency, By: name}, &StaleError{s.gone[dep]})
 		}
 		s.soft(name)
 		if !s.o.NoWeak {

@@ -97,7 +97,7 @@ func (b *builder) missing(log *cli.Logger, sel *initramfs.Selection) error {
 		var stale *initramfs.StaleError
 		gone := errors.As(m.Err, &stale)
 		switch {
-		case m.Reason.Kind != initramfs.Added && !gone, gone && !m.Reason.Kind.Essential(), b.mayMiss(m):
+		case m.Reason.Kind != initramfs.Added && !gone, b.mayMiss(m):
 			log.Warningf("%s", m)
 			continue
 		case gone:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
+	"github.com/gomodprobe/gomodprobe/depmod"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 )
@@ -23,8 +24,18 @@ type imageBench struct {
 
 func newImageBench(t *testing.T) *imageBench {
 	t.Helper()
-	b := &imageBench{root: kmodtest.Tree(t, "6.1.0", kmodtest.Module{Name: "a", Path: "kernel/a.ko"}, kmodtest.Module{Name: "b", Path: "kernel/b.ko", Depends: "a"})}
-	b.write(t, "lib/modules/6.1.0/modules.dep", "kernel/a.ko:\nkernel/b.ko: kernel/a.ko\nkernel/gone.ko:\n", 0o644)
+	spec, err := kmodtest.ParseSpec("release 6.1.0\nmodule kernel/a.ko\n\texport a_sym 0x11223344\nmodule kernel/b.ko\n\timport a_sym 0x11223344\nmodule kernel/gone.ko\n\texport g_sym 0x11223344\nmodule kernel/user.ko\n\timport g_sym 0x11223344\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &imageBench{root: spec.Tree(t)}
+	tables, err := depmod.Build(t.Context(), &depmod.Options{FS: os.DirFS(b.root), Release: "6.1.0"})
+	if err == nil {
+		err = tables.Install(filepath.Join(b.root, "lib/modules/6.1.0"))
+	}
+	if err := errors.Join(err, os.Remove(filepath.Join(b.root, "lib/modules/6.1.0/kernel/gone.ko"))); err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -103,7 +114,9 @@ func TestInitramfsMissing(t *testing.T) {
 		{[]string{"--add=gone", "--add=a", "--allow-missing=gone"}, 0, "WARNING: gone (added as gone): modules.dep lists"},
 		{[]string{"--add=no-one", "--allow-missing=no_one"}, 0, "WARNING"},
 		{[]string{"--add=g*"}, 1, "--add=g*: no module of the kernel 6.1.0 matches"},
-		{[]string{"--add=kernel/*"}, 0, ""},
+		{[]string{"--add=kernel/[ab]*"}, 0, ""},
+		{[]string{"--add=user"}, 1, "gone (dependency of user): modules.dep lists kernel/gone.ko"},
+		{[]string{"--add=user", "--allow-missing=gone"}, 0, "WARNING: gone (dependency of user): modules.dep lists"},
 		{[]string{"--add=a", "--file=/nothing"}, 1, "/nothing: no such file"},
 	} {
 		if _, stderr, status := b.build(t, tt.args...); status != tt.status || !strings.Contains(stderr, tt.want) {
