@@ -27,10 +27,11 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 		}
 	}
 	if flags&modprobe.IgnoreModversions != 0 {
+		versions, _ := k.seen(m)
 		switch {
 		case k.Features.Versions == kernel.No:
 			list = append(list, "no CRCs: this kernel has no symbol versions, and compares no types of symbols")
-		case len(m.Versions) > 0:
+		case len(versions) > 0:
 			list = append(list, k.ignoredCRCs(m))
 		}
 	}
@@ -43,7 +44,8 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 // ignoredCRCs counts the versions of symbols that are not compared.
 func (k *target) ignoredCRCs(m *kernel.Module) string {
 	differ, unknown, layout := 0, 0, ""
-	for _, v := range m.Versions {
+	versions, _ := k.seen(m)
+	for _, v := range versions {
 		s, answer := k.lookup(v.Name)
 		switch {
 		case answer != kernel.Found || !s.HasCRC:
@@ -55,7 +57,7 @@ func (k *target) ignoredCRCs(m *kernel.Module) string {
 			}
 		}
 	}
-	text := fmt.Sprintf("the CRCs of %d symbols: %d differ%s", len(m.Versions), differ, layout)
+	text := fmt.Sprintf("the CRCs of %d symbols: %d differ%s", len(versions), differ, layout)
 	if unknown > 0 {
 		text += fmt.Sprintf(", %d are not known", unknown)
 	}
@@ -71,8 +73,9 @@ func (k *target) ignoredCRCs(m *kernel.Module) string {
 
 // unversioned lists what a module imports without a version, though the kernel or another module exports it with one.
 func (k *target) unversioned(m *kernel.Module) (lack []string) {
-	has := make(map[string]bool, len(m.Versions))
-	for _, v := range m.Versions {
+	versions, _ := k.seen(m)
+	has := make(map[string]bool, len(versions))
+	for _, v := range versions {
 		has[v.Name] = true
 	}
 	for _, im := range m.Imports {

@@ -37,6 +37,8 @@ type target struct {
 	Types func() (*btf.File, error)
 	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it is not.
 	Loaded func(m *kernel.Module) bool
+	// Present tells whether a module is in the kernel now, whether or not the one that is judged needs it. Nil: it is not.
+	Present func(module string) bool
 
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so
@@ -109,8 +111,11 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 		}
 	}
 	if k.Modules != nil {
-		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own.
-		if s, ok := k.Modules(name); ok && !(s.GPL && s.From != nil && !s.From.Flagged && k.Words.Has(kernel.SayNoFlags) == kernel.Yes) {
+		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own; one
+		// that does not know them takes all of the other table for exports to everybody.
+		flags := k.Words.Has(kernel.SayNoFlags)
+		if s, ok := k.Modules(name); ok && !(s.GPL && s.From != nil && !s.From.Flagged && flags == kernel.Yes) {
+			s.GPL = s.GPL && !(s.From != nil && s.From.Flagged && flags == kernel.No)
 			return s, kernel.Found
 		}
 	}
