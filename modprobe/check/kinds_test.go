@@ -165,6 +165,11 @@ func (c *course) tools(t testing.TB, key string, bases ...string) {
 var patched = []string{".text", "alternative", "return_sites", "retpoline", "call_sites", "ibt_", "static_call", "jump_table", "mcount_loc", "patchable",
 	"smp_locks", "parainstructions", "orc_", "ex_table", "bug_table", "this_module", ".static", "tracepoint", "ftrace", "init_array", "param"}
 
+// runs tells whether a kernel executes a section, or what its entries name, when the module is loaded.
+func runs(section string) bool {
+	return slices.ContainsFunc(patched, func(p string) bool { return strings.Contains(section, p) })
+}
+
 // toolArgs are the command lines that are tried on a module.
 func toolArgs(t testing.TB, image []byte) (list [][]string) {
 	t.Helper()
@@ -187,11 +192,14 @@ func toolArgs(t testing.TB, image []byte) (list [][]string) {
 		list = append(list, append([]string{"objcopy"}, strings.Fields(args)...))
 	}
 	for _, s := range f.Sections[1:] {
-		if s.Type != elf.SHT_RELA && s.Type != elf.SHT_REL || !slices.ContainsFunc(patched, func(p string) bool { return strings.Contains(s.Name, p) }) {
+		if s.Type != elf.SHT_RELA && s.Type != elf.SHT_REL || !runs(s.Name) {
 			list = append(list, []string{"objcopy", "-R", s.Name})
 		}
 		if s.Flags&elf.SHF_ALLOC != 0 && s.Type == elf.SHT_PROGBITS {
-			list = append(list, []string{"objcopy", "--set-section-flags", s.Name + "=alloc,load,contents"}, []string{"objcopy", "--set-section-flags", s.Name + "=contents"})
+			list = append(list, []string{"objcopy", "--set-section-flags", s.Name + "=alloc,load,contents"})
+			if s.Name == ".text" || !runs(s.Name) {
+				list = append(list, []string{"objcopy", "--set-section-flags", s.Name + "=contents"})
+			}
 		}
 	}
 	return list

@@ -5,7 +5,7 @@
 #
 #   fetch.sh oracle              kmod of Debian 13, with its own loader and libraries
 #   fetch.sh oracle30            kmod of Debian 12, likewise
-#   fetch.sh kernel KEY          KEY = SERIES[-prev][-cloud][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
+#   fetch.sh kernel KEY          KEY = SERIES[-bpo][-prev][-cloud|-rt][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
 #   fetch.sh tree KEY EXT        the modules of that kernel as .ko.EXT (xz, zst or gz; none: not compressed)
 #   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
 #   fetch.sh kbuild KEY          all that modules for that kernel are built with, but for the compiler
@@ -182,11 +182,15 @@ names() {
 	key=$1
 	arch=amd64
 	case $key in *:*) arch=${key#*:} key=${key%%:*} ;; esac
-	nth=1 cloud=
-	case $key in *-cloud) cloud=cloud- key=${key%-cloud} ;; esac
+	nth=1 kind= backports=
+	case $key in
+	*-cloud) kind=cloud- key=${key%-cloud} ;;
+	*-rt) kind=rt- key=${key%-rt} ;;
+	esac
 	case $key in *-prev) nth=2 key=${key%-prev} ;; esac
+	case $key in *-bpo) backports=yes key=${key%-bpo} ;; esac
 	series=$key
-	flavour=$cloud$arch
+	flavour=$kind$arch
 	case $arch in
 	armhf) flavour=armmp ;;
 	i386) flavour=686 ;;
@@ -200,6 +204,9 @@ names() {
 	6.12) suite_=trixie re="linux-image-$re\\.[0-9]+\\+deb13-$flavour" ;;
 	*) suite_=sid re="linux-binary-[0-9]+\\.[0-9.]+\\+deb[0-9]+-$flavour" ;;
 	esac
+	if [ -n "$backports" ]; then # of the stable release before the one that has this series
+		suite_=bookworm-backports re="linux-image-$series\\.[0-9]+\\+deb12-$flavour"
+	fi
 	image=$(newest "$re" "$suite_" "$arch" "$nth")
 	[ -n "$image" ] || cannot "no kernel $1 in $suite_ ($arch)"
 	extra=
@@ -309,6 +316,17 @@ kbuild() {
 	unpack "$tmp/root" "$suite_" "$arch" "$headers" $parts
 	src=usr/src
 	sed -i "s,/$src/,$dir/root&," "$tmp/root/$src/$headers/Makefile"
+	# Those that are for a newer C library than this machine's get their own.
+	new=$(for f in $(find "$tmp/root/usr/lib" -type f -perm -1); do
+		! ldd "$f" 2>&1 | grep -q "GLIBC_.*not found" || echo "$f"
+	done)
+	[ -z "$new" ] || unpack "$tmp/libs" "$suite_" "$arch" libc6 libelf1t64 zlib1g libzstd1 libssl3t64
+	libs=$dir/libs/usr/lib/x86_64-linux-gnu
+	for f in $new; do
+		mv "$f" "$f.bin"
+		printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$libs/ld-linux-x86-64.so.2" "$libs" "$dir/${f#"$tmp/"}.bin" >"$f"
+		chmod 755 "$f"
+	done
 	touch "$tmp/done"
 	chmod 755 "$tmp"
 	mkdir -p "$cache/kbuild"
