@@ -68,7 +68,7 @@ func (p *pairMaker) module(others []kernel.Symbol) kmodtest.Module {
 	p.n++
 	m := kmodtest.Module{
 		Name: fmt.Sprintf("pair%d", p.n), Vermagic: p.c.k.Vermagic, This: p.this, FlagsTable: p.flags != p.chance(3),
-		License: one(p, "GPL", "GPL", "GPL", "Dual BSD/GPL", "Proprietary", "BSD"),
+		Class: p.c.k.Class, License: one(p, "GPL", "GPL", "GPL", "Dual BSD/GPL", "Proprietary", "BSD"),
 	}
 	if !p.versions != p.chance(3) {
 		m.CRCs = kmodtest.CRCNone

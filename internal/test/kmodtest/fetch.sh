@@ -5,7 +5,7 @@
 #
 #   fetch.sh oracle              kmod of Debian 13, with its own loader and libraries
 #   fetch.sh oracle30            kmod of Debian 12, likewise
-#   fetch.sh kernel KEY          KEY = SERIES[-bpo][-prev][-cloud|-rt][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
+#   fetch.sh kernel KEY          KEY = SERIES[-bpo][-prev][-cloud|-rt][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x  uml
 #   fetch.sh tree KEY EXT        the modules of that kernel as .ko.EXT (xz, zst or gz; none: not compressed)
 #   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
 #   fetch.sh kbuild KEY          all that modules for that kernel are built with, but for the compiler
@@ -198,6 +198,10 @@ names() {
 	mips64el) flavour=5kc-malta ;;
 	esac
 	re=$(echo "$series" | sed 's/\./\\./g')
+	if [ "$series" = uml ]; then # Linux as a program
+		suite_=bookworm image=user-mode-linux release='' extra=''
+		return
+	fi
 	case $series in
 	5.10) suite_=bullseye re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
 	6.1) suite_=bookworm re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
@@ -229,10 +233,10 @@ kernel() {
 	unpack "$tmp/root" $suite_ $arch "$image" $extra
 	mkdir -p "$tmp/boot" "$tmp/lib/modules"
 	r=$tmp/root
-	for m in "$r"/lib/modules/* "$r"/usr/lib/modules/*; do
+	for m in "$r"/lib/modules/* "$r"/usr/lib/modules/* "$r"/usr/lib/uml/modules/*; do
 		[ -d "$m" ] && mv "$m" "$tmp/lib/modules/"
 	done
-	for f in "$r"/boot/vmlinu[xz]-* "$r"/usr/lib/modules/*/vmlinuz "$tmp"/lib/modules/*/vmlinuz; do
+	for f in "$r"/boot/vmlinu[xz]-* "$r"/usr/lib/modules/*/vmlinuz "$tmp"/lib/modules/*/vmlinuz "$r"/usr/bin/linux.uml; do
 		[ -f "$f" ] && { cp "$f" "$tmp/boot/vmlinuz"; break; }
 	done
 	for f in "$r"/boot/config-* "$tmp"/lib/modules/*/config; do
@@ -241,6 +245,7 @@ kernel() {
 	[ -s "$tmp/boot/vmlinuz" ] || cannot "no boot image in $image"
 	rm -rf "$r"
 	chmod 755 "$tmp"
+	[ -n "$release" ] || release=$(ls "$tmp/lib/modules")
 	"$kmod/run" depmod -b "$tmp" "$release"
 	echo "$release" >"$tmp/release"
 	mkdir -p "$cache/kernels"
