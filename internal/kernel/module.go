@@ -207,20 +207,24 @@ func (m *Module) readExports(f *elf.File) {
 	if err != nil {
 		return
 	}
-	// An export without a CRC has 0 in the table of its kind, which counts as one.
-	crcs := func(name string) bool {
+	loaded := func(name string) bool { // a kernel does not see other tables
 		s, ok := f.Section(name)
 		return ok && s.Flags&elf.SectionAlloc != 0
 	}
-	plain, gpl := crcs("__kcrctab"), crcs("__kcrctab_gpl")
+	_, flags := f.Section("__kflagstab")
+	m.Flagged = loaded("__kflagstab")
 	_, intree := m.Field("intree")
-	_, m.Flagged = f.Section("__kflagstab")
 	for _, e := range list {
-		has := plain
-		if e.GPL && !m.Flagged {
-			has = gpl
+		kind := ""
+		if e.GPL && !flags {
+			kind = "_gpl"
 		}
-		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), has, e.GPL, intree, m})
+		if !loaded("__ksymtab" + kind) {
+			continue
+		}
+		gpl := e.GPL && flags == m.Flagged
+		// An export without a CRC has 0 in the table of its kind, which counts as one.
+		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), loaded("__kcrctab" + kind), gpl, intree, m})
 	}
 	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
 	slices.SortStableFunc(m.Exports, func(a, b Symbol) int {
