@@ -1,7 +1,8 @@
 # make            what there is
 # make demo       boot a real kernel from an image and a disk, and load modules in it (KERNEL=5.10|6.1|6.12|7.2)
 # make test       all tests
-# make install    programs, man pages and completions: PREFIX=/usr/local DESTDIR=
+# make install    gomodprobe, godepmod, ..., man pages and completions: PREFIX=/usr/local DESTDIR=;
+#                 LINKS=1 adds the names modprobe, depmod, ...; make uninstall removes all of it
 # make release    archives for ten architectures, checksums, bills of materials and a container image in dist/
 # make deb        a Debian package in dist/
 # make test-field in Debian, containers and u-root, with the programs that call the tools there (root rights)
@@ -20,11 +21,11 @@ MAXBOOT  := 4400000
 LDFLAGS  := -s -w
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build demo test test-long test-field need fetch lint fuzz bench install release deb clean
+.PHONY: help build demo test test-long test-field need fetch lint fuzz bench install uninstall release deb pictures clean
 
 help:
-	@sed -n 's/^# \(make.*\)/\1/p' Makefile
-	@echo "more: build test-long lint fuzz bench clean"
+	@sed -n 's/^# \(make.*\)/\1/p; s/^#  \( .*\)/  \1/p' Makefile
+	@echo "more: build test-long lint fuzz bench pictures clean"
 
 build:
 	@echo "building $(BIN)/gomodprobe and, for boot images, $(BIN)/gomodprobe-boot (static, stripped)"
@@ -90,21 +91,10 @@ bench: need
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHFLAGS) ./...
 
 install: build
-	@echo "installing below $(DESTDIR)$(PREFIX)"
-	@set -e; to='$(DESTDIR)$(PREFIX)'; share="$$to/share"; fish="$$share/fish/vendor_completions.d"; \
-	bash="$$share/bash-completion/completions"; zsh="$$share/zsh/site-functions"; \
-	install -d "$$to/bin" "$$to/libexec" "$$share/man/man5" "$$share/man/man8" "$$bash" "$$fish" "$$zsh"; \
-	install -m 755 '$(BIN)/gomodprobe' "$$to/bin/gomodprobe"; \
-	install -m 755 '$(BIN)/gomodprobe-boot' "$$to/libexec/gomodprobe-boot"; \
-	for s in 5 8; do install -m 644 docs/man/*.$$s "$$share/man/man$$s"; done; \
-	install -m 644 docs/completions/gomodprobe.bash "$$bash/gomodprobe"; \
-	install -m 644 docs/completions/gomodprobe.fish "$$fish/gomodprobe.fish"; \
-	install -m 644 docs/completions/_gomodprobe "$$zsh/_gomodprobe"; \
-	for t in $(TOOLS); do \
-		ln -sfn gomodprobe "$$to/bin/$$t"; \
-		ln -sfn gomodprobe "$$bash/$$t"; \
-		ln -sfn gomodprobe.fish "$$fish/$$t.fish"; \
-	done
+	@sh internal/release/install.sh install '$(BIN)' '$(PREFIX)' '$(DESTDIR)' '$(LINKS)'
+
+uninstall:
+	@sh internal/release/install.sh uninstall '$(BIN)' '$(PREFIX)' '$(DESTDIR)' '$(LINKS)'
 
 release:
 	$(GO) run ./internal/release -o dist archives oci
@@ -119,6 +109,11 @@ test-field: need
 	@echo "proving things with the programs that people use (kept in the cache folder: a Debian 12 root)"
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/test/field
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./modprobe/check -run TestKbuild
+
+# The picture of README.md, from docs/tour.md; that page's output is written anew by
+# GOMODPROBE_FIELD=1 go test ./internal/test/field -run TestDebianGuest -update
+pictures:
+	$(GO) test -count=1 ./internal/test/repotest -run TestPictures -update
 
 clean:
 	@echo "removing bin and dist (the cache folder with kernels stays: see README.md)"

@@ -88,7 +88,8 @@ func (b *builder) toCache(list []*module) {
 	}
 	quiet := c.now.Add(-c.settle).UnixNano()
 	for _, m := range list {
-		if _, ok := c.next[m.file]; ok || m.facts.err != nil || !m.key.whole() || m.key.mtime > quiet || m.key.ctime > quiet {
+		if _, ok := c.next[m.file]; ok || m.facts.err != nil || !m.key.whole() || m.key.mtime > quiet ||
+			m.key.ctime > quiet {
 			continue
 		}
 		c.next[m.file] = cached{m.key, m.facts}
@@ -232,7 +233,8 @@ func sealed(out []byte) []byte {
 // unsealed returns what is between the magic and the check sum, in the same memory; ok is false if either is wrong.
 func unsealed(data []byte, magic string) (body string, ok bool) {
 	n := len(data) - crc32.Size
-	if n < len(magic) || string(data[:len(magic)]) != magic || crc32.ChecksumIEEE(data[:n]) != binary.BigEndian.Uint32(data[n:]) {
+	if n < len(magic) || string(data[:len(magic)]) != magic ||
+		crc32.ChecksumIEEE(data[:n]) != binary.BigEndian.Uint32(data[n:]) {
 		return "", false
 	}
 	return unsafe.String(unsafe.SliceData(data), n)[len(magic):], true
@@ -280,7 +282,8 @@ func (e *encoder) number(n *names, i uint32) uint64 {
 
 func (e *encoder) file(name string, f *cached, crcs bool) {
 	e.out = appendString(e.out, name)
-	for _, n := range [...]uint64{uint64(f.key.size), uint64(f.key.mtime), uint64(f.key.ctime), f.key.inode, f.key.device} {
+	for _, n := range [...]uint64{uint64(f.key.size), uint64(f.key.mtime), uint64(f.key.ctime), f.key.inode,
+		f.key.device} {
 		e.uint(n)
 	}
 	e.uint(uint64(len(f.facts.exports)))

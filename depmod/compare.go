@@ -15,8 +15,8 @@ type Difference struct {
 	Table string
 	// Err is why it cannot be read, or nil.
 	Err error
-	// Surplus are the lines of a text table that should not be there, Lacking those that should. Both are empty if the
-	// lines are the same in another order, and for binary tables.
+	// Surplus are the lines of a text table that should not be there, Lacking those that should. Both are empty if
+	// the lines are the same in another order, and for binary tables.
 	Surplus, Lacking []string
 }
 

@@ -29,12 +29,12 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
-// Options says of what Build is to make tables. Only Release has to be set.
+// Options says what Build makes tables of. Only Release has to be set.
 type Options struct {
 	// FS is where everything is read from. Default: os.DirFS("/").
 	FS fs.FS
-	// Overlay is laid over FS, the last on top: of two files of the same name the upper one counts, and a folder has
-	// what it has in all of them. So an image and the extensions to it are read as one.
+	// Overlay is laid over FS, the last on top: of two files of the same name the upper one counts, and a folder
+	// has what it has in all of them. So an image and the extensions to it are read as one.
 	Overlay []fs.FS
 	// Release is the release of the kernel, as uname -r prints it.
 	Release string
@@ -43,21 +43,24 @@ type Options struct {
 	Dir string
 	// Shown is how Dir is spelled in Problems. Default: Dir.
 	Shown string
-	// Config lists where the configuration is: folders, whose files named *.conf count, and files. Default: ConfigDirs.
-	// What does not exist is passed over; a list that is not nil but empty is no configuration.
+	// Config lists where the configuration is: folders, whose files named *.conf count, and files. Default:
+	// ConfigDirs. What does not exist is passed over; a list that is not nil but empty is no configuration.
 	Config []string
-	// Files, if not nil, are the only modules, absolute paths; neither the folder is searched nor the configuration read.
+	// Files, if not nil, are the only modules, absolute paths; neither the folder is searched nor the configuration
+	// read.
 	Files []string
 	// SystemMap, if not nil, is the System.map of the kernel; it tells the symbols that the kernel exports.
 	SystemMap io.Reader
-	// Symvers, if not nil, is the Module.symvers of the kernel; it is preferred to SystemMap, and tells checksums, too.
+	// Symvers, if not nil, is the Module.symvers of the kernel; it is preferred to SystemMap, and tells checksums,
+	// too.
 	Symvers io.Reader
 	// SymbolsName is the name of the file behind SystemMap or Symvers in Problems.
 	SymbolsName string
-	// SymbolPrefix, if not 0, is a character that symbols begin with on this architecture and that is to be ignored.
+	// SymbolPrefix, if not 0, is a character that symbols begin with on this architecture and that is to be
+	// ignored.
 	SymbolPrefix byte
-	// KeepGoing makes tables even if a module or a folder cannot be read: the module is listed, but with nothing known
-	// of it, and what is in the folder is left out, as in kmod. Default: ErrUnreadable.
+	// KeepGoing makes tables even if a module or a folder cannot be read: the module is listed, but with nothing
+	// known of it, and what is in the folder is left out, as in kmod. Default: ErrUnreadable.
 	KeepGoing bool
 	// Links has Build remember why modules depend on each other, for Tables.Links.
 	Links bool
@@ -74,14 +77,14 @@ func ConfigDirs() []string { return moduledir.ConfigDirs() }
 
 // Errors of Build that a caller may want to tell apart.
 var (
-	// ErrCycle: modules depend on each other in a circle, so that none can be loaded first. The error is a *CycleError,
-	// and the Problems of kind Cycle have the circles.
+	// ErrCycle: modules depend on each other in a circle, so that none can be loaded first. The error is a
+	// *CycleError, and the Problems of kind Cycle have the circles.
 	ErrCycle = errors.New("modules depend on each other in a circle")
-	// ErrUnreadable: a module, or a folder that may have some, could not be read. The Problems of the kinds Unreadable,
-	// Directory and Entry say which and why.
+	// ErrUnreadable: a module, or a folder that may have some, could not be read. The Problems of the kinds
+	// Unreadable, Directory and Entry say which and why.
 	ErrUnreadable = errors.New("a module or a folder cannot be read")
-	// ErrBadKey: a name or an alias is not 7-bit ASCII and cannot be put into a table. The Problems of kind BadKey have
-	// it.
+	// ErrBadKey: a name or an alias is not 7-bit ASCII and cannot be put into a table. The Problems of kind BadKey
+	// have it.
 	ErrBadKey = errors.New("a name or an alias is not 7-bit ASCII")
 )
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -51,7 +50,6 @@ type names struct {
 	list    []string
 	numbers map[string]uint32 // of the names
 	known   []symbol          // what the names stand for; see builder.know
-	text    text
 }
 
 // number returns the number of a name.
@@ -62,26 +60,9 @@ func (n *names) number(name []byte) uint32 {
 	if n.numbers == nil {
 		n.numbers = make(map[string]uint32)
 	}
-	kept, number := n.text.keep(name), uint32(len(n.list))
+	kept, number := string(name), uint32(len(n.list))
 	n.list, n.numbers[kept] = append(n.list, kept), number
 	return number
-}
-
-// text is where strings are kept, many in one piece of memory.
-type text struct{ piece strings.Builder }
-
-// pieceSize is the size of a piece in bytes.
-const pieceSize = 64 << 10
-
-// keep returns b as a string.
-func (t *text) keep(b []byte) string {
-	if t.piece.Cap()-t.piece.Len() < len(b) {
-		t.piece = strings.Builder{}
-		t.piece.Grow(max(pieceSize, len(b)))
-	}
-	start := t.piece.Len()
-	t.piece.Write(b)
-	return t.piece.String()[start:]
 }
 
 // readModules reads modules, several at a time.
@@ -153,7 +134,6 @@ type reader struct {
 	limit int64
 	kept  int // size in bytes up to which image is kept for the next module
 	names names
-	text  text      // of what is not a name of a symbol
 	crcs  bool      // whether anybody wants the checksums of needs
 	image []byte    // the last module, expanded, for reuse
 	arena elf.Arena // parts of the last module, if it was not compressed
@@ -170,7 +150,8 @@ type reader struct {
 type last struct{ module, at int32 }
 
 func newReader(b *builder, budget *compress.Budget) *reader {
-	return &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil, budget: budget, kept: maxKept / b.Workers}
+	return &reader{files: b.files, limit: b.MaxSize, crcs: b.Symvers != nil, budget: budget,
+		kept: maxKept / b.Workers}
 }
 
 // read finds out the facts of a module.
@@ -183,7 +164,8 @@ func (r *reader) read(m *module) {
 	m.facts = &facts{
 		err: err, names: &r.names,
 		exports: slices.Clone(f.exports), needs: slices.Clone(f.needs),
-		aliases: slices.Clone(f.aliases), softdeps: slices.Clone(f.softdeps), weakdeps: slices.Clone(f.weakdeps),
+		aliases: slices.Clone(f.aliases), softdeps: slices.Clone(f.softdeps),
+		weakdeps: slices.Clone(f.weakdeps),
 	}
 }
 
@@ -274,11 +256,11 @@ func (r *reader) takeInfo(module *elf.File) error {
 		key, value, _ := bytes.Cut(s, []byte{'='})
 		switch string(key) {
 		case "alias":
-			f.aliases = append(f.aliases, r.text.keep(value))
+			f.aliases = append(f.aliases, string(value))
 		case "softdep":
-			f.softdeps = append(f.softdeps, r.text.keep(value))
+			f.softdeps = append(f.softdeps, string(value))
 		case "weakdep":
-			f.weakdeps = append(f.weakdeps, r.text.keep(value))
+			f.weakdeps = append(f.weakdeps, string(value))
 		}
 	})
 	if errors.Is(err, elf.ErrNoSection) {

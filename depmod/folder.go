@@ -57,7 +57,10 @@ func (s *scanner) folder(f folder, list *listing) error {
 		}
 		switch {
 		case mode.IsDir():
-			below := folder{file: file, shown: shown, prefix: path + "/", up: &f, linked: f.linked || info != nil, info: info}
+			below := folder{
+				file: file, shown: shown, prefix: path + "/",
+				up: &f, linked: f.linked || info != nil, info: info,
+			}
 			if below.linked && s.loops(&below) {
 				s.report(Problem{Kind: Loop, Path: shown})
 				continue

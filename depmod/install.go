@@ -21,9 +21,9 @@ import (
 
 // InstallError says what kept Install from putting the tables in place. The tables that were there are still there.
 type InstallError struct {
-	// Op is what failed: "mkdir" or "open" for the folder, "create", "write", "sync", "close" or "rename" for a table, or
-	// "undo" if after a failed rename an old table could not be put back. After "sync" without a Table, of the folder,
-	// the new tables are in place, but after a loss of power the old ones may be back.
+	// Op is what failed: "mkdir" or "open" for the folder, "create", "write", "sync", "close" or "rename" for a
+	// table, or "undo" if after a failed rename an old table could not be put back. After "sync" without a Table,
+	// of the folder, the new tables are in place, but after a loss of power the old ones may be back.
 	Op string
 	// Dir is the folder.
 	Dir string
@@ -154,7 +154,7 @@ func (t *Tables) install(d disk, dir string) error {
 		return &InstallError{"open", dir, "", err}
 	}
 	defer unlock()
-	if ok { // else these are the files of who has the lock
+	if ok { // else these are the files of the process that has the lock
 		if err := in.recover(); err != nil {
 			return err
 		}

@@ -46,7 +46,8 @@ func holder(f *os.File) int {
 	inode := ":" + strconv.FormatUint(info.Sys().(*syscall.Stat_t).Ino, 10)
 	for line := range strings.Lines(string(locks)) {
 		// 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
-		if word := strings.Fields(line); len(word) > 5 && word[1] == "FLOCK" && strings.HasSuffix(word[5], inode) {
+		if word := strings.Fields(line); len(word) > 5 && word[1] == "FLOCK" &&
+			strings.HasSuffix(word[5], inode) {
 			process, _ := strconv.Atoi(word[4])
 			return process
 		}

@@ -36,7 +36,8 @@ func (f files) open(name string, raw *rawFile) (fs.File, error) {
 	}
 	*raw = rawFile{}
 	err := retry(func() (err error) {
-		raw.fd, err = syscall.Open(f.root+"/"+name, syscall.O_RDONLY|syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0) // a FIFO has nobody wait
+		const flags = syscall.O_RDONLY | syscall.O_CLOEXEC | syscall.O_NONBLOCK // a FIFO has nobody wait
+		raw.fd, err = syscall.Open(f.root+"/"+name, flags, 0)
 		return err
 	})
 	if err != nil {

@@ -36,14 +36,14 @@ const (
 	OrderLine
 	// Unreadable: the module Path cannot be read or is not sound; Err has the cause.
 	Unreadable
-	// SymbolLine: line Line of System.map or Module.symvers, Path, is not understood; Text is the line, or the number in
-	// it that is none. Passed over.
+	// SymbolLine: line Line of System.map or Module.symvers, Path, is not understood; Text is the line, or the
+	// number in it that is none. Passed over.
 	SymbolLine
 	// NoSymbols: System.map, Path, names nothing that the kernel exports, so that what modules need and nobody
 	// exports is not reported: it would be nearly all of it.
 	NoSymbols
-	// Unresolved: the module Path needs the symbol Symbol, which neither a module nor the kernel exports. Found only if
-	// the kernel's symbols are known.
+	// Unresolved: the module Path needs the symbol Symbol, which neither a module nor the kernel exports. Found
+	// only if the kernel's symbols are known.
 	Unresolved
 	// Disagrees: the module Path needs Symbol with another checksum than it is exported with.
 	Disagrees
@@ -168,7 +168,8 @@ func (p Problem) String() string {
 	case SymbolLine:
 		return fmt.Sprintf("%s: not understood: %q", at, strings.TrimSuffix(p.Text, "\n"))
 	case NoSymbols:
-		return fmt.Sprintf("%s: names no symbol that the kernel exports; unknown symbols are not looked for", at)
+		return fmt.Sprintf("%s: names no symbol that the kernel exports; unknown symbols are not looked for",
+			at)
 	case Unresolved:
 		return fmt.Sprintf("%s: needs unknown symbol %s", at, p.Symbol)
 	case Disagrees:

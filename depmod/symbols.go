@@ -157,12 +157,14 @@ func (b *builder) resolve() {
 					b.report(Problem{Kind: NoSymbols, Path: b.SymbolsName})
 				}
 				if b.kernelKnown && !n.weak() {
-					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.number()]})
+					b.report(Problem{Kind: Unresolved, Path: m.shown, Module: m.name,
+						Symbol: m.facts.names.list[n.number()]})
 				}
 				continue
 			}
 			if b.Symvers != nil && !n.weak() && uint64(n.crc) != s.crc {
-				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name, Symbol: m.facts.names.list[n.number()]})
+				b.report(Problem{Kind: Disagrees, Path: m.shown, Module: m.name,
+					Symbol: m.facts.names.list[n.number()]})
 			}
 			if s.owner == inKernel {
 				continue
@@ -171,7 +173,8 @@ func (b *builder) resolve() {
 				seen[s.owner] = m.index + 1
 				m.deps = append(m.deps, s.owner)
 				if b.Links {
-					b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, b.neededName(m.facts.names.list[n.number()])})
+					name := b.neededName(m.facts.names.list[n.number()])
+					b.links = append(b.links, Link{m.shown, b.modules[s.owner].shown, name})
 				}
 			}
 		}

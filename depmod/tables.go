@@ -2,7 +2,9 @@ package depmod
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -17,6 +19,7 @@ type maker struct {
 	name string
 	text func(t *binTable) []byte
 	fill func(t *binTable)
+	work int // how long it takes beside the others: those that take longest are begun first
 }
 
 // tables makes all tables, several at a time, and returns them in the order in which kmod writes them.
@@ -24,24 +27,24 @@ func (b *builder) tables() ([]table, error) {
 	dep := sync.OnceValues(b.depTable)
 	symbols := sync.OnceValue(b.exportedSymbols)
 	makers := []maker{
-		{name: "modules.dep", text: func(*binTable) []byte { data, _ := dep(); return data }},
-		{name: "modules.dep.bin", fill: func(t *binTable) {
+		{name: "modules.dep", work: 3, text: func(*binTable) []byte { data, _ := dep(); return data }},
+		{name: "modules.dep.bin", work: 1, fill: func(t *binTable) {
 			_, lines := dep()
 			t.Grow(len(b.modules))
 			for _, m := range b.modules {
 				t.add(m.name, lines[m.index], m.index)
 			}
 		}},
-		{name: "modules.alias", text: b.aliasTable},
-		{name: "modules.alias.bin", fill: b.aliases},
+		{name: "modules.alias", work: 2, text: b.aliasTable},
+		{name: "modules.alias.bin", work: 4, fill: b.aliases},
 		{name: "modules.softdep", text: func(*binTable) []byte {
 			return b.dependencyTable("# Soft", "softdep", func(f *facts) []string { return f.softdeps })
 		}},
 		{name: "modules.weakdep", text: func(*binTable) []byte {
 			return b.dependencyTable("# Weak", "weakdep", func(f *facts) []string { return f.weakdeps })
 		}},
-		{name: "modules.symbols", text: func(*binTable) []byte { return b.symbolTable(symbols()) }},
-		{name: "modules.symbols.bin", fill: func(t *binTable) {
+		{name: "modules.symbols", work: 1, text: func(*binTable) []byte { return b.symbolTable(symbols()) }},
+		{name: "modules.symbols.bin", work: 4, fill: func(t *binTable) {
 			list := symbols()
 			t.Grow(len(list))
 			for _, x := range list {
@@ -52,8 +55,12 @@ func (b *builder) tables() ([]table, error) {
 		{name: "modules.builtin.alias.bin", fill: b.builtinAliases},
 		{name: "modules.devname", text: b.devnameTable},
 	}
-	// The longest work begins first; what comes of it depends neither on that nor on the number of workers.
-	order := []int{3, 7, 0, 2, 1, 6, 4, 5, 8, 9, 10}
+	// What comes of the tables depends neither on this order nor on the number of workers.
+	order := make([]int, len(makers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(makers[j].work, makers[i].work) })
 	files := make([]table, len(makers))
 	made := make([]binTable, len(makers))
 	failed := make([]error, len(makers))

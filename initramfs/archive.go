@@ -14,8 +14,7 @@ import (
 // Compression of the compressed member of an image.
 type Compression string
 
-// The ways to compress. Xz makes an image a fifth smaller than Zstd, and the kernel take three times as long to
-// unpack it.
+// The ways to compress. Xz makes smaller images than Zstd, and the kernel takes three times as long to unpack them.
 const (
 	Plain Compression = ""
 	Gzip  Compression = "gzip"
@@ -25,8 +24,8 @@ const (
 
 // WriteOptions say how an image is written. The zero value and nil are an uncompressed archive of its own.
 type WriteOptions struct {
-	// Compression of the part that is not compressed already. Files that are (modules, firmware) go uncompressed into
-	// a member before it, since compressing them again costs boot time and saves nothing.
+	// Compression of the part that is not compressed already. Files that are (modules, firmware) go uncompressed
+	// into a member before it, since compressing them again costs boot time and saves nothing.
 	Compression Compression
 	// ModTime of all entries, in seconds since 1970.
 	ModTime uint32

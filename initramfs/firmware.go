@@ -1,12 +1,21 @@
 package initramfs
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 
+	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/glob"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // Firmware is a file that a module may ask the kernel for.
@@ -157,4 +166,139 @@ func copyThrough(fsys fs.FS, name string) ([]Entry, error) {
 		return nil, err
 	}
 	return append(out, e), nil
+}
+
+// firmwareEntries returns the firmware files with the links that lead to them.
+func (s *Selection) firmwareEntries() ([]Entry, error) {
+	var out []Entry
+	done := make(map[string]bool)
+	for _, f := range s.Firmware {
+		for _, file := range f.Files {
+			entries, err := copyThrough(s.fsys, file)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range entries {
+				if !done[e.Path] {
+					done[e.Path] = true
+					out = append(out, e)
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// findFirmware looks for the firmware that the selected modules name.
+func (s *Selection) findFirmware(ctx context.Context) error {
+	builtin, err := s.builtinFirmware()
+	if err != nil {
+		return err
+	}
+	by := make(map[string][]string) // name of the firmware → modules
+	var buf []byte
+	for _, m := range s.Modules {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		names := builtin[m.Name]
+		if !m.Builtin {
+			if names, buf, err = s.moduleFirmware(m.Path, buf); err != nil {
+				return err
+			}
+		}
+		for _, n := range names {
+			if !slices.Contains(by[n], m.Name) {
+				by[n] = append(by[n], m.Name)
+			}
+		}
+	}
+	suffixes := s.o.FirmwareSuffixes
+	if suffixes == nil {
+		suffixes = []string{".zst", ".xz"}
+	}
+	f := newFirmwareFinder(s.fsys, firmwareDirs(s.Release, s.o.FirmwarePath), suffixes)
+	for name, modules := range by {
+		slices.Sort(modules)
+		firmware := Firmware{Name: name, Modules: modules, Files: f.find(name)}
+		if len(firmware.Files) == 0 {
+			firmware.Unreadable, firmware.Option = f.unreadable(name)
+		}
+		s.Firmware = append(s.Firmware, firmware)
+	}
+	sort.Slice(s.Firmware, func(i, j int) bool { return s.Firmware[i].Name < s.Firmware[j].Name })
+	return nil
+}
+
+// moduleFirmware returns what a module file names. Of a plain file only the part that says so is read; buf is for
+// the others.
+func (s *Selection) moduleFirmware(name string, buf []byte) ([]string, []byte, error) {
+	if !strings.HasPrefix(name, "/") {
+		name = path.Join(s.Dir, name)
+	}
+	name = strings.TrimPrefix(name, "/")
+	info, err := s.moduleInfo(name, &buf)
+	if errors.Is(err, elf.ErrNoSection) {
+		return nil, buf, nil
+	} else if err != nil {
+		return nil, buf, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	var names []string
+	for _, field := range info {
+		if v, ok := strings.CutPrefix(field, "firmware="); ok {
+			names = append(names, strings.Clone(v))
+		}
+	}
+	return names, buf, nil
+}
+
+// moduleInfo returns the strings of a module's .modinfo, which may share the memory of buf.
+func (s *Selection) moduleInfo(name string, buf *[]byte) ([]string, error) {
+	f, err := s.fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if r, ok := f.(io.ReaderAt); ok {
+		var head [6]byte
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := r.ReadAt(head[:], 0); err == nil && compress.Detect(head[:]) == compress.None {
+			elf, err := elf.Open(r, info.Size())
+			if err != nil {
+				return nil, err
+			}
+			return elf.Modinfo()
+		}
+	}
+	image, _, err := compress.ReadFile(s.fsys, name, *buf, 0)
+	if err != nil {
+		return nil, err
+	}
+	*buf = image
+	elf, err := elf.Parse(image)
+	if err != nil {
+		return nil, err
+	}
+	return elf.Modinfo()
+}
+
+// builtinFirmware reads what the modules that are part of the kernel name.
+func (s *Selection) builtinFirmware() (map[string][]string, error) {
+	data, err := trusted.ReadFile(s.fsys, s.Dir+"/modules.builtin.modinfo", moduledir.MaxTable)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	by := make(map[string][]string)
+	for field := range bytes.SplitSeq(data, []byte{0}) {
+		module, rest, ok := strings.Cut(string(field), ".")
+		if v, is := strings.CutPrefix(rest, "firmware="); ok && is {
+			by[module] = append(by[module], v)
+		}
+	}
+	return by, nil
 }

@@ -25,7 +25,8 @@ func Hidden() []Need {
 		{"xhci_hcd", []string{"xhci_pci", "xhci_plat_hcd"}},
 		{"usb_storage", []string{"uas"}},
 		// Requested by name while running.
-		{"dm_crypt", []string{"crypto-aes", "crypto-xts", "crypto-cbc", "crypto-essiv", "crypto-sha256", "crypto-ecb"}},
+		{"dm_crypt", []string{"crypto-aes", "crypto-xts", "crypto-cbc", "crypto-essiv", "crypto-sha256",
+			"crypto-ecb"}},
 		{"fat", []string{"nls_cp437", "nls_ascii", "nls_iso8859_1", "nls_utf8"}},
 		{"isofs", []string{"nls_utf8", "nls_iso8859_1"}},
 		{"ntfs3", []string{"nls_utf8"}},

@@ -208,7 +208,8 @@ var errTooMany = fmt.Errorf("more than %d entries", maxEntries)
 // unknown names what the kernel may read but this package does not.
 func unknown(head []byte) error {
 	for _, k := range [...]struct{ magic, name string }{
-		{"BZh", "bzip2"}, {"\x5d\x00\x00", "lzma"}, {"\x89LZO", "lzo"}, {"\x02\x21\x4c\x18", "lz4"}, {"\x04\x22\x4d\x18", "lz4"},
+		{"BZh", "bzip2"}, {"\x5d\x00\x00", "lzma"}, {"\x89LZO", "lzo"}, {"\x02\x21\x4c\x18", "lz4"},
+		{"\x04\x22\x4d\x18", "lz4"},
 	} {
 		if bytes.HasPrefix(head, []byte(k.magic)) {
 			return fmt.Errorf("compressed with %s: %w", k.name, errors.ErrUnsupported)
@@ -275,18 +276,4 @@ func (r *Reader) file(h *cpio.Header) (*File, error) {
 		return nil, fmt.Errorf("%s: unknown type of file in mode %o", name, h.Mode)
 	}
 	return f, nil
-}
-
-// Read adds the entries of an image that others will be put behind.
-func (b *Base) Read(image []byte) error {
-	in := NewReader(bytes.NewReader(image))
-	for {
-		f, err := in.Next()
-		if err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		b.Add(f.Path, f.Mode, f.Target)
-	}
 }

@@ -27,7 +27,8 @@ type Options struct {
 	//	ext4  virtio-blk        the name of a module
 	//	pci:v00008086d…  fs-xfs an alias
 	//	nls_*                   a pattern for names
-	//	drivers/net/phy/*       a pattern, with a slash, for paths below kernel/, updates/ and so on; '*' crosses slashes
+	//	drivers/net/phy/*       a pattern, with a slash, for paths below kernel/, updates/ and so on;
+	//	                        '*' crosses slashes
 	//	=drivers/scsi           all modules below that folder of kernel/, updates/, extra/ …
 	//	/lib/modules/…/x.ko     the path of a module file that is in the module folder
 	Add []string
@@ -45,8 +46,8 @@ type Options struct {
 	Firmware bool
 	// FirmwarePath is what the parameter firmware_class.path of the kernel will be.
 	FirmwarePath string
-	// FirmwareSuffixes are the suffixes of compressed firmware that the kernel can read, in its order. Default: .zst
-	// and .xz.
+	// FirmwareSuffixes are the suffixes of compressed firmware that the kernel can read, in its order. Default:
+	// .zst and .xz.
 	FirmwareSuffixes []string
 	// Config selects the files of modprobe.d.
 	Config bool
@@ -265,7 +266,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// sortMissing sorts by name, then by who asked.
+// sortMissing sorts by name, then by the module that asked.
 func sortMissing(list []Missing) {
 	sort.SliceStable(list, func(i, j int) bool {
 		a, b := &list[i], &list[j]

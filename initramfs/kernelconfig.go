@@ -19,7 +19,8 @@ type KernelConfig struct {
 // error is fs.ErrNotExist if there is neither.
 func ReadKernelConfig(fsys fs.FS, release string) (*KernelConfig, error) {
 	var first error
-	for _, name := range []string{"boot/config-" + release, "lib/modules/" + release + "/config", "usr/lib/modules/" + release + "/config"} {
+	for _, name := range []string{"boot/config-" + release, "lib/modules/" + release + "/config",
+		"usr/lib/modules/" + release + "/config"} {
 		data, err := trusted.ReadFile(fsys, name, moduledir.MaxTable)
 		if err == nil {
 			return ParseKernelConfig(data), nil

@@ -104,7 +104,8 @@ func Universal() []string {
 	return []string{
 		"=drivers/ata", "=drivers/block", "=drivers/nvme", "=drivers/scsi", "=drivers/md", "=drivers/mmc",
 		"=drivers/message", "=drivers/virtio", "=drivers/usb/host", "=drivers/usb/storage", "=drivers/hid",
-		"=drivers/input/keyboard", "=drivers/input/serio", "=drivers/pci", "=drivers/firewire", "=drivers/memstick",
+		"=drivers/input/keyboard", "=drivers/input/serio", "=drivers/pci", "=drivers/firewire",
+		"=drivers/memstick",
 		"=drivers/phy", "=drivers/hv", "=drivers/xen", "=drivers/ufs", "=drivers/dax", "=drivers/nvdimm",
 		"=fs", "=crypto", "=lib", "=arch",
 	}

@@ -31,7 +31,7 @@ type selector struct {
 	index   map[string]int // position in modules
 	missing []Missing
 	missed  map[string]bool
-	vain    []string            // of Options.Omit
+	unused  []string            // of Options.Omit
 	needs   map[string][]string // of Hidden; nil before the first use
 }
 
@@ -47,7 +47,8 @@ func newSelector(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options
 		if _, err := fs.Stat(fsys, s.dir); err != nil {
 			return nil, fmt.Errorf("kernel %s: %w in /%s", p.Release(), modprobe.ErrNoTables, s.dir)
 		}
-		return nil, fmt.Errorf("kernel %s: %w in /%s: it has no modules.dep; run depmod", p.Release(), modprobe.ErrNoTables, s.dir)
+		return nil, fmt.Errorf("kernel %s: %w in /%s: it has no modules.dep; run depmod", p.Release(),
+			modprobe.ErrNoTables, s.dir)
 	} else if err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func (s *selector) omit() error {
 			return err
 		}
 		if len(names) == 0 {
-			s.vain = append(s.vain, o)
+			s.unused = append(s.unused, o)
 		}
 		for _, n := range names {
 			s.omitted[n] = true
@@ -104,7 +105,9 @@ func (s *selector) find(what string) ([]string, error) {
 	switch dir, folder := strings.CutPrefix(what, "="); {
 	case folder:
 		dir = strings.Trim(path.Clean("/"+dir), "/") + "/"
-		match = func(d *depEntry) bool { return strings.HasPrefix(below(d.path), dir) || strings.HasPrefix(d.path, dir) }
+		match = func(d *depEntry) bool {
+			return strings.HasPrefix(below(d.path), dir) || strings.HasPrefix(d.path, dir)
+		}
 	case strings.ContainsAny(what, "*?[") && strings.Contains(what, "/") && !strings.Contains(what, ":"):
 		pattern := strings.TrimPrefix(what, "/"+s.dir+"/")
 		match = func(d *depEntry) bool {
@@ -263,7 +266,7 @@ func (s *selector) optional(what string, r Reason) {
 // selection returns the result.
 func (s *selector) selection() *Selection {
 	sel := &Selection{
-		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing, NoEffect: s.vain,
+		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing, NoEffect: s.unused,
 		fsys: s.fsys, o: *s.o, index: make(map[string]int, len(s.modules)),
 	}
 	sort.Slice(sel.Modules, func(i, j int) bool {

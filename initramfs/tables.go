@@ -22,8 +22,8 @@ type TableSet string
 
 // The sets of tables.
 const (
-	// BootTables are what loading by name and by alias needs, as modprobe and udev do: no text but where there is no
-	// binary form, no symbols.
+	// BootTables are what loading by name and by alias needs, as modprobe and udev do: no text but where there is
+	// no binary form, no symbols.
 	BootTables TableSet = ""
 	// AllTables are all that depmod writes or reads, for programs that read the text, such as busybox.
 	AllTables TableSet = "all"

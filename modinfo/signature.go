@@ -11,7 +11,7 @@ import (
 // verified it.
 type Signature struct {
 	ID     string // its kind: "PKCS#7", or "X509" or "PGP" on kernels before 4.3
-	Signer string // common name of who signed
+	Signer string // common name of the signer
 	Key    []byte // serial number, or identifier, of the key's certificate
 	Hash   string // the digest, such as "sha256"; "unknown" if Err is set
 	Value  []byte // the signature itself
@@ -30,7 +30,8 @@ func (m *Module) Signature() *Signature {
 	}
 	if s.IDType != elf.SigPKCS7 {
 		id := [...]string{elf.SigPGP: "PGP", elf.SigX509: "X509"}[s.IDType]
-		hash := [...]string{"md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224", "sm3"}[s.Hash]
+		hash := [...]string{"md4", "md5", "sha1", "rmd160", "sha256", "sha384", "sha512", "sha224",
+			"sm3"}[s.Hash]
 		return &Signature{ID: id, Signer: string(s.Signer), Key: s.KeyID, Hash: hash, Value: s.Data}
 	}
 	p, err := pkcs7.Parse(s.Data)
@@ -40,7 +41,8 @@ func (m *Module) Signature() *Signature {
 		if errors.As(err, &syntax) {
 			off += int64(syntax.Off)
 		}
-		return &Signature{ID: "PKCS#7", Hash: "unknown", Err: &FormatError{"", off, "signature: " + syntax.What, err}}
+		return &Signature{ID: "PKCS#7", Hash: "unknown",
+			Err: &FormatError{"", off, "signature: " + syntax.What, err}}
 	}
 	key := p.Serial
 	if p.KeyID != nil {

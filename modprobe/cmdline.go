@@ -29,7 +29,8 @@ func (c *Config) parseCmdline(line string, report func(error)) {
 		}
 		module, err := alias.Normalize(module)
 		if err != nil {
-			report(&ConfigError{File: cmdlineFile, Text: name[:strings.IndexByte(name, '.')], Err: ErrDirective})
+			report(&ConfigError{File: cmdlineFile, Text: name[:strings.IndexByte(name, '.')],
+				Err: ErrDirective})
 			continue
 		}
 		if hasValue {

@@ -33,8 +33,8 @@ func (r *runner) command(s *Step) error {
 	return &CommandError{Op: s.Op, Command: text, Module: s.Module.Name, Code: e.Code, Err: e.Err}
 }
 
-// trivial returns "true" or "false" for a command that is nothing else, so that the usual way of ruling a module out
-// works without a shell, and quickly.
+// trivial returns "true" or "false" for a command that is nothing else, and "" for others, so that the usual way to
+// disable a module needs no shell.
 func trivial(command string) string {
 	switch strings.Trim(command, " ") {
 	case "/bin/true", "/usr/bin/true", "true", ":":
@@ -48,12 +48,13 @@ func trivial(command string) string {
 // Shell runs a command by /bin/sh on the standard streams of this process, with MODPROBE_MODULE=module added to its
 // environment. The error is a *CommandError with Code and Err.
 func Shell(ctx context.Context, command, module string) error {
-	// The variable is set by the shell, since the environment is none of this package's business.
+	// The shell sets the variable: this package does not read the environment.
 	const script = `MODPROBE_MODULE=$1; export MODPROBE_MODULE; eval "$2"`
 	return Exec(ctx, nil, "/bin/sh", "-c", script, "sh", module, command)
 }
 
-// NoShell runs no command: it is for the configuration of a root folder whose owner is not to become root here.
+// NoShell runs no command: it fails with ErrOtherRoot. It is for the configuration of another root folder, whose owner
+// must not become root on this machine.
 func NoShell(context.Context, string, string) error {
 	return &CommandError{Code: -1, Err: ErrOtherRoot}
 }

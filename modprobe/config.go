@@ -54,7 +54,7 @@ type Setting struct {
 	Module string
 	// Text holds the parameters, as the kernel gets them.
 	Text string
-	// File and Line say where the directive stands.
+	// File is the absolute path of the file that has the directive.
 	File string
 	// Line is the number of the line in File, from 1; 0 on the kernel's command line.
 	Line int
@@ -82,7 +82,7 @@ type Rule struct {
 	Pattern string
 	// Reason is the rest of the line, for people.
 	Reason string
-	// File and Line say where the rule stands.
+	// File is the absolute path of the file that has the directive.
 	File string
 	// Line is the number of the line in File, from 1; 0 on the kernel's command line.
 	Line int
@@ -174,7 +174,7 @@ func (c *Config) parse(file confd.File, safe func() bool, report func(error)) {
 	}
 }
 
-// parseMarked adds what is written in comments, one physical line each.
+// parseMarked adds the directives in comments that begin with marker. Such lines have no continuation.
 func (c *Config) parseMarked(file confd.File, report func(error)) {
 	number := 0
 	for line := range bytes.Lines(file.Data) {

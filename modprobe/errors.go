@@ -8,38 +8,42 @@ import (
 
 // Conditions that errors of this package wrap; test for them with errors.Is.
 var (
-	// ErrNotFound is that no module, alias or command has the name. Also fs.ErrNotExist.
+	// ErrNotFound reports that no module, alias or command has the name. Also fs.ErrNotExist.
 	ErrNotFound error = &condition{"no such module or alias", fs.ErrNotExist}
-	// ErrNoTables is that there is no module tree for the kernel's release. Also fs.ErrNotExist.
+	// ErrNoTables reports that there is no module tree for the kernel's release. Also fs.ErrNotExist.
 	ErrNoTables error = &condition{"no module tree", fs.ErrNotExist}
-	// ErrLoaded is that the module is loaded already and FirstTime was asked for. Also fs.ErrExist.
+	// ErrLoaded reports that the module is loaded already and FirstTime was asked for. Also fs.ErrExist.
 	ErrLoaded error = &condition{"module already in the kernel", fs.ErrExist}
-	// ErrNotLoaded is that the module to be removed is not loaded. Also fs.ErrNotExist.
+	// ErrNotLoaded reports that the module to be removed is not loaded. Also fs.ErrNotExist.
 	ErrNotLoaded error = &condition{"module not loaded", fs.ErrNotExist}
-	// ErrInUse is that something uses the module to be removed.
+	// ErrInUse reports that something uses the module to be removed.
 	ErrInUse error = &condition{text: "module in use"}
-	// ErrBuiltin is that the module is a part of the kernel and cannot be removed.
+	// ErrBuiltin reports that the module is a part of the kernel and cannot be removed.
 	ErrBuiltin error = &condition{text: "module is builtin"}
-	// ErrBlacklisted is that a blacklist directive keeps the module from being loaded by an alias.
+	// ErrBlacklisted reports that a blacklist directive keeps the module from being loaded by an alias.
 	ErrBlacklisted error = &condition{text: "blacklisted"}
-	// ErrForbidden is that a forbid directive keeps the module from being loaded at all. Also fs.ErrPermission.
+	// ErrForbidden reports that a forbid directive keeps the module from being loaded at all. Also
+	// fs.ErrPermission.
 	ErrForbidden error = &condition{"forbidden", fs.ErrPermission}
-	// ErrDirective is that a line of configuration has an unknown directive or lacks arguments.
+	// ErrDirective reports that a line of configuration has an unknown directive or lacks arguments.
 	ErrDirective error = &condition{text: "unknown or incomplete directive"}
-	// ErrDeprecated is that a line of configuration has a directive that is not read any more.
+	// ErrDeprecated reports that a line of configuration has a directive that is not read any more.
 	ErrDeprecated error = &condition{text: "directive not read any more"}
-	// ErrNotRead is that a line stands in a file of modprobe.d that is not read.
+	// ErrNotRead reports that a line stands in a file of modprobe.d that is not read.
 	ErrNotRead error = &condition{text: "the file is not read: its name does not end in .conf"}
-	// ErrUntrusted is that an install or remove command stands in a file that others than root can write, or can put
-	// another one in the place of.
-	ErrUntrusted error = &condition{"command in a file that others than root can write or replace", fs.ErrPermission}
-	// ErrOtherRoot is that an install or remove command belongs to a root folder that is not this machine's.
+	// ErrUntrusted reports that users other than root can write, or replace, the file that has an install or remove
+	// command. Also fs.ErrPermission.
+	ErrUntrusted error = &condition{"command in a file that others than root can write or replace",
+		fs.ErrPermission}
+	// ErrOtherRoot reports that an install or remove command belongs to a root folder that is not this machine's.
+	// Also fs.ErrPermission.
 	ErrOtherRoot error = &condition{"a command of another root folder is not run on this machine", fs.ErrPermission}
-	// ErrRecursion is that an install or remove command has started itself again.
-	ErrRecursion error = &condition{text: "command runs itself again and again; it needs --ignore-install or --ignore-remove"}
+	// ErrRecursion reports that an install or remove command has started itself again.
+	ErrRecursion error = &condition{text: "command runs itself again and again; " +
+		"it needs --ignore-install or --ignore-remove"}
 )
 
-// condition is an error that may be another one as well.
+// condition is an error that errors.Is may take for another one as well.
 type condition struct {
 	text string
 	is   error
@@ -48,7 +52,7 @@ type condition struct {
 // Error returns the text.
 func (c *condition) Error() string { return c.text }
 
-// Is reports whether target is the condition's other nature.
+// Is reports whether target is the error that the condition counts as.
 func (c *condition) Is(target error) bool { return c.is != nil && target == c.is }
 
 // Error is a failure to do something with a module.
@@ -110,7 +114,7 @@ func (e *CommandError) Unwrap() error { return e.Err }
 // Is reports whether target is EINVAL.
 func (e *CommandError) Is(target error) bool { return target == syscall.EINVAL }
 
-// ConfigError is something in the configuration that is reported and passed over.
+// ConfigError is a mistake in the configuration, which is reported and skipped.
 type ConfigError struct {
 	// File is the absolute path of the file; /proc/cmdline for the kernel's command line.
 	File string
@@ -161,19 +165,18 @@ func (e *TableError) Error() string {
 // Unwrap returns the cause.
 func (e *TableError) Unwrap() error { return e.Err }
 
-// StateError is something in /sys that cannot be understood. It is reported, and the module taken for not loaded.
+// StateError is something in /sys that cannot be understood. It is reported, and the module counts as not loaded.
 type StateError struct {
 	// File is the absolute path of the file.
 	File string
-	// Text is what stands there.
+	// Text is its content.
 	Text string
 }
 
-// Error shows the file and what stands there.
+// Error shows the file and its content.
 func (e *StateError) Error() string { return fmt.Sprintf("%s: unknown state %q", e.File, e.Text) }
 
-// NameError is a name in a softdep that cannot be one, because of its brackets or its length. It is reported and
-// passed over.
+// NameError is an invalid name in a softdep, with wrong brackets or too long. It is reported and skipped.
 type NameError struct {
 	// Name is the name.
 	Name string

@@ -15,13 +15,13 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 )
 
-// Insmod loads the module in f, without looking at names, needs or configuration. Flags are IgnoreModversions and
-// IgnoreVermagic. Errors are errno values, possibly wrapped.
+// Insmod loads the module in f, without looking at names, dependencies or configuration. Flags are IgnoreModversions
+// and IgnoreVermagic. Errors are errno values, possibly wrapped.
 //
 // A compressed file goes to the kernel as it is if /sys/module/compression names its format. A file the kernel does
 // not expand, or refuses to, is expanded here and given to the kernel as memory. A kernel without finit_module(2) gets
-// the image by init_module(2), with what the flags tell it to ignore taken out. A module that has answered is not
-// given to the kernel again, whatever its answer.
+// the image by init_module(2), with what the flags tell it to ignore taken out. Once the
+// kernel has looked at the module itself, the load is not tried again, whatever the answer.
 func (p *Prober) Insmod(f fs.File, params string, flags int) error {
 	r := runner{p: p}
 	defer r.close()
@@ -29,7 +29,7 @@ func (p *Prober) Insmod(f fs.File, params string, flags int) error {
 	return r.insmod(f, params, flags)
 }
 
-// insmod is Insmod; the kernel is being listened to.
+// insmod is Insmod; the caller has called listen.
 func (r *runner) insmod(f fs.File, params string, flags int) error {
 	k := r.p.kernel
 	head, whole := peek(f)
@@ -69,8 +69,8 @@ func (r *runner) insmod(f fs.File, params string, flags int) error {
 	return initModule(k, image, params, flags)
 }
 
-// noCall reports whether finit_module was not made: there is no such call, or no descriptor for it. EOPNOTSUPP, which
-// is errors.ErrUnsupported as well, is an answer.
+// noCall reports whether finit_module(2) could not be called: the kernel lacks it, or the file has no descriptor. The
+// errno EOPNOTSUPP, which is errors.ErrUnsupported as well, is an answer of the kernel.
 func noCall(err error) bool {
 	var code syscall.Errno
 	if errors.As(err, &code) {
@@ -80,9 +80,10 @@ func noCall(err error) bool {
 }
 
 // unexpanded reports whether the kernel has refused a compressed file without looking at the module in it. Its log says
-// so; without the log it is taken from files that no kernel expands. A module that fails has the same errno.
+// so; without a log that is assumed of files that no kernel can expand. The errno alone does not tell: a module that
+// fails may return the same.
 func (r *runner) unexpanded(err error, whole func() ([]byte, error)) bool {
-	for _, line := range r.hear() {
+	for _, line := range r.logged() {
 		if notExpanded(line) {
 			return true
 		}
@@ -107,12 +108,13 @@ func (p *Prober) InsmodFile(name, params string, flags int) error {
 		err = r.insmod(f, params, flags)
 	}
 	if err != nil {
-		return &Error{Op: "insert", Module: s.Module.Name, Path: s.Module.Path, Err: err, Reason: r.reason(s, err)}
+		return &Error{Op: "insert", Module: s.Module.Name, Path: s.Module.Path, Err: err,
+			Reason: r.reason(s, err)}
 	}
 	return nil
 }
 
-// decompressor returns the name of the format that the kernel expands itself; it is asked once.
+// decompressor returns the name of the format that the kernel expands itself, which is read once.
 func (p *Prober) decompressor() string {
 	p.formatOnce.Do(func() {
 		data, _ := fs.ReadFile(p.fsys, "sys/module/compression")
@@ -121,10 +123,11 @@ func (p *Prober) decompressor() string {
 	return p.format
 }
 
-// headLen is how many bytes tell the format of a file.
+// headLen is the number of bytes that tell the format of a file.
 const headLen = 6
 
-// initModule loads an image by init_module(2), which has no flags: what it is to ignore is taken out of a copy.
+// initModule loads an image by init_module(2), which has no flags: what the kernel is to ignore is removed from a
+// copy.
 func initModule(k Kernel, image []byte, params string, flags int) error {
 	if flags != 0 {
 		f, err := elf.Parse(image)
@@ -139,8 +142,8 @@ func initModule(k Kernel, image []byte, params string, flags int) error {
 	return k.InitModule(image, params)
 }
 
-// peek returns the first bytes of a file, and a function for all of them. A file that can be read at an offset is not
-// moved: finit_module does not care, but a second reader would.
+// peek returns the first bytes of a file, and a function for all of them. A file that can be read at an offset
+// keeps its position: finit_module(2) does not care, but another reader of the file would.
 func peek(f fs.File) (head []byte, whole func() ([]byte, error)) {
 	head = make([]byte, headLen)
 	if at, ok := f.(io.ReaderAt); ok {
@@ -155,9 +158,10 @@ func peek(f fs.File) (head []byte, whole func() ([]byte, error)) {
 	}
 }
 
-// maxModule is the size up to which a module file is read.
+// maxModule is the size in bytes up to which a module file is read.
 const maxModule = compress.DefaultLimit
 
+// readAll reads a module file; EFBIG if it is larger than maxModule.
 func readAll(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxModule+1))
 	if err == nil && len(data) > maxModule {
@@ -166,6 +170,7 @@ func readAll(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
+// isDir reports whether f is a folder.
 func isDir(f fs.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.IsDir()
@@ -193,6 +198,7 @@ func (f *imageFile) Close() error { return nil }
 // Stat describes the image.
 func (f *imageFile) Stat() (fs.FileInfo, error) { return imageInfo{f}, nil }
 
+// imageInfo is the fs.FileInfo of an imageFile.
 type imageInfo struct{ f *imageFile }
 
 // Name returns a name for messages.

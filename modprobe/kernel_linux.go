@@ -35,18 +35,18 @@ func (running) FinitModule(f fs.File, params string, flags int) error {
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	return undisturbed(func() error { return unix.FinitModule(int(fd.Fd()), params, flags) })
+	return signalsBlocked(func() error { return unix.FinitModule(int(fd.Fd()), params, flags) })
 }
 
 // InitModule calls init_module(2).
 func (running) InitModule(image []byte, params string) error {
-	return undisturbed(func() error { return kmodule.Init(image, params) })
+	return signalsBlocked(func() error { return kmodule.Init(image, params) })
 }
 
-// undisturbed makes a call on a thread that takes no signals. The Go runtime sends its own threads some, and one of them
-// ends the wait for another load of the same module with EINTR: what is left as EINTR is the module's own answer. Signals
-// to the process go to its other threads.
-func undisturbed(call func() error) error {
+// signalsBlocked makes a system call on a thread that has all signals blocked. The Go runtime sends signals to its own
+// threads, and one of them would end the wait for another load of the same module with EINTR. With signals blocked,
+// EINTR is the module's own answer. Signals to the process are delivered to its other threads.
+func signalsBlocked(call func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var all, old unix.Sigset_t
@@ -59,8 +59,8 @@ func undisturbed(call func() error) error {
 	return call()
 }
 
-// DeleteModule calls delete_module(2), and again where one of the signals that the Go runtime sends its own threads has
-// interrupted it before it began.
+// DeleteModule calls delete_module(2), and repeats the call after EINTR: signals that the Go runtime sends to its own
+// threads interrupt it before it has done anything.
 func (running) DeleteModule(name string, flags int) error {
 	how := uintptr(unix.O_NONBLOCK)
 	if flags&RemoveForce != 0 {
@@ -73,7 +73,7 @@ func (running) DeleteModule(name string, flags int) error {
 	}
 }
 
-// memfile returns a file in memory with a module in it, so that finit_module(2) can have it.
+// memfile returns a file in memory (memfd) that holds a module, for finit_module(2).
 func memfile(image []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("module", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -104,8 +104,8 @@ type kmsg struct{ fd int }
 // Skip goes to the end of the log.
 func (k kmsg) Skip() { unix.Seek(k.fd, 0, unix.SEEK_END) }
 
-// Lines reads records until there are no more, or for a kernel that writes faster than it is read, some thousands. A
-// record is "LEVEL,NUMBER,TIME,FLAGS;TEXT" and more lines about it.
+// Lines reads the records that are there, at most 8192: a kernel may log faster than they are read. A record is
+// "LEVEL,NUMBER,TIME,FLAGS;TEXT" and more lines about it.
 func (k kmsg) Lines() (lines []string) {
 	buf := make([]byte, 8192)
 	for range 1 << 13 {

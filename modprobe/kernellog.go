@@ -8,24 +8,24 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/errno"
 )
 
-// Logger is a Kernel that can be listened to. [Running] and the kernel of modprobetest are; a Kernel that is not
-// leaves Error.Reason to what can be told without.
+// Logger is a Kernel whose log can be read. [Running] is one on Linux, and so is the kernel of modprobetest. With other
+// Kernels, Error.Reason lacks the kernel's own words.
 type Logger interface {
-	// Listen returns the kernel's log from now on.
+	// Listen opens the kernel's log at its end.
 	Listen() (Log, error)
 }
 
-// Log is what the kernel says.
+// Log is the kernel's log, from some point on.
 type Log interface {
-	// Skip forgets what has been said until now.
+	// Skip goes to the end of the log.
 	Skip()
-	// Lines returns what has been said since the last Skip or Lines, without waiting.
+	// Lines returns the lines since the last Skip or Lines, without waiting for more.
 	Lines() []string
-	// Close ends listening.
+	// Close closes the log.
 	Close() error
 }
 
-// listen makes reason hear what the kernel says from now on.
+// listen starts collecting the kernel's log for reason; lines from before are dropped.
 func (r *runner) listen() {
 	r.said = nil
 	if !r.listening {
@@ -40,8 +40,8 @@ func (r *runner) listen() {
 	}
 }
 
-// hear returns all that the kernel has said since listen.
-func (r *runner) hear() []string {
+// logged returns the lines of the kernel's log since listen.
+func (r *runner) logged() []string {
 	if r.log != nil {
 		r.said = append(r.said, r.log.Lines()...)
 	}
@@ -51,7 +51,7 @@ func (r *runner) hear() []string {
 // reason says in plain words why a module was not inserted: first what the kernel said about it, then what
 // Options.Explain knows.
 func (r *runner) reason(s *Step, err error) string {
-	words := about(s.Module, err, r.hear())
+	words := about(s.Module, err, r.logged())
 	if explain := r.p.opts.Explain; explain != nil {
 		if text := explain(r.p, s.Module.Path, err, words); text != "" {
 			words = append(words, text)
@@ -60,8 +60,8 @@ func (r *runner) reason(s *Step, err error) string {
 	return strings.Join(words, "; ")
 }
 
-// notExpanded reports whether a line says that the kernel has not come to the module in a compressed file: it could not
-// expand the file, or the integrity measurement, which older kernels give the file as it is, refused it.
+// notExpanded reports whether a line says that the kernel has not reached the module in a compressed file: it could not
+// expand the file, or the integrity check (IMA), to which older kernels pass the file as it is, refused it.
 func notExpanded(line string) bool {
 	for _, text := range []string{"decompression failed", " compressed module", "decompressor", "appraise_data"} {
 		if strings.Contains(line, text) {
@@ -75,8 +75,9 @@ func notExpanded(line string) bool {
 func about(m Module, err error, lines []string) (words []string) {
 	for _, line := range lines {
 		line = strings.TrimSpace(line)
-		about := names(line, m) || ofLoader(line) || errors.Is(err, errno.ENOMEM) && ofMemory(line)
-		if !about || strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") || slices.Contains(words, line) {
+		relevant := names(line, m) || ofLoader(line) || errors.Is(err, errno.ENOMEM) && ofMemory(line)
+		if !relevant || strings.Contains(line, "tainting kernel") || strings.Contains(line, "taints kernel") ||
+			slices.Contains(words, line) {
 			continue
 		}
 		words = append(words, line)
@@ -99,8 +100,8 @@ func names(line string, m Module) bool {
 	if rest, ok := strings.CutPrefix(line, m.Name); ok {
 		return strings.HasPrefix(rest, ":") || strings.HasPrefix(rest, " ") && strings.Contains(rest, ": ")
 	}
-	for _, quoted := range []string{"'" + m.Name + "'", "[" + m.Name + "]", `"` + m.Name + `"`, "`" + m.Name + "'"} {
-		if strings.Contains(line, quoted) {
+	for _, quotes := range []string{"''", "[]", `""`, "`'"} {
+		if strings.Contains(line, quotes[:1]+m.Name+quotes[1:]) {
 			return true
 		}
 	}
@@ -111,24 +112,29 @@ func names(line string, m Module) bool {
 	return ok && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, ":"))
 }
 
-// ofLoader reports whether a line is from the kernel's loader, or from a security module about loading. These name no module.
+// ofLoader reports whether a line is from the kernel's loader, or from a security module about loading. Such lines do
+// not name the module.
 func ofLoader(line string) bool {
 	for _, begin := range []string{
-		"Loading of ", "Lockdown: ", "Invalid ", "Only one .modinfo", "module: ", "decompression failed", "PKCS#7 ", "LoadPin: ", "BPF:",
+		"Loading of ", "Lockdown: ", "Invalid ", "Only one .modinfo", "module: ", "decompression failed",
+		"PKCS#7 ", "LoadPin: ", "BPF:",
 	} {
 		if strings.HasPrefix(line, begin) {
 			return true
 		}
 	}
-	if strings.Contains(line, "denied") && (strings.Contains(line, "module_load") || strings.Contains(line, "sys_module")) {
+	if strings.Contains(line, "denied") &&
+		(strings.Contains(line, "module_load") || strings.Contains(line, "sys_module")) {
 		return true // SELinux, AppArmor
 	}
 	return notExpanded(line)
 }
 
-// ofMemory reports whether a line says what memory there was none of.
+// ofMemory reports whether a line is about memory that could not be allocated.
 func ofMemory(line string) bool {
-	for _, text := range []string{"vmap allocation", "vmalloc", "page allocation failure", "percpu: allocation failed"} {
+	for _, text := range []string{
+		"vmap allocation", "vmalloc", "page allocation failure", "percpu: allocation failed",
+	} {
 		if strings.Contains(line, text) {
 			return true
 		}

@@ -14,7 +14,7 @@ type Loaded struct {
 	Name string
 	// Size is the memory it takes, in bytes; -1 if it is not known.
 	Size int64
-	// Users is how often it is in use; -1 if the kernel does not count.
+	// Users is its reference count; -1 if the kernel keeps none.
 	Users int
 	// Holders holds the names of the modules that use it.
 	Holders []string
@@ -52,14 +52,15 @@ func (p *Prober) Loaded() ([]Loaded, error) {
 	return kept, nil
 }
 
-// gone reports whether a module that /proc/modules had is gone since. That /sys/module lacks it may mean only that
-// /sys is not mounted.
+// gone reports whether a module is no longer in /proc/modules. That /sys/module lacks it may only mean that /sys is not
+// mounted.
 func (p *Prober) gone(module string) bool {
 	data, err := fs.ReadFile(p.fsys, "proc/modules")
-	return err == nil && !bytes.HasPrefix(data, []byte(module+" ")) && !bytes.Contains(data, []byte("\n"+module+" "))
+	return err == nil && !bytes.HasPrefix(data, []byte(module+" ")) &&
+		!bytes.Contains(data, []byte("\n"+module+" "))
 }
 
-// parseLoaded reads /proc/modules: "NAME SIZE USERS HOLDER,HOLDER, STATE ADDRESS", and "-" for what there is not.
+// parseLoaded reads /proc/modules: "NAME SIZE USERS HOLDER,HOLDER, STATE ADDRESS", with "-" for an empty field.
 func parseLoaded(data []byte) (modules []Loaded, err error) {
 	number := 0
 	for line := range bytes.Lines(data) {

@@ -11,9 +11,9 @@ import (
 // AppendNames appends to dst the names of the modules that a name or an alias stands for, in the order in which they
 // would be loaded: those that [Prober.Resolve] returns. It appends nothing if there are none.
 //
-// It is for those who look up many: it takes about a microsecond, and allocates nothing if dst is large enough,
-// the tables are there, and name has no dash outside of brackets. The names share the memory of the tables, and are
-// valid until [Prober.Close]; strings.Clone them to keep them for longer.
+// It is for callers that look up many names: it takes about a microsecond, and allocates nothing if dst is large
+// enough, the tables are there, and name has no dash outside of brackets. The names share the memory of the tables, and
+// are valid until [Prober.Close]; strings.Clone them to keep them for longer.
 func (p *Prober) AppendNames(dst []string, name string) []string {
 	var buffer [8]node
 	for _, n := range p.lookup(buffer[:0], name) {
@@ -22,8 +22,8 @@ func (p *Prober) AppendNames(dst []string, name string) []string {
 	return dst
 }
 
-// lookup asks one place after the other and appends what the first that knows the name says. kmod looks no alias up
-// again: what it leads to is a module.
+// lookup searches one source after the other and appends what the first one that has the name returns. As in kmod, the
+// target of an alias is the name of a module and is not looked up again.
 func (p *Prober) lookup(dst []node, name string) []node {
 	query, err := alias.Normalize(name)
 	if err != nil {

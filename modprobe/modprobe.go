@@ -25,14 +25,14 @@ import (
 
 // Options say where a Prober finds things. The zero value is the running system.
 type Options struct {
-	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/"). For a system in another
-	// folder take [Root]; an os.DirFS of a folder is taken for that, too.
+	// FS is the file system, whose root is "/". Default: this machine's files, as os.DirFS("/"). For a system below
+	// another folder use [Root]; an os.DirFS of a folder is treated in the same way.
 	FS fs.FS
 	// Dir is the directory that has lib/modules/RELEASE, an absolute path: -d of modprobe. Only the module tree is
 	// looked for there; the configuration stays where it is. Default: the root of FS. It is put in front of
 	// "/lib/modules" as it is, so "/" shows in paths as "//lib/modules".
 	Dir string
-	// Release is the release of the kernel whose modules are meant. Default: what Kernel says.
+	// Release is the release of the kernel whose modules are used. Default: that of Kernel.
 	Release string
 	// Config holds the files and folders to read instead of those of modprobe.d(5), absolute paths; -C of modprobe.
 	Config []string
@@ -41,16 +41,16 @@ type Options struct {
 	// Kernel is what modules are loaded into. Default: Running().
 	Kernel Kernel
 	// Shell runs an install or remove command. Default: /bin/sh -c with MODPROBE_MODULE=MODULE in the environment.
-	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the file
-	// system of this machine, the default is to run nothing: ErrOtherRoot.
+	// A nil error is success. Commands that are just /bin/true or /bin/false are not given to it. If FS is not the
+	// file system of this machine, the default is to run nothing: ErrOtherRoot.
 	Shell func(ctx context.Context, command, module string) error
 	// Step is called before each step of a plan is carried out, if it is not nil.
 	Step func(Step)
-	// Explain says in plain words why the module in the file at path was not loaded; err is the kernel's answer, and said
-	// what it wrote to its log. Its text is added to Error.Reason. Default: the kernel's own words only. Package check
-	// has one.
+	// Explain says in plain words why the module in the file at path was not loaded; err is the kernel's answer,
+	// and said what it wrote to its log. Its text is added to Error.Reason. Default: the kernel's own words only.
+	// Package check has one.
 	Explain func(p *Prober, path string, err error, said []string) string
-	// Log is called with what goes wrong without being a failure: *ConfigError, *TableError, *Error. Default: none.
+	// Log is called with problems that are not failures: *ConfigError, *TableError, *Error. Default: none.
 	Log func(error)
 }
 
@@ -65,7 +65,7 @@ type Prober struct {
 	dirName string // the same as a name in fsys
 	hasDir  bool   // whether it exists
 
-	tables atomic.Pointer[tables] // another one once depmod has replaced them
+	tables atomic.Pointer[tables] // new ones when depmod has replaced the old
 	found  sync.Pool              // of *[]index.Value
 
 	configOnce sync.Once
@@ -116,8 +116,8 @@ func (p *Prober) locate() error {
 	return err
 }
 
-// Close gives the memory of the tables back. The Prober finds nothing afterwards, and the names that AppendNames gave
-// are not valid any more. A program that makes one Prober need not call it: the tables are mapped, not read.
+// Close releases the memory of the tables. Afterwards the Prober finds nothing, and the names that AppendNames returned
+// are not valid any more. A program that makes a single Prober need not call it: the tables are mapped, not read.
 func (p *Prober) Close() error {
 	var failed error
 	for t := p.tables.Load(); t != nil; t = t.before {
@@ -134,7 +134,7 @@ func (p *Prober) Close() error {
 // Dir returns the module directory, such as /lib/modules/6.1.0, whether it exists or not.
 func (p *Prober) Dir() string { return p.dir }
 
-// Release returns the release of the kernel whose modules are meant.
+// Release returns the release of the kernel whose modules are used.
 func (p *Prober) Release() string { return p.release }
 
 // Options returns the options that New was given, with the FS and the Kernel that are in use.
@@ -160,7 +160,7 @@ func (p *Prober) name(file string) string {
 	return p.dirName + "/" + file
 }
 
-// report passes on what goes wrong without being a failure.
+// report gives Options.Log a problem that is not a failure.
 func (p *Prober) report(err error) {
 	if p.opts.Log != nil {
 		p.opts.Log(err)

@@ -55,18 +55,18 @@ type Step struct {
 	// Group counts the modules that were asked for: an alias may have several, and a step that fails ends the steps
 	// of its own group only.
 	Group int
-	// Requested is set for the module that was asked for, and not for what it drags along.
+	// Requested is set for the module that was asked for, and not for its dependencies.
 	Requested bool
-	// Last is set in the last of the groups that were asked for; no step of a plan has it if there is nothing to do for
-	// the last module. kmod's exit status is that of the last module.
+	// Last is set in the last of the groups that were asked for; no step of a plan has it if there is nothing to do
+	// for the last module. kmod's exit status is that of the last module.
 	Last bool
 	// Required is set if the group has failed when this step fails. The modules of a softdep are not required.
 	Required bool
 	// Flags are IgnoreModversions and IgnoreVermagic for OpInsmod, RemoveForce for OpRmmod.
 	Flags int
-	// FirstTime makes it a failure that there is nothing to do.
+	// FirstTime makes the step fail if there is nothing to do.
 	FirstTime bool
-	// Wait is how long OpRmmod tries again while the module is in use.
+	// Wait is how long OpRmmod retries while the module is in use.
 	Wait time.Duration
 	// Err, if it is not nil, is why the step must fail; nothing is done then. Err of OpRmmod may be ErrInUse.
 	Err error
@@ -98,11 +98,11 @@ type PlanOptions struct {
 	ShowAll bool
 	// FirstTime makes it an error that the module is loaded already.
 	FirstTime bool
-	// IgnoreCommands passes over install or remove commands and softdeps of the module asked for, as --ignore-install.
+	// IgnoreCommands ignores install commands and softdeps of the module asked for, as --ignore-install.
 	IgnoreCommands bool
 	// UseBlacklist applies the blacklist to names too, not only to aliases.
 	UseBlacklist bool
-	// AllowForbidden passes over forbid directives.
+	// AllowForbidden ignores forbid directives.
 	AllowForbidden bool
 	// Flags are IgnoreModversions and IgnoreVermagic, for every module that is inserted.
 	Flags int
@@ -115,6 +115,7 @@ func (p *Prober) Plan(name string, o *PlanOptions) (plan Plan, err error) {
 	return plan, err
 }
 
+// plan is Plan, with whatever tables there are.
 func (p *Prober) plan(name string, o *PlanOptions) (Plan, error) {
 	if o == nil {
 		o = new(PlanOptions)
@@ -154,7 +155,8 @@ func (b *builder) group(i int, n *node) error {
 	if !b.o.ShowAll && b.state(n).inKernel() {
 		if b.o.FirstTime {
 			b.plan = append(b.plan, Step{
-				Op: OpInsmod, Module: n.module(), Group: i, Requested: true, Required: true, FirstTime: true, Err: ErrLoaded,
+				Op: OpInsmod, Module: n.module(), Group: i, Requested: true, Required: true,
+				FirstTime: true, Err: ErrLoaded,
 			})
 		}
 		return nil
@@ -185,13 +187,13 @@ func (b *builder) visit(n *node, top bool) {
 		}
 	}
 	for _, d := range needs {
-		b.soft(d, false)
+		b.addBetween(d, false)
 	}
-	b.soft(n, top && b.o.IgnoreCommands)
+	b.addBetween(n, top && b.o.IgnoreCommands)
 }
 
-// soft adds a module between its softdeps. alone leaves these, and its install command, out.
-func (b *builder) soft(n *node, alone bool) {
+// addBetween adds a module between its softdeps. alone leaves out these and its install command.
+func (b *builder) addBetween(n *node, alone bool) {
 	b.p.fill(n)
 	if alone {
 		b.add(n, true)
@@ -240,7 +242,7 @@ func (b *builder) add(n *node, alone bool) {
 	b.plan = append(b.plan, step)
 }
 
-// Step returns the step that loads a module alone, without what it needs; false if there is nothing to do.
+// Step returns the step that loads a module alone, without its dependencies; false if there is nothing to do.
 func (p *Prober) Step(m Module) (Step, bool) {
 	n := &node{name: m.Name, alias: m.Alias, filled: true, path: m.Path, builtin: m.Builtin, needs: m.Depends}
 	if m.Alias == "" && m.Path == "" {
@@ -256,8 +258,8 @@ func (p *Prober) Step(m Module) (Step, bool) {
 	return b.plan[0], true
 }
 
-// Softdeps returns the modules to load before and after a module, as its softdep directive says. A name that leads
-// nowhere is passed over.
+// Softdeps returns the modules to load before and after a module, as its softdep directives say. Names
+// that stand for nothing are skipped.
 func (p *Prober) Softdeps(module string) (pre, post []Module) {
 	s := newSearch(p)
 	modules := func(names []string) (list []Module) {
@@ -270,8 +272,8 @@ func (p *Prober) Softdeps(module string) (pre, post []Module) {
 	return modules(dep.Pre), modules(dep.Post)
 }
 
-// checkForbidden looks for steps of this group that a forbid directive rules out. One that is required is an error, the
-// others are left out.
+// checkForbidden looks for steps of this group that a forbid directive rules out. A required one is an error, others
+// are removed from the plan.
 func (b *builder) checkForbidden(config *Config) error {
 	if len(config.Forbid) == 0 || b.o.AllowForbidden {
 		return nil
@@ -288,7 +290,8 @@ func (b *builder) checkForbidden(config *Config) error {
 			b.plan = append(b.plan, s)
 			continue
 		}
-		err := &Error{Op: "insert", Module: s.Module.Name, Requested: b.top.name, Path: s.Module.Path, Err: ErrForbidden, Reason: rule.String()}
+		err := &Error{Op: "insert", Module: s.Module.Name, Requested: b.top.name, Path: s.Module.Path,
+			Err: ErrForbidden, Reason: rule.String()}
 		if !s.Required {
 			b.p.report(err)
 			continue
@@ -301,7 +304,7 @@ func (b *builder) checkForbidden(config *Config) error {
 	return failed
 }
 
-// String returns where a rule stands and why, for people.
+// String returns where a rule is and its reason, for people.
 func (r *Rule) String() string {
 	text := "by " + r.File
 	if r.Line > 0 {
@@ -313,7 +316,7 @@ func (r *Rule) String() string {
 	return text
 }
 
-// notFound returns why a name leads nowhere.
+// notFound returns the error for a name that stands for nothing.
 func (p *Prober) notFound() error {
 	if !p.hasDir {
 		return fmt.Errorf("%w: %w %s", ErrNotFound, ErrNoTables, p.dir)
@@ -321,7 +324,7 @@ func (p *Prober) notFound() error {
 	return ErrNotFound
 }
 
-// expand puts the parameters into a command.
+// expand replaces $CMDLINE_OPTS in a command.
 func expand(command, params string) string {
 	return strings.ReplaceAll(command, "$CMDLINE_OPTS", params)
 }

@@ -15,7 +15,8 @@ import (
 
 // configDirs are the folders of modprobe.d(5), the strongest first.
 func configDirs() []string {
-	return []string{"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"}
+	return []string{"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
+		"/lib/modprobe.d"}
 }
 
 // Config returns the configuration. It is shared: do not change it.
@@ -63,7 +64,7 @@ func (p *Prober) readConfig() *Config {
 }
 
 // Ignored returns the lines about a module in those files of modprobe.d that are not read because of their names. Names
-// that editors and package managers give to copies are passed over.
+// that editors and package managers give to copies do not count.
 func (p *Prober) Ignored(module string) (lines []*ConfigError) {
 	if p.opts.NoConfig || p.opts.Config != nil {
 		return nil
@@ -73,21 +74,23 @@ func (p *Prober) Ignored(module string) (lines []*ConfigError) {
 			word, rest := confd.Word(line)
 			name, _ := confd.Word(rest)
 			var c Config
-			if name, err := alias.Normalize(name); err == nil && name == module && c.directive(word, rest, file.Path, number) == nil {
-				lines = append(lines, &ConfigError{File: file.Path, Line: number, Text: word, Err: ErrNotRead})
+			if name, err := alias.Normalize(name); err == nil && name == module &&
+				c.directive(word, rest, file.Path, number) == nil {
+				lines = append(lines, &ConfigError{File: file.Path, Line: number, Text: word,
+					Err: ErrNotRead})
 			}
 		}
 	}
 	return lines
 }
 
-// trusts reports whether the commands in a file may be run: whoever writes them becomes root. It is judged who could
-// write the file that was read, and who could have had another one read in its place.
+// trusts reports whether the commands in a file may be run, which is done as root: nobody but root could write the file
+// that was read, or have another file read in its place.
 func (p *Prober) trusts(file confd.File) bool {
 	return trusted.Owned(p.fsys, strings.TrimPrefix(file.Path, "/"), file.Info) == nil
 }
 
-// reportProblem reports a file that is not read. What cannot be opened is passed over in silence, as by kmod.
+// reportProblem reports a file that is not read. A file that cannot be opened is skipped silently, as by kmod.
 func (p *Prober) reportProblem(problem confd.Problem) {
 	var e *fs.PathError
 	if errors.As(problem.Err, &e) && e.Op != "stat" {
@@ -96,7 +99,7 @@ func (p *Prober) reportProblem(problem confd.Problem) {
 	p.report(&ConfigError{File: problem.Path, Line: problem.Line, Err: problem.Err})
 }
 
-// mark remembers where the entries of modules.softdep and modules.weakdep belong: their files are sorted among the
+// mark records where the entries of modules.softdep and modules.weakdep belong: their files are sorted among the
 // others by name. An empty name is the end.
 func (c *Config) mark(next string) {
 	if c.softdepAt < 0 && (next == "" || next > "modules.softdep") {
@@ -107,8 +110,8 @@ func (c *Config) mark(next string) {
 	}
 }
 
-// addTail adds the module directory's own modules.softdep and modules.weakdep. Only directives of that kind are
-// expected there; others would come too late to be in order.
+// addTail adds the module directory's own modules.softdep and modules.weakdep. Only directives of these
+// kinds are taken from there: others could not be put in their order.
 func (p *Prober) addTail(c *Config) {
 	var extra Config
 	for _, name := range []string{"modules.softdep", "modules.weakdep"} {
@@ -117,7 +120,8 @@ func (p *Prober) addTail(c *Config) {
 			p.tables.Load().noSoftdep = true // depmod writes a comment at least
 		}
 		if err == nil {
-			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data}, func() bool { return false }, p.report)
+			extra.parse(confd.File{Name: name, Path: p.path(name), Data: data},
+				func() bool { return false }, p.report)
 		}
 	}
 	soft, weak := c.Softdeps[c.softdepAt:], c.Weakdeps[c.weakdepAt:]

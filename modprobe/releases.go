@@ -16,7 +16,8 @@ func Releases(fsys fs.FS, dir string) ([]string, error) {
 	}
 	var found []string
 	for release, d := range dirs {
-		for _, sign := range [...]string{"/modules.dep", "/kernel"} { // without either it is what a removed kernel has left
+		// A folder with neither is what a removed kernel has left.
+		for _, sign := range [...]string{"/modules.dep", "/kernel"} {
 			if _, err := fs.Stat(fsys, d.Name+sign); err == nil {
 				found = append(found, release)
 				break

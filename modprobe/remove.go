@@ -15,20 +15,20 @@ import (
 type RemoveOptions struct {
 	// ShowAll plans the steps as if everything was loaded and unused, as --show-depends.
 	ShowAll bool
-	// IgnoreCommands passes over remove commands and softdeps, as --ignore-remove.
+	// IgnoreCommands ignores remove commands and softdeps, as --ignore-remove.
 	IgnoreCommands bool
 	// FirstTime makes it an error that the module is not loaded.
 	FirstTime bool
 	// Holders removes the modules that use it first, as --remove-holders.
 	Holders bool
-	// Wait is how long to try again while the module is in use, as --wait.
+	// Wait is how long to retry while the module is in use, as --wait.
 	Wait time.Duration
 	// Flags may be RemoveForce.
 	Flags int
 }
 
 // PlanRemove returns the steps that remove the modules a name or an alias stands for: what softdeps load after them,
-// themselves, what they needed and nobody else needs, the users of a chain first, and what softdeps load before them.
+// themselves, what they needed and nothing else needs, users before what they use, and what softdeps load before them.
 // Steps that cannot succeed are in the plan with Step.Err, which is ErrInUse, ErrBuiltin or ErrNotLoaded. The error
 // is an *Error that wraps ErrNotFound.
 func (p *Prober) PlanRemove(name string, o *RemoveOptions) (plan Plan, err error) {
@@ -36,12 +36,13 @@ func (p *Prober) PlanRemove(name string, o *RemoveOptions) (plan Plan, err error
 	return plan, err
 }
 
+// planRemove is PlanRemove, with whatever tables there are.
 func (p *Prober) planRemove(name string, o *RemoveOptions) (Plan, error) {
 	if o == nil {
 		o = new(RemoveOptions)
 	}
 	b := remover{search: newSearch(p), o: o, gone: make(map[string]bool)}
-	p.base() // so that what is wrong there is said whatever the name
+	p.base() // reports mistakes in the configuration, whatever the name is
 	nodes := b.lookup(name)
 	if n := b.loaded(name); nodes == nil && n != nil {
 		nodes = []*node{n}
@@ -153,7 +154,7 @@ func (b *remover) holders(n *node) {
 	}
 }
 
-// unneeded removes what a module needed and nobody else needs, users before what they use.
+// unneeded removes what a module needed and nothing else needs, users before what they use.
 func (b *remover) unneeded(n *node) {
 	for _, d := range slices.Backward(b.needs(n)) {
 		if b.gone[d.name] || b.users(d.name) != 0 {
@@ -180,13 +181,13 @@ func (b *remover) users(name string) int {
 	return n
 }
 
-// busy reports whether a module that is only removed because nobody needs it any more is needed after all, or gone.
+// busy reports whether a module that is removed only because nothing needs it is in use after all, or gone.
 func (p *Prober) busy(s *Step) bool {
 	n, ok := p.refcount(s.Module.Name)
 	return !ok || n > 0
 }
 
-// remove removes one module. That it is gone already is no error, except at FirstTime.
+// remove removes one module. That it is gone already is an error only with FirstTime.
 func (r *runner) remove(s *Step) error {
 	if _, ok := r.p.refcount(s.Module.Name); !ok {
 		return nil // gone, or this kernel unloads nothing

@@ -39,6 +39,7 @@ func (p *Prober) Resolve(name string) (modules []Module, err error) {
 	return modules, err
 }
 
+// resolve is Resolve, with whatever tables there are.
 func (p *Prober) resolve(name string) ([]Module, error) {
 	if strings.HasPrefix(name, "/") {
 		nodes, err := newSearch(p).find(name)
@@ -47,7 +48,7 @@ func (p *Prober) resolve(name string) ([]Module, error) {
 		}
 		return []Module{p.module(*nodes[0])}, nil
 	}
-	p.base() // so that what is wrong there is said whatever the name
+	p.base() // reports mistakes in the configuration, whatever the name is
 	var buffer [8]node
 	nodes := p.lookup(buffer[:0], name)
 	if len(nodes) == 0 {
@@ -84,7 +85,7 @@ type node struct {
 	alias           string // the one it was found by; see Module.Alias
 	install, remove string // the command it was found by
 
-	file    bool // it is meant by its file, though it may be builtin as well
+	file    bool // named by its file, though a builtin module may have the name as well
 	filled  bool // path, builtin and needs are known
 	path    string
 	builtin bool
@@ -109,8 +110,8 @@ func (p *Prober) files(module string) (file string, needs []string, ok bool) {
 }
 
 // present returns the file of a module that the tables list: the one listed, or if that is gone the one that the tree
-// has instead, compressed otherwise or in another folder. If there is none either it returns what is listed, and
-// whoever opens that says what is wrong.
+// has instead, compressed otherwise or in another folder. If there is none either it returns what is listed:
+// opening that gives the error.
 func (p *Prober) present(listed string) string {
 	if strings.HasPrefix(listed, "/") {
 		return listed
@@ -128,8 +129,9 @@ func (p *Prober) present(listed string) string {
 	if instead == "" {
 		return listed
 	}
-	p.tables.Load().told.Do(func() {
-		p.report(&TableError{File: p.path("modules.dep.bin"), Instead: instead, Err: fmt.Errorf("stale: %s, which it lists, is gone", listed)})
+	p.tables.Load().reported.Do(func() {
+		p.report(&TableError{File: p.path("modules.dep.bin"), Instead: instead,
+			Err: fmt.Errorf("stale: %s, which it lists, is gone", listed)})
 	})
 	return instead
 }
@@ -165,14 +167,14 @@ func (p *Prober) fill(n *node) {
 	n.needs = needs
 }
 
-// module returns what others may know of a node.
+// module returns a node, filled, as a Module.
 func (p *Prober) module(n node) Module {
 	n.name = strings.Clone(n.name)
 	p.fill(&n)
 	return n.module()
 }
 
-// module returns what others may know of a node that is filled.
+// module returns a filled node as a Module.
 func (n *node) module() Module {
 	m := Module{Name: n.name, Alias: n.alias, Path: n.path, Builtin: n.builtin}
 	for _, need := range n.needs {
@@ -181,12 +183,13 @@ func (n *node) module() Module {
 	return m
 }
 
-// search is one walk over names. Modules met twice by the same name or alias are the same node.
+// search is a series of lookups for one plan. Modules found twice by the same name or alias share a node.
 type search struct {
 	p     *Prober
 	nodes map[string]*node
 }
 
+// newSearch returns a search that has found nothing yet.
 func newSearch(p *Prober) *search { return &search{p: p, nodes: make(map[string]*node)} }
 
 // node returns the module of that name, found by that alias.
@@ -203,8 +206,8 @@ func (s *search) node(name, alias string) *node {
 	return n
 }
 
-// loaded returns the module of that name if the kernel has it, though the tree does not: there is none in a
-// container, the tree may be another build's, or the file may be gone.
+// loaded returns the module of that name if it is loaded, for names that the tree lacks: a container has no tree, the
+// tree may be of another build, or the file may be gone.
 func (s *search) loaded(name string) *node {
 	name, err := alias.Normalize(name)
 	if err != nil || s.p.fileState(name) != live {
@@ -237,7 +240,7 @@ func (s *search) needs(n *node) (nodes []*node) {
 
 // find returns the modules for a name as typed, or the error that says there are none.
 func (s *search) find(name string) ([]*node, error) {
-	s.p.base() // so that what is wrong there is said whatever the name
+	s.p.base() // reports mistakes in the configuration, whatever the name is
 	if strings.HasPrefix(name, "/") {
 		n := s.node(alias.FromPath(name), "")
 		n.path, n.file = name, true
@@ -272,7 +275,7 @@ func (s *search) lookup(name string) (nodes []*node) {
 	return nodes
 }
 
-// softNodes returns the modules that the names of a softdep stand for. A name that leads nowhere is passed over.
+// softNodes returns the modules that the names of a softdep stand for. Names that stand for nothing are skipped.
 func (s *search) softNodes(names []string) (nodes []*node) {
 	for _, name := range names {
 		if _, err := alias.Normalize(name); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
-// Run carries a plan out. A step for a module that has been loaded, or is gone, in the meantime is passed over. A step
+// Run carries a plan out. Steps for modules that were loaded or removed in the meantime are skipped. A step
 // that fails and is Required ends its group; the other groups are still run, and Run returns what failed. What fails
 // and is not Required goes to Options.Log.
 func (p *Prober) Run(ctx context.Context, plan Plan) error {
@@ -40,7 +40,7 @@ type runner struct {
 	log Log // the kernel's, opened at the first insertion; nil if there is none
 
 	listening bool
-	said      []string // what the kernel has said since the last insertion began
+	said      []string // lines of the kernel's log since the last insertion began
 }
 
 func (r *runner) close() {
@@ -76,8 +76,8 @@ func (r *runner) group(steps []Step) error {
 	return nil
 }
 
-// inKernel reports whether there is nothing to insert any more. That the module is builtin has been decided by the
-// plan.
+// inKernel reports whether the module of a step is in the kernel by now. A module with a file is not builtin: the plan
+// has decided that.
 func (r *runner) inKernel(s *Step) bool {
 	if s.Module.Path != "" {
 		return r.p.fileState(s.Module.Name).inKernel()
@@ -137,7 +137,7 @@ func (r *runner) stepError(s *Step, requested string, err error) error {
 	return e
 }
 
-// insert loads one module. That it is loaded already is no error, except at FirstTime.
+// insert loads one module. That it is loaded already is an error only with FirstTime.
 func (r *runner) insert(s *Step) error {
 	if s.Module.Path == "" {
 		return errNoFile
@@ -160,10 +160,10 @@ func (r *runner) insert(s *Step) error {
 		}
 		return nil
 	case errors.Is(err, syscall.EBUSY) && r.p.state(s.Module.Name) == live:
-		return nil // another process was quicker
+		return nil // another process has loaded it
 	}
 	return err
 }
 
-// errNoFile is that a module asked for by an alias of the configuration does not exist.
+// errNoFile reports that a module asked for by an alias of the configuration does not exist.
 var errNoFile error = &condition{"no file for this module", fs.ErrNotExist}

@@ -40,26 +40,28 @@ type treeFacts struct {
 	exports []string // names of symbols
 }
 
-// treeFor returns the files of the module directory in place of a table that err is wrong with. It says once that
-// they are used: most faults concern all tables.
+// treeFor returns the module directory itself, in place of a table that cannot be used because of err. It reports that
+// once: most faults affect all tables.
 func (p *Prober) treeFor(name string, err error) *tree {
 	t := p.tree()
 	if len(t.files) > 0 {
-		p.tables.Load().told.Do(func() {
+		p.tables.Load().reported.Do(func() {
 			p.report(&TableError{File: p.path(name + ".bin"), Instead: "the modules themselves", Err: err})
 		})
 	}
 	return t
 }
 
-// tree returns the files of the module directory, of which those count that depmod would take.
+// tree returns the files of the module directory, those that depmod would list.
 func (p *Prober) tree() *tree {
 	p.tables.Load().tree.once.Do(func() {
 		t := &tree{p: p, known: make(map[string]*treeFacts)}
 		p.tables.Load().tree.tree = t
 		if p.hasDir {
-			config, _, _ := moduledir.ReadConfig(p.fsys, moduledir.ConfigDirs(), p.release) // depmod says what is wrong there
-			t.files = moduledir.Files(p.fsys, moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true}, config)
+			// depmod says what is wrong there
+			config, _, _ := moduledir.ReadConfig(p.fsys, moduledir.ConfigDirs(), p.release)
+			t.files = moduledir.Files(p.fsys, moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true},
+				config)
 		}
 	})
 	return p.tables.Load().tree.tree
@@ -180,7 +182,7 @@ func (t *tree) readAll() []string {
 // Search finds nothing: the names of modules are no patterns.
 func (t *tree) Search(dst []index.Value, _ string) []index.Value { return dst }
 
-// All returns nothing: nobody asks for all lines of modules.dep.
+// All returns nothing: [Prober.Files] reads the tree itself.
 func (t *tree) All() iter.Seq2[string, index.Value] { return list(nil).All() }
 
 // aliases returns the aliases of all modules.

@@ -8,15 +8,15 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
-// How long settled tries, and how old the file by which depmod says that it exchanges tables can be: an older one is
-// left of a depmod that was killed, and says nothing any more.
+// settleFor is how long settled retries. switchAge is the age up to which the file counts by which depmod says that it
+// is replacing tables: an older one was left by a depmod that was killed.
 const (
 	settleFor = 2 * time.Second
 	switchAge = 10 * time.Second
 )
 
-// settled has a question answered by one set of tables: if depmod exchanged them meanwhile, or is about to, it is
-// asked again.
+// settled calls ask until all that it read is from one set of tables: if depmod has replaced tables meanwhile, or is
+// about to, it calls ask again.
 func (p *Prober) settled(ask func()) {
 	end := time.Now().Add(settleFor)
 	for {
@@ -30,14 +30,15 @@ func (p *Prober) settled(ask func()) {
 	}
 }
 
-// changed reports whether what was read from tables may be of two sets. The order counts: if depmod has begun to
-// exchange tables only after the first question, all that was read is of the old set; else those that it has
-// exchanged are not the same any more.
+// changed reports whether what was read may be from two sets of tables. The order of the checks counts: if depmod began
+// to replace tables only after the first check, all that was read is from the old set; else the files that it replaced
+// are different ones.
 func (p *Prober) changed(t *tables) bool {
 	if !p.hasDir {
 		return false
 	}
-	if info, err := fs.Stat(p.fsys, p.name(index.SwitchName)); err == nil && time.Since(info.ModTime()) < switchAge {
+	if info, err := fs.Stat(p.fsys, p.name(index.SwitchName)); err == nil &&
+		time.Since(info.ModTime()) < switchAge {
 		return true
 	}
 	t.mu.Lock()

@@ -17,8 +17,8 @@ const (
 	going
 )
 
-// inKernel reports whether there is nothing to insert. A module that is coming may still fail; the kernel waits for
-// it when it is inserted again.
+// inKernel reports whether there is nothing to insert. A module that is coming may still fail: inserting it again makes
+// the kernel wait for that.
 func (s state) inKernel() bool { return s == builtin || s == live }
 
 // State is what the kernel says of a module.
@@ -29,7 +29,7 @@ type State struct {
 	Loaded bool
 	// Live reports that it is ready.
 	Live bool
-	// Users is how often it is in use; -1 if the kernel does not count, or the module is not loaded.
+	// Users is its reference count; -1 if the kernel keeps none, or the module is not loaded.
 	Users int
 }
 
@@ -40,10 +40,11 @@ func (p *Prober) State(module string) State {
 	if !ok {
 		users = -1
 	}
-	return State{Builtin: s == builtin, Loaded: s == live || s == coming || s == going, Live: s == live, Users: users}
+	return State{Builtin: s == builtin, Loaded: s == live || s == coming || s == going, Live: s == live,
+		Users: users}
 }
 
-// state asks for the state of a module.
+// state returns the state of a module.
 func (p *Prober) state(module string) state {
 	if _, ok := p.builtin().Lookup(module); ok && fs.ValidPath(module) {
 		return builtin
@@ -51,8 +52,8 @@ func (p *Prober) state(module string) state {
 	return p.fileState(module)
 }
 
-// fileState asks for the state of a module that is meant by its file, as one that another module needs, or a path,
-// is: that one of its name is builtin does not count then.
+// fileState returns the state of a module that is named by its file, as a dependency or a path is: a builtin module of
+// the same name does not count.
 func (p *Prober) fileState(module string) state {
 	if !fs.ValidPath(module) || strings.Contains(module, "/") {
 		return notLoaded
@@ -78,8 +79,8 @@ func (p *Prober) fileState(module string) state {
 	}
 }
 
-// refcount returns how many users a module has; ok is false if the kernel does not count, because it cannot unload
-// modules or because the module is not loaded.
+// refcount returns the reference count of a module; ok is false if there is none, because the kernel cannot unload
+// modules or the module is not loaded.
 func (p *Prober) refcount(module string) (n int, ok bool) {
 	if !fs.ValidPath(module) || strings.Contains(module, "/") {
 		return 0, false

@@ -33,22 +33,22 @@ type tables struct {
 	// dep leads from a module to a line of modules.dep, alias and symbols from patterns to modules, builtinAlias to
 	// builtin ones; builtin has only keys.
 	dep, alias, symbols, builtin, builtinAlias lazyTable
-	// tree is the module directory itself, read when tables are not usable; told is done once that has been said.
+	// tree is the module directory itself, read when tables are not usable.
 	tree lazyTree
 
 	// config is the configuration with what stands in modules.softdep and modules.weakdep.
 	config     *Config
 	configOnce sync.Once
 
-	before *tables // those that were read before, whose memory may be in use yet
-	mu     sync.Mutex
-	opened map[string]fs.FileInfo // of the files that were read; nil: there was none
-	told   sync.Once
-	// noSoftdep is that modules.softdep is there and empty.
+	before   *tables // read earlier; their memory may still be in use
+	mu       sync.Mutex
+	opened   map[string]fs.FileInfo // the files that were read; nil: there was none
+	reported sync.Once              // that the tree stands in for a table, or a table is stale
+	// noSoftdep is set if modules.softdep exists and is empty.
 	noSoftdep bool
 }
 
-// note remembers which file was read.
+// note records which file was read.
 func (t *tables) note(name string, info fs.FileInfo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -120,7 +120,8 @@ func (p *Prober) builtinAlias() table {
 			return x
 		}
 		if isDamaged(err) {
-			p.report(&TableError{File: p.path("modules.builtin.alias.bin"), Instead: "modules.builtin.modinfo", Err: err})
+			p.report(&TableError{File: p.path("modules.builtin.alias.bin"),
+				Instead: "modules.builtin.modinfo", Err: err})
 		}
 		data, err := moduledir.ReadText(p.fsys, p.name("modules.builtin.modinfo"))
 		if err != nil {
@@ -130,7 +131,7 @@ func (p *Prober) builtinAlias() table {
 	})
 }
 
-// orEmpty returns a table without entries for no table.
+// orEmpty returns t, or a table without entries if t is nil.
 func orEmpty(t table) table {
 	if t == nil {
 		return list(nil)
@@ -164,7 +165,7 @@ func isDamaged(err error) bool {
 	return errors.As(err, &format)
 }
 
-// note remembers which file of that name there is before it is read.
+// note records which file of that name there is. It is called before the file is read.
 func (p *Prober) note(name string) {
 	info, err := fs.Stat(p.fsys, p.name(name))
 	if err != nil {
@@ -245,7 +246,7 @@ func (p *Prober) Exporter(symbol string) (module string, ok bool) {
 	return p.symbols().Lookup("symbol:" + symbol)
 }
 
-// HasSymbols reports whether it is known what the modules of the tree export: Exporter finds nothing otherwise.
+// HasSymbols reports whether the exports of the tree's modules are known. If not, Exporter finds nothing.
 func (p *Prober) HasSymbols() bool {
 	l, ok := p.symbols().(list)
 	return !ok || len(l) > 0

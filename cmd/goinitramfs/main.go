@@ -1,4 +1,4 @@
-// Command goinitramfs is the tool initramfs alone; see cmd/gomodprobe for all tools in one.
+// Command goinitramfs is the tool goinitramfs alone; see cmd/gomodprobe for all tools in one.
 package main
 
 import (

@@ -34,8 +34,9 @@ type System interface {
 	Mounted(dir string) bool
 	// Run runs a hook with variables added to its environment, and waits for its end.
 	Run(ctx context.Context, program string, variables []string) error
-	// Switch moves what is mounted on /dev, /proc, /sys and /run below root, makes root the root of this process, frees
-	// the memory of the old one, and starts the program, whose argv[0] is its name. It returns only if that fails.
+	// Switch moves what is mounted on /dev, /proc, /sys and /run below root, makes root the root of this process,
+	// frees the memory of the old one, and starts the program, whose argv[0] is its name. It returns only if that
+	// fails.
 	Switch(root, program string, args []string) error
 	// Shell runs a shell on the console if there is one; the error is fs.ErrNotExist if not.
 	Shell() error
@@ -87,7 +88,7 @@ type Report struct {
 	Cold *coldplug.Report
 }
 
-// ErrNoRoot is that the root has not appeared. To look again may help.
+// ErrNoRoot reports that the root device has not appeared in time. Trying again may help.
 var ErrNoRoot = errors.New("did not appear")
 
 // Setup mounts what programs expect to be there.
@@ -173,7 +174,8 @@ func (b *Boot) hookList(when string) (list []string, err error) {
 	}
 	for _, e := range entries {
 		name := dir + "/" + e.Name()
-		if info, err := fs.Stat(b.FS, name[1:]); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		if info, err := fs.Stat(b.FS, name[1:]); err == nil && info.Mode().IsRegular() &&
+			info.Mode()&0o111 != 0 {
 			list = append(list, name)
 		}
 	}

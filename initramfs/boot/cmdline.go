@@ -20,8 +20,8 @@ type Config struct {
 	ReadWrite bool
 	// Delay is rootdelay=: so long after the beginning the root is mounted at the earliest.
 	Delay time.Duration
-	// Wait is how long the root may take to appear: DefaultWait, or what rootwait=SECONDS says. 0: for ever, which is
-	// rootwait.
+	// Wait is how long the root may take to appear: DefaultWait, or what rootwait=SECONDS says. 0: for ever, which
+	// is rootwait.
 	Wait time.Duration
 	// Init is the value of init=.
 	Init string
@@ -43,7 +43,8 @@ func ParseCmdline(line string) (c Config, bad []error) {
 	seconds := func(key, value string, to *time.Duration) {
 		n, err := strconv.ParseUint(value, 10, 31)
 		if err != nil {
-			bad = append(bad, fmt.Errorf("%s=%s on the kernel's command line is not a number of seconds", key, value))
+			bad = append(bad, fmt.Errorf("%s=%s on the kernel's command line is not a number of seconds",
+				key, value))
 			return
 		}
 		*to = time.Duration(n) * time.Second
@@ -77,7 +78,8 @@ func ParseCmdline(line string) (c Config, bad []error) {
 		case "panic":
 			n, err := strconv.Atoi(value)
 			if err != nil {
-				bad = append(bad, fmt.Errorf("panic=%s on the kernel's command line is not a number of seconds", value))
+				bad = append(bad, fmt.Errorf("panic=%s on the kernel's command line is not a number "+
+					"of seconds", value))
 				break
 			}
 			c.Panic = n

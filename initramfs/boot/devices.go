@@ -41,7 +41,8 @@ func Names(fsys fs.FS) []string {
 	var names []string
 	for _, e := range entries {
 		if n := e.Name(); !strings.HasPrefix(n, "ram") && !strings.HasPrefix(n, "fd") {
-			names = append(names, n) // neither the memory disks of the kernel nor floppy drives, which are slow
+			// neither the memory disks of the kernel nor floppy drives, which are slow
+			names = append(names, n)
 		}
 	}
 	return names

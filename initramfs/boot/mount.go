@@ -31,7 +31,8 @@ var mountFlags = [...]struct {
 	name string
 	bit  uint
 }{
-	{"nosuid", noSuid}, {"nodev", noDev}, {"noexec", noExec}, {"sync", synchronous}, {"dirsync", dirSync}, {"noatime", noAtime},
+	{"nosuid", noSuid}, {"nodev", noDev}, {"noexec", noExec}, {"sync", synchronous}, {"dirsync", dirSync},
+	{"noatime", noAtime},
 	{"nodiratime", noDirAtime}, {"relatime", relAtime}, {"strictatime", strictAtime}, {"lazytime", lazyTime},
 }
 
@@ -73,7 +74,8 @@ func (b *Boot) mount(ctx context.Context, d *Device) error {
 	case d.Type == "":
 		return fmt.Errorf("what /dev/%s holds is not known here: name its file system with rootfstype=", d.Node)
 	case d.Member():
-		return fmt.Errorf("/dev/%s is %s, not a file system: a hook has to open it (see docs/initramfs.md)", d.Node, d.Type)
+		return fmt.Errorf("/dev/%s is %s, not a file system: a hook has to open it (see docs/initramfs.md)",
+			d.Node, d.Type)
 	default:
 		types = []string{d.Type}
 	}
@@ -88,7 +90,8 @@ func (b *Boot) mount(ctx context.Context, d *Device) error {
 		failures = append(failures, fmt.Errorf("mounting /dev/%s as %s: %w", d.Node, t, err))
 	}
 	if len(b.Config.Types) > 0 && d.Type != "" {
-		failures = append(failures, fmt.Errorf("it holds %s, and the kernel's command line says rootfstype=%s", d.Type, strings.Join(types, ",")))
+		failures = append(failures, fmt.Errorf("it holds %s, and the kernel's command line says rootfstype=%s",
+			d.Type, strings.Join(types, ",")))
 	}
 	return errors.Join(failures...)
 }
@@ -122,7 +125,8 @@ func (b *Boot) driver(ctx context.Context, fstype string) error {
 		err = b.Prober.Load(ctx, fstype)
 	}
 	if errors.Is(err, modprobe.ErrNotFound) {
-		return fmt.Errorf("this image has no module for the file system %s: make it with goinitramfs build --add %s", fstype, fstype)
+		return fmt.Errorf("this image has no module for the file system %s: make it with goinitramfs build "+
+			"--add %s", fstype, fstype)
 	}
 	return err
 }

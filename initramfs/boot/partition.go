@@ -16,7 +16,7 @@ func partitionNames(disk io.ReaderAt, size, block int64, number int, start int64
 	}
 	for _, at := range [...]int64{block, size/block*block - block} { // the table, and its copy at the end
 		if entry, ok := gptEntry(disk, at, block, number); ok && gptStart(entry, block) == start {
-			return guid(entry[16:32]), wide(entry[56:128])
+			return guid(entry[16:32]), utf16String(entry[56:128])
 		}
 	}
 	var sector [512]byte
@@ -47,7 +47,8 @@ func gptEntry(disk io.ReaderAt, at, block int64, number int) (entry [128]byte, o
 	if crc32.ChecksumIEEE(header[:length]) != sum {
 		return entry, false
 	}
-	first, count, size := binary.LittleEndian.Uint64(header[72:]), binary.LittleEndian.Uint32(header[80:]), binary.LittleEndian.Uint32(header[84:])
+	first, count, size := binary.LittleEndian.Uint64(header[72:]), binary.LittleEndian.Uint32(header[80:]),
+		binary.LittleEndian.Uint32(header[84:])
 	if uint64(number) > uint64(count) || size < 128 || size > 4096 || first > 1<<40 {
 		return entry, false
 	}
@@ -66,5 +67,6 @@ func gptStart(entry [128]byte, block int64) int64 {
 
 // guid writes 16 bytes as EFI does: the first three numbers are little-endian.
 func guid(b []byte) string {
-	return dashed([]byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]})
+	return dashed([]byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13],
+		b[14], b[15]})
 }

@@ -33,7 +33,8 @@ var byLinks = [...]struct {
 	dir  string
 	kind Kind
 }{
-	{"disk/by-uuid/", UUID}, {"disk/by-label/", Label}, {"disk/by-partuuid/", PartUUID}, {"disk/by-partlabel/", PartLabel},
+	{"disk/by-uuid/", UUID}, {"disk/by-label/", Label}, {"disk/by-partuuid/", PartUUID},
+	{"disk/by-partlabel/", PartLabel},
 }
 
 // ParseSpec reads the value of root=.
@@ -69,7 +70,8 @@ func ParseSpec(root string) (Spec, error) {
 	} else if n, err := strconv.ParseUint(root, 16, 32); err == nil { // as the kernel packs a device number
 		return Spec{Number, fmt.Sprintf("%d:%d", n>>8&0xfff, n&0xff|n>>12&0xfff00)}, nil
 	}
-	return Spec{}, errors.New("it names no device: there are /dev/NAME, UUID=, LABEL=, PARTUUID=, PARTLABEL= and MAJOR:MINOR")
+	return Spec{}, errors.New("it names no device: there are /dev/NAME, UUID=, LABEL=, PARTUUID=, PARTLABEL= and " +
+		"MAJOR:MINOR")
 }
 
 // String returns what root= may have said.
@@ -88,7 +90,8 @@ func (s Spec) String() string {
 func (s Spec) Match(d *Device) bool {
 	switch s.Kind {
 	case Node:
-		return s.Value == d.Node || d.Mapper != "" && (s.Value == "mapper/"+d.Mapper || volume(s.Value) == d.Mapper)
+		return s.Value == d.Node ||
+			d.Mapper != "" && (s.Value == "mapper/"+d.Mapper || volume(s.Value) == d.Mapper)
 	case Number:
 		return s.Value == d.Number
 	case UUID:

@@ -94,7 +94,7 @@ func endRAID(r io.ReaderAt, size int64) bool {
 			continue
 		}
 		if _, err := r.ReadAt(magic[:], at); err != nil {
-			continue // what cannot be read is found out by who needs it
+			continue // whoever needs this part finds out that it cannot be read
 		}
 		if m := binary.LittleEndian.Uint32(magic[:]); m == 0xa92b4efc {
 			return true
@@ -138,7 +138,7 @@ func (f *format) refine(c *Content, head []byte) bool {
 	case "ext4":
 		return refineExt(c, field(head, 1024, 1024))
 	case "f2fs":
-		c.Label = wide(field(head, 1024+124, 512))
+		c.Label = utf16String(field(head, 1024+124, 512))
 	case "vfat":
 		id := field(head, f.label-4, 4)
 		if len(id) < 4 || string(field(head, 510, 2)) != "\x55\xaa" {
@@ -163,7 +163,8 @@ func refineExt(c *Content, sb []byte) bool {
 		ext3Incompt = 0x2 | 0x4 | 0x10 // file types, recovery, meta block groups
 		ext3ReadOnl = 0x1 | 0x2 | 0x4  // sparse superblocks, large files, btree folders
 	)
-	compat, incompat, ro := binary.LittleEndian.Uint32(sb[92:]), binary.LittleEndian.Uint32(sb[96:]), binary.LittleEndian.Uint32(sb[100:])
+	compat, incompat, ro := binary.LittleEndian.Uint32(sb[92:]), binary.LittleEndian.Uint32(sb[96:]),
+		binary.LittleEndian.Uint32(sb[100:])
 	switch {
 	case incompat&journalDev != 0:
 		c.Type = "jbd"
@@ -177,8 +178,8 @@ func refineExt(c *Content, sb []byte) bool {
 	return true
 }
 
-// wide reads UTF-16 up to a NUL.
-func wide(b []byte) string {
+// utf16String reads UTF-16 up to a NUL.
+func utf16String(b []byte) string {
 	var s []rune
 	for ; len(b) >= 2; b = b[2:] {
 		u := rune(binary.LittleEndian.Uint16(b))

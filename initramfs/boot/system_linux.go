@@ -17,7 +17,8 @@ import (
 // Machine returns the machine that this process is the first program of.
 func Machine(environ []string) (System, error) {
 	if os.Getpid() != 1 {
-		return nil, errors.New("this is the first program of a boot image, and nothing that can be run on a system")
+		return nil, errors.New("this is the first program of a boot image, and nothing that can be run on a " +
+			"system")
 	}
 	return &machine{environ}, nil
 }
@@ -28,7 +29,8 @@ func (m *machine) Mount(source, dir, fstype string, flags uint, data string) err
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mount(source, dir, fstype, uintptr(flags), data); err != nil && (err != unix.EBUSY || !m.Mounted(dir)) {
+	if err := unix.Mount(source, dir, fstype, uintptr(flags), data); err != nil &&
+		(err != unix.EBUSY || !m.Mounted(dir)) {
 		return &fs.PathError{Op: "mount", Path: dir, Err: err}
 	}
 	return nil

@@ -19,7 +19,8 @@ import (
 var made = kmodtest.Spec{Release: "6.1.0-made", Modules: []kmodtest.Module{
 	{Name: "crc16", Exports: []kmodtest.Export{{Name: "crc16"}}},
 	{Name: "jbd2", Exports: []kmodtest.Export{{Name: "jbd2_journal"}}},
-	{Name: "ext4", Depends: "crc16,jbd2", Aliases: []string{"fs-ext4"}, Imports: []kmodtest.Import{{Name: "crc16"}, {Name: "jbd2_journal"}}},
+	{Name: "ext4", Depends: "crc16,jbd2", Aliases: []string{"fs-ext4"},
+		Imports: []kmodtest.Import{{Name: "crc16"}, {Name: "jbd2_journal"}}},
 	{Name: "ahci", Aliases: []string{"pci:v*d*sv*sd*bc01sc06i01*"}},
 	{Name: "loop", Params: []kmodtest.Param{{Name: "max_loop", Type: "int"}, {Name: "max_part", Type: "int"}}},
 	{Name: "dummy"},
@@ -60,8 +61,8 @@ func fake(ctx context.Context, tmp, why string) error {
 	}{
 		{"a module by name, with what it needs", "ext4", "", false,
 			[]string{"finit_module crc16", "finit_module jbd2", "finit_module ext4"}},
-		{"a driver by the alias of a device", "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01", "", false,
-			[]string{"finit_module ahci"}},
+		{"a driver by the alias of a device", "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01", "",
+			false, []string{"finit_module ahci"}},
 		{"parameters, asked for and from /etc/modprobe.d", "loop", "max_loop=5", false,
 			[]string{`finit_module loop "max_part=3 max_loop=5"`}},
 		{"a soft dependency", "macvlan", "", false, []string{"finit_module dummy", "finit_module macvlan"}},

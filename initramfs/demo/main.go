@@ -36,7 +36,8 @@ func main() {
 	}
 	took := time.Since(start).Seconds()
 	if why != "" {
-		fmt.Printf("\nIt worked on a FAKE kernel only, which loads nothing; no real kernel was booted: %s. It took %.1f s.\n", why, took)
+		fmt.Printf("\nIt worked on a FAKE kernel only, which loads nothing; no real kernel was booted: %s. "+
+			"It took %.1f s.\n", why, took)
 		return
 	}
 	fmt.Printf("\nAll of it worked. It took %.1f s.\n", took)
@@ -101,7 +102,8 @@ func chooseKernel(tmp string) (*kernel, error) {
 	switch {
 	case strings.Contains(want, "/"):
 		if modules == "" {
-			return nil, errors.New("KERNEL is a path, so MODULES must be the path of its modules, such as /lib/modules/6.1.0-50-amd64")
+			return nil, errors.New("KERNEL is a path, so MODULES must be the path of its modules, such " +
+				"as /lib/modules/6.1.0-50-amd64")
 		}
 		return given(tmp, want, modules)
 	case modules != "":
@@ -131,7 +133,8 @@ func chooseKernel(tmp string) (*kernel, error) {
 	say("kernel %s cannot be fetched: %s", want, said)
 	k, err := own(tmp)
 	if errors.Is(err, errNoKernel) {
-		err = fmt.Errorf("kernel %s cannot be fetched (%s), and this machine's own cannot be taken: %w", want, said, err)
+		err = fmt.Errorf("kernel %s cannot be fetched (%s), and this machine's own cannot be taken: %w", want,
+			said, err)
 	}
 	return k, err
 }
@@ -176,7 +179,8 @@ func own(tmp string) (*kernel, error) {
 func pack(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
 	image := filepath.Join(tmp, "image")
 	args := []string{"build", "-v", "-o", image, "-k", k.release, "--root=" + k.root}
-	for _, m := range []string{"ext4", "virtio_pci", "virtio_blk", "virtio_balloon", "virtio_rng", "xhci_pci", "usbhid", "nvme"} {
+	for _, m := range []string{"ext4", "virtio_pci", "virtio_blk", "virtio_balloon", "virtio_rng", "xhci_pci",
+		"usbhid", "nvme"} {
 		args = append(args, "--add="+m)
 	}
 	if err := goinitramfs(ctx, tool, args...); err != nil {
@@ -199,7 +203,8 @@ func goinitramfs(ctx context.Context, tool string, args ...string) error {
 		return fmt.Errorf("goinitramfs: %w\n%s", err, out)
 	}
 	if args[0] == "build" {
-		os.Stdout.Write(out) // extract says that it makes no device nodes, which the system gets from the kernel
+		// extract says that it makes no device nodes, which the system gets from the kernel
+		os.Stdout.Write(out)
 	}
 	return nil
 }
@@ -229,10 +234,12 @@ func install(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
 	if err := os.WriteFile(filepath.Join(root, "etc/modprobe.d/demo.conf"), []byte(config), 0o644); err != nil {
 		return "", err
 	}
-	if err := vmtest.Build(ctx, filepath.Join(root, "sbin/init"), "./initramfs/demo/guest", ".", false); err != nil {
+	if err := vmtest.Build(ctx, filepath.Join(root, "sbin/init"), "./initramfs/demo/guest", ".",
+		false); err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(ctx, "mke2fs", "-q", "-t", "ext4", "-L", "demo", "-d", root, disk, "128M").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "mke2fs", "-q", "-t", "ext4", "-L", "demo", "-d", root, disk,
+		"128M").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("mke2fs: %w\n%s", err, out)
 	}
@@ -243,9 +250,12 @@ func install(ctx context.Context, tmp, tool string, k *kernel) (string, error) {
 func boot(ctx context.Context, k *kernel, image, disk string) error {
 	say("booting Linux %s in qemu (software emulation, so it takes some seconds)", k.release)
 	m := vmtest.Machine{
-		Kernel: k.image, Initrd: image, Append: "quiet root=LABEL=demo", Console: os.Stdout, Timeout: 10 * time.Minute,
-		Args: []string{"-drive", "file=" + disk + ",format=raw,if=none,id=disk", "-device", "virtio-blk-pci,drive=disk",
-			"-device", "virtio-rng-pci", "-device", "virtio-balloon-pci", "-device", "qemu-xhci", "-device", "usb-kbd"},
+		Kernel: k.image, Initrd: image, Append: "quiet root=LABEL=demo", Console: os.Stdout,
+		Timeout: 10 * time.Minute,
+		Args: []string{"-drive", "file=" + disk + ",format=raw,if=none,id=disk", "-device",
+			"virtio-blk-pci,drive=disk",
+			"-device", "virtio-rng-pci", "-device", "virtio-balloon-pci", "-device", "qemu-xhci", "-device",
+			"usb-kbd"},
 	}
 	m.Waiting = func() { say("another guest runs here; waiting for its end") }
 	start := time.Now()
@@ -254,7 +264,8 @@ func boot(ctx context.Context, k *kernel, image, disk string) error {
 		return err
 	}
 	if status != vmtest.StatusPass {
-		return fmt.Errorf("qemu ended with status %d, want %d: the machine did not do all of it", status, vmtest.StatusPass)
+		return fmt.Errorf("qemu ended with status %d, want %d: the machine did not do all of it", status,
+			vmtest.StatusPass)
 	}
 	say("the machine did all of it in %.1f s", time.Since(start).Seconds())
 	return nil

@@ -1,10 +1,11 @@
-// Package errno names the errors that a Linux kernel answers with, so that code that compares with them builds on every
-// system: package syscall has all of the names on Linux only.
+// Package errno names the errnos of the Linux kernel, so that code that compares with them builds on every system:
+// package syscall has all of the names on Linux only.
 package errno
 
 import "strings"
 
-// Text returns glibc's text for an error of the system. Go's texts for an errno are glibc's with a small first letter.
+// Text returns glibc's text for an error of the system. Go's texts for an errno are glibc's with a lower-case first
+// letter.
 func Text(err error) string {
 	text := err.Error()
 	if number, ok := strings.CutPrefix(text, "errno "); ok {

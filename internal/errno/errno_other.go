@@ -4,13 +4,13 @@ package errno
 
 import "syscall"
 
-// linuxOnly is an error that is only compared with. It is no number: numbers mean other errors on other systems.
+// linuxOnly is an error to compare with. It is not a number, because numbers mean other errors on other systems.
 type linuxOnly string
 
 // Error returns the text that Linux has for the error.
 func (e linuxOnly) Error() string { return string(e) }
 
-// The errors of a Linux kernel that are compared with: none of this system equals one.
+// The errors of a Linux kernel that code compares with. No error of this system equals one.
 const (
 	EAGAIN      linuxOnly = "resource temporarily unavailable"
 	EBADMSG     linuxOnly = "bad message"
@@ -26,7 +26,7 @@ const (
 	ETXTBSY     linuxOnly = "text file busy"
 )
 
-// The errors that a verdict on a module may hold, as a number, whatever system it is made on.
+// The errors that a verdict on a module may hold, on every system, as a number.
 const (
 	EKEYREJECTED = syscall.Errno(129)
 	ENOKEY       = syscall.Errno(126)

@@ -17,7 +17,7 @@ import "strings"
 // ever tried again, because a match that an earlier star could give is found by the later one too.
 func Match(pattern, s string) bool {
 	p, i := 0, 0
-	star, mark := -1, 0 // where the pattern goes on after the last '*', and where in s that was tried last
+	star, mark := -1, 0 // the position after the last '*' in pattern, and where in s it was last tried
 	for {
 		if p < len(pattern) && pattern[p] == '*' {
 			p++

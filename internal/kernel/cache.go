@@ -15,17 +15,12 @@ const cacheHead = "# gomodprobe kernel image 5\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 
-// tris lists a Features in the order of the cache.
-func (f *Features) tris() []*Tri {
-	return []*Tri{&f.ForceLoad, &f.Signatures, &f.Versions, &f.SizeCheck, &f.Namespaces, &f.Strict, &f.Livepatch, &f.Retpoline, &f.SignEnforce,
-		&f.LicenceAgain, &f.TypesRead, &f.TypesDecide}
-}
-
 // Encode writes down what was read out of an image, for DecodeImage: a check sum, comment lines, and Module.symvers.
 // label says which image it was.
 func (im *Image) Encode(label string) []byte {
 	var b bytes.Buffer
-	for _, f := range []struct{ key, value string }{{"label", label}, {"way", im.Way}, {"source", im.Exports.Source}, {"release", im.Release},
+	for _, f := range []struct{ key, value string }{{"label", label}, {"way", im.Way},
+		{"source", im.Exports.Source}, {"release", im.Release},
 		{"banner", im.Banner}, {"vermagic", im.Vermagic}} {
 		fmt.Fprintf(&b, "# %s %s\n", f.key, strings.ReplaceAll(f.value, "\n", " "))
 	}
@@ -159,7 +154,8 @@ func decodeSymbols(text string) ([]Symbol, bool) {
 		if n := len(symbols); n > 0 && symbols[n-1].Name >= name {
 			return nil, false
 		}
-		symbols = append(symbols, Symbol{Name: name, Namespace: ns, Owner: Core, CRC: uint32(crc), HasCRC: crc != 0, GPL: export == "EXPORT_SYMBOL_GPL"})
+		symbols = append(symbols, Symbol{Name: name, Namespace: ns, Owner: Core, CRC: uint32(crc),
+			HasCRC: crc != 0, GPL: export == "EXPORT_SYMBOL_GPL"})
 		text = rest
 	}
 	return symbols, true

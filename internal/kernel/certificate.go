@@ -41,9 +41,11 @@ func (k *Key) read() bool {
 	s := cryptobyte.String(k.Certificate)
 	ok := s.ReadASN1(&all, asn1.SEQUENCE) && all.ReadASN1(&c, asn1.SEQUENCE) &&
 		c.SkipOptionalASN1(context(0)) && c.ReadASN1Bytes(&k.serial, asn1.INTEGER) &&
-		c.SkipASN1(asn1.SEQUENCE) && c.ReadASN1(&name, asn1.SEQUENCE) && c.SkipASN1(asn1.SEQUENCE) && c.ReadASN1(&subject, asn1.SEQUENCE) &&
+		c.SkipASN1(asn1.SEQUENCE) && c.ReadASN1(&name, asn1.SEQUENCE) && c.SkipASN1(asn1.SEQUENCE) &&
+		c.ReadASN1(&subject, asn1.SEQUENCE) &&
 		c.ReadASN1(&public, asn1.SEQUENCE) &&
-		public.ReadASN1(&algorithm, asn1.SEQUENCE) && algorithm.ReadASN1Bytes(&k.algorithm, asn1.OBJECT_IDENTIFIER) &&
+		public.ReadASN1(&algorithm, asn1.SEQUENCE) &&
+		algorithm.ReadASN1Bytes(&k.algorithm, asn1.OBJECT_IDENTIFIER) &&
 		public.ReadASN1(&bits, asn1.BIT_STRING) && bits.Skip(1)
 	k.issuer, k.parameters, k.public = name, algorithm, bits
 	return ok && k.extensions(c)
@@ -63,8 +65,8 @@ func (k *Key) extensions(c cryptobyte.String) bool {
 	for !list.Empty() {
 		var one, value cryptobyte.String
 		var id []byte
-		if !list.ReadASN1(&one, asn1.SEQUENCE) || !one.ReadASN1Bytes(&id, asn1.OBJECT_IDENTIFIER) || !one.SkipOptionalASN1(asn1.BOOLEAN) ||
-			!one.ReadASN1(&value, asn1.OCTET_STRING) {
+		if !list.ReadASN1(&one, asn1.SEQUENCE) || !one.ReadASN1Bytes(&id, asn1.OBJECT_IDENTIFIER) ||
+			!one.SkipOptionalASN1(asn1.BOOLEAN) || !one.ReadASN1(&value, asn1.OCTET_STRING) {
 			return false
 		}
 		if string(id) == oidSubjectKey && !value.ReadASN1Bytes(&k.identifier, asn1.OCTET_STRING) {
@@ -121,8 +123,8 @@ func keys(kernel []byte) []Key {
 			s := cryptobyte.String(kernel[at:min(len(kernel), at+maxCertificate)])
 			var whole, outer, inner cryptobyte.String
 			before := s
-			if s.ReadASN1Element(&whole, asn1.SEQUENCE) && before.ReadASN1(&outer, asn1.SEQUENCE) && outer.ReadASN1(&inner, asn1.SEQUENCE) &&
-				bytes.HasPrefix(inner, start) {
+			if s.ReadASN1Element(&whole, asn1.SEQUENCE) && before.ReadASN1(&outer, asn1.SEQUENCE) &&
+				outer.ReadASN1(&inner, asn1.SEQUENCE) && bytes.HasPrefix(inner, start) {
 				all = append(all, NewKey(bytes.Clone(whole)))
 				off = at + len(whole)
 				break

@@ -19,8 +19,10 @@ func EnrolledKeys(variable []byte) (keys []Key, ok bool) {
 		if !s.ReadBytes(&kind, guid) || !s.ReadBytes(&sizes, head-guid) {
 			return keys, false
 		}
-		all, header, each := binary.LittleEndian.Uint32(sizes), binary.LittleEndian.Uint32(sizes[4:]), binary.LittleEndian.Uint32(sizes[8:])
-		if all < head || uint64(all)-head > uint64(len(s)) || uint64(header) > uint64(all)-head || each <= guid || !s.ReadBytes(&rest, int(all)-head) {
+		all, header, each := binary.LittleEndian.Uint32(sizes), binary.LittleEndian.Uint32(sizes[4:]),
+			binary.LittleEndian.Uint32(sizes[8:])
+		if all < head || uint64(all)-head > uint64(len(s)) || uint64(header) > uint64(all)-head ||
+			each <= guid || !s.ReadBytes(&rest, int(all)-head) {
 			return keys, false
 		}
 		for rest = rest[header:]; len(rest) >= int(each); rest = rest[each:] {

@@ -94,7 +94,8 @@ func kallsymsBounds(kallsyms io.Reader) (map[string]uint64, error) {
 			continue
 		}
 		name := string(line[i:])
-		if name != "__start_rodata" && !strings.HasPrefix(name, "__start___k") && !strings.HasPrefix(name, "__stop___k") {
+		if name != "__start_rodata" && !strings.HasPrefix(name, "__start___k") &&
+			!strings.HasPrefix(name, "__stop___k") {
 			continue
 		}
 		first, _, _ := strings.Cut(string(line), " ")
@@ -138,7 +139,8 @@ func openCore(r io.ReaderAt) (*core, error) {
 	}
 	for ; len(table) > 0; table = table[size:] {
 		p := elf.View{B: table, Order: c.order, Wide: c.wide}
-		c.segments = append(c.segments, segment{p.Word(p.Pick(16, 8)), p.Word(p.Pick(8, 4)), p.Word(p.Pick(32, 16))})
+		c.segments = append(c.segments, segment{p.Word(p.Pick(16, 8)), p.Word(p.Pick(8, 4)),
+			p.Word(p.Pick(32, 16))})
 	}
 	return c, nil
 }

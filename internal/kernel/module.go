@@ -78,7 +78,8 @@ func ReadModule(path string, image []byte) *Module {
 
 // Like tells whether two modules are for kernels of one machine, with one struct module.
 func (m *Module) Like(o *Module) bool {
-	return m.err == nil && o.err == nil && m.Machine == o.Machine && m.Class == o.Class && m.BigEndian == o.BigEndian && m.Size == o.Size
+	return m.err == nil && o.err == nil && m.Machine == o.Machine && m.Class == o.Class &&
+		m.BigEndian == o.BigEndian && m.Size == o.Size
 }
 
 // Err tells why the file cannot be read as a module; nil if it can.
@@ -187,13 +188,15 @@ func (m *Module) readImports(f *elf.File) {
 			}
 			off := order.Uint32(e)
 			if uint64(off) >= uint64(len(names)) {
-				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name lies outside the string table"}
+				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at),
+					What: "symbol's name lies outside the string table"}
 				return
 			}
 			name := names[off:min(uint64(len(names)), uint64(off)+maxName+1)]
 			end := bytes.IndexByte(name, 0)
 			if end < 0 || len(m.Imports) == maxImports {
-				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at), What: "symbol's name does not end, or there are too many symbols"}
+				m.err = &elf.FormatError{Off: int64(s.Off) + int64(at),
+					What: "symbol's name does not end, or there are too many symbols"}
 				return
 			}
 			m.Imports = append(m.Imports, Import{string(name[:end]), info>>4 == weak, section == common})
@@ -222,9 +225,9 @@ func (m *Module) readExports(f *elf.File) {
 		if !loaded("__ksymtab" + kind) {
 			continue
 		}
-		gpl := e.GPL && flags == m.Flagged
 		// An export without a CRC has 0 in the table of its kind, which counts as one.
-		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), loaded("__kcrctab" + kind), gpl, intree, m})
+		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), loaded("__kcrctab" + kind),
+			e.GPL && flags == m.Flagged, intree, m})
 	}
 	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
 	slices.SortStableFunc(m.Exports, func(a, b Symbol) int {
@@ -249,7 +252,8 @@ func (m *Module) version(name string) (crc uint64, ok bool) {
 }
 
 // gplLicences are the values of license= that the kernel takes for compatible with the GPL.
-var gplLicences = [...]string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"}
+var gplLicences = [...]string{"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL",
+	"Dual MPL/GPL"}
 
 // Licence returns the module's licence and whether it may use GPL-only symbols.
 func (m *Module) Licence() (string, bool) {

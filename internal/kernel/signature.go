@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/format/pkcs7"
 )
 
@@ -56,38 +57,33 @@ type Trust struct {
 	Signing  *Signing // how it reads signatures; nil: not known
 }
 
-const (
-	sigMark     = "~Module signature appended~\n"
-	sigInfoSize = 12
-	sigPKCS7    = 2
-)
-
 // splitTrailer cuts a signature off as the kernel does, which is less forgiving than programs are.
 func splitTrailer(image []byte) ([]byte, Signature) {
-	rest, ok := bytes.CutSuffix(image, []byte(sigMark))
+	rest, ok := bytes.CutSuffix(image, []byte(elf.SigMark))
 	if !ok || len(rest) == 0 {
 		return image, Signature{}
 	}
 	s := Signature{Present: true}
-	if len(rest) <= sigInfoSize {
+	if len(rest) <= elf.SigInfoSize {
 		s.found = SigFinding{State: SigBadTrailer, Why: "nothing is before its mark"}
 		return rest, s
 	}
-	info := rest[len(rest)-sigInfoSize:]
+	info := rest[len(rest)-elf.SigInfoSize:]
 	n := binary.BigEndian.Uint32(info[8:])
 	switch {
-	case uint64(n) >= uint64(len(rest)-sigInfoSize):
+	case uint64(n) >= uint64(len(rest)-elf.SigInfoSize):
 		s.found = SigFinding{State: SigBadTrailer, Why: "it claims to be longer than the file"}
 		return rest, s
-	case info[2] != sigPKCS7:
-		s.found = SigFinding{State: SigUnsupported, Why: "it is no PKCS#7 message", Line: "module: not signed with expected PKCS#7 message"}
+	case info[2] != elf.SigPKCS7:
+		s.found = SigFinding{State: SigUnsupported, Why: "it is no PKCS#7 message",
+			Line: "module: not signed with expected PKCS#7 message"}
 		return rest, s
 	case info[0]|info[1]|info[3]|info[4]|info[5]|info[6]|info[7] != 0:
 		s.found = SigFinding{State: SigBadTrailer, Why: "its description has numbers where zeros have to be",
 			Line: "module: PKCS#7 signature info has unexpected non-zero params"}
 		return rest, s
 	}
-	at := len(rest) - sigInfoSize - int(n)
+	at := len(rest) - elf.SigInfoSize - int(n)
 	s.message = rest[at : at+int(n)]
 	s.Signer, _ = pkcs7.Parse(s.message)
 	return rest[:at], s
@@ -101,22 +97,26 @@ func (k *Trust) Judge(m *Module) SigFinding {
 	}
 	msg, refused := k.dialect().Read(s.message)
 	if refused != nil {
-		states := [...]SigState{pkcs7.Damaged: SigBadTrailer, pkcs7.Wrong: SigWrong, pkcs7.Unsupported: SigUnsupported, pkcs7.Rejected: SigBroken,
+		states := [...]SigState{pkcs7.Damaged: SigBadTrailer, pkcs7.Wrong: SigWrong,
+			pkcs7.Unsupported: SigUnsupported, pkcs7.Rejected: SigBroken,
 			pkcs7.TooLong: SigTooLong, pkcs7.Unclear: SigUnverified}
 		return SigFinding{State: states[refused.Refusal], Why: refused.Error(), MayLog: refused.Line}
 	}
 	attributes := func(s pkcs7.SignerInfo) bool { return s.Attributes }
 	switch {
 	case msg.Content:
-		return SigFinding{SigBadTrailer, "it has the content in it", "PKCS#7 signature with non-detached data", "PKCS7: Data already supplied"}
+		return SigFinding{SigBadTrailer, "it has the content in it", "PKCS#7 signature with non-detached data",
+			"PKCS7: Data already supplied"}
 	case !slices.ContainsFunc(msg.Signers, attributes):
 		return k.trust(m, msg.Signers)
 	case slices.ContainsFunc(msg.Signers, func(s pkcs7.SignerInfo) bool { return s.Algorithm == pkcs7.MLDSA }):
 		return SigFinding{State: SigUnverified, Why: "it has signed attributes"}
 	case !slices.ContainsFunc(msg.Signers, func(s pkcs7.SignerInfo) bool { return !s.Attributes }):
-		return SigFinding{State: SigBroken, Why: "it has signed attributes", MayLog: "PKCS7: Invalid module sig (has authattrs)"}
+		return SigFinding{State: SigBroken, Why: "it has signed attributes",
+			MayLog: "PKCS7: Invalid module sig (has authattrs)"}
 	}
-	return SigFinding{State: SigBadTrailer, Why: "not all of its signers have signed attributes", MayLog: "PKCS7: Inconsistently supplied authAttrs"}
+	return SigFinding{State: SigBadTrailer, Why: "not all of its signers have signed attributes",
+		MayLog: "PKCS7: Inconsistently supplied authAttrs"}
 }
 
 // dialect is how the kernel reads messages.
@@ -124,7 +124,9 @@ func (k *Trust) dialect() pkcs7.Dialect {
 	if k.Signing == nil {
 		return pkcs7.Dialect{}
 	}
-	return pkcs7.Dialect{Knows: func(identifier string) bool { return slices.Contains(k.Signing.Identifiers, identifier) }}
+	return pkcs7.Dialect{Knows: func(identifier string) bool {
+		return slices.Contains(k.Signing.Identifiers, identifier)
+	}}
 }
 
 // trust asks for the keys of the signers: one signature that does not fit is enough to refuse the module, one that
@@ -142,7 +144,8 @@ func (k *Trust) trust(m *Module, signers []pkcs7.SignerInfo) SigFinding {
 			case found.State == SigBroken, result.State == SigBroken:
 				result = SigFinding{State: SigBroken}
 			default:
-				result = SigFinding{State: SigUnverified, Why: "it has several signers, and not all kernels know the keys of all"}
+				result = SigFinding{State: SigUnverified,
+					Why: "it has several signers, and not all kernels know the keys of all"}
 			}
 		}
 	}
@@ -163,11 +166,15 @@ func (k *Trust) trustOne(m *Module, s *pkcs7.SignerInfo) SigFinding {
 	enrolled := k.tryKeys(m, s, k.Enrolled)
 	switch {
 	case enrolled.State == SigValid:
-		return SigFinding{State: SigEnrolled, Why: "its key is enrolled in the firmware, and not all kernels take these keys"}
+		return SigFinding{State: SigEnrolled,
+			Why: "its key is enrolled in the firmware, and not all kernels take these keys"}
 	case enrolled.State == SigBroken:
-		return SigFinding{State: SigMisfit, Why: "it does not fit the module, but its key is enrolled in the firmware, and not all kernels know these keys"}
+		return SigFinding{State: SigMisfit,
+			Why: "it does not fit the module, but its key is enrolled in the firmware, and not all " +
+				"kernels know these keys"}
 	case enrolled.State == SigUnknownKey && k.MoreKeys:
-		return SigFinding{State: SigUnverified, Why: "its key may be one of those enrolled in the firmware, which cannot be read"}
+		return SigFinding{State: SigUnverified,
+			Why: "its key may be one of those enrolled in the firmware, which cannot be read"}
 	}
 	return enrolled
 }
@@ -179,18 +186,21 @@ func (k *Trust) tryKeys(m *Module, s *pkcs7.SignerInfo, keys []Key) SigFinding {
 		key := &keys[i]
 		switch {
 		case key.issuer == nil: // it may be this one
-			result = SigFinding{State: SigUnverified, Why: "one of the keys that the kernel has is not understood"}
+			result = SigFinding{State: SigUnverified,
+				Why: "one of the keys that the kernel has is not understood"}
 		case key.made(s):
 			ok, known := key.verifies(s, m.Image)
 			switch {
 			case !known:
-				return SigFinding{State: SigUnverified, Why: "it is of a kind that cannot be verified here"}
+				return SigFinding{State: SigUnverified,
+					Why: "it is of a kind that cannot be verified here"}
 			case ok && !slices.Contains(k.Signing.Builtin, key.kind()):
 				return SigFinding{State: SigUnverified, Why: "the kernel may lack " + key.kind()}
 			case ok:
 				return SigFinding{State: SigValid}
 			}
-			return SigFinding{State: SigBroken} // so it is for a kernel that lacks what it takes to verify it
+			// so it is for a kernel that lacks what it takes to verify it
+			return SigFinding{State: SigBroken}
 		}
 	}
 	return result
@@ -217,10 +227,10 @@ func signing(words, data []byte) *Signing {
 			s.Identifiers = append(s.Identifiers, id)
 		}
 	}
-	known := []string{"md4", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512", "sm3",
-		"rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}
-	// An algorithm is a record with two names, each in so much space, before 4.12 in half of it: its own, and that of
-	// the code.
+	known := []string{"md4", "md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-384",
+		"sha3-512", "sm3", "rsa", "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521"}
+	// An algorithm is a record with two names, each in so much space, before 4.12 in half of it: its own, and that
+	// of the code.
 	const space = 128
 	for _, code := range []string{"-generic\x00", "-lib\x00"} {
 		for off := 0; ; off += len(code) {
@@ -235,7 +245,8 @@ func signing(words, data []byte) *Signing {
 			record := func(space int) bool {
 				return start >= space && bytes.HasPrefix(data[start-space:], []byte(name+"\x00"))
 			}
-			if slices.Contains(known, name) && !slices.Contains(s.Builtin, name) && (record(space) || record(space/2)) {
+			if slices.Contains(known, name) && !slices.Contains(s.Builtin, name) &&
+				(record(space) || record(space/2)) {
 				s.Builtin = append(s.Builtin, name)
 			}
 		}

@@ -15,7 +15,7 @@ type Problem struct {
 	Text string // what is wrong and what follows from it
 }
 
-// ErrSymvers says that a file has not one line of a Module.symvers.
+// ErrSymvers reports that a file has no line of a Module.symvers.
 var ErrSymvers = errors.New("not a Module.symvers: no line of it is CRC, symbol, module, export type")
 
 // ParseSymvers reads a Module.symvers file of any kernel: with three columns (2.6), four (up to 5.3), the namespace
@@ -96,7 +96,8 @@ func (p *symversParser) line(n int, line string) {
 		s.Namespace, module = f[2], f[3]
 		p.third = append(p.third, n)
 	default:
-		p.problem(n, "no export type (EXPORT_SYMBOL, EXPORT_SYMBOL_GPL) in column 4: the columns are shifted, the symbol is passed over")
+		p.problem(n, "no export type (EXPORT_SYMBOL, EXPORT_SYMBOL_GPL) in column 4: the columns are "+
+			"shifted, the symbol is passed over")
 		return
 	}
 	s.GPL = strings.HasSuffix(export, "_GPL")
@@ -105,7 +106,8 @@ func (p *symversParser) line(n int, line string) {
 		return
 	}
 	if old, dup := p.crc[s.Name]; dup && old != crc {
-		p.problem(n, "%s is listed twice with different CRCs, 0x%08x and 0x%08x: the first counts", s.Name, old, crc)
+		p.problem(n, "%s is listed twice with different CRCs, 0x%08x and 0x%08x: the first counts", s.Name, old,
+			crc)
 	} else if !dup {
 		p.crc[s.Name] = crc
 	}
@@ -118,11 +120,13 @@ func (p *symversParser) line(n int, line string) {
 // finish reports what only the whole file shows.
 func (p *symversParser) finish() {
 	if z := len(p.zero); z > 0 && z < len(p.symbols) {
-		p.problem(p.zero[0], "%d of %d symbols have CRC 0x00000000 (first here): the line was made by hand, or the exporter was built without "+
+		p.problem(p.zero[0], "%d of %d symbols have CRC 0x00000000 (first here): the line was made by hand, "+
+			"or the exporter was built without "+
 			"symbol versions; a kernel with versions refuses modules built against it", z, len(p.symbols))
 	}
 	if len(p.third) > 0 && p.last > 0 {
-		p.problem(p.third[0], "%d lines have the namespace before the module (as kernel 5.4 wrote it), the others after the export type: "+
+		p.problem(p.third[0], "%d lines have the namespace before the module (as kernel 5.4 wrote it), the "+
+			"others after the export type: "+
 			"modpost reads the module's name as export type there", len(p.third))
 	}
 }

@@ -7,6 +7,7 @@
 package kernel
 
 import (
+	"errors"
 	"slices"
 	"sort"
 	"strings"
@@ -84,4 +85,16 @@ func (t *Table) Of(owner string) *Table {
 		}
 	}
 	return &part
+}
+
+// ErrStale reports that a table is of another build than the kernel's modules.
+var ErrStale = errors.New("of another build of this kernel: module_layout differs from its modules'")
+
+// Confirm compares the CRC of module_layout in a table with what one of the kernel's own modules was built with.
+func (t *Table) Confirm(m *Module) error {
+	s, answer := t.Lookup(LayoutSymbol)
+	if crc, ok := m.version(LayoutSymbol); ok && answer == Found && s.HasCRC && crc != uint64(s.CRC) {
+		return ErrStale
+	}
+	return nil
 }

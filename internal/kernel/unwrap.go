@@ -16,12 +16,12 @@ const (
 	// imageLimit is the largest kernel that is expanded.
 	imageLimit = 512 << 20
 
-	// workLimit is how many bytes are read and made in all until a kernel is found: an image that was made to keep us
-	// busy offers many places where one may be, or kernels that are wrapped in each other.
+	// workLimit is how many bytes are read and made in all until a kernel is found: an image that was made to keep
+	// us busy offers many places where one may be, or kernels that are wrapped in each other.
 	workLimit = 2 * imageLimit
 )
 
-// ErrImage says that a file is no boot image that can be read.
+// ErrImage reports a file that is no boot image, or none that can be read.
 var ErrImage = errors.New("not a kernel image")
 
 // Unwrap takes off what a boot image is wrapped in: a compressed file, the header of bzImage, EFI zboot, arm's
@@ -115,7 +115,8 @@ func exporting(kernel []byte) bool {
 func bzImage(image []byte) ([]byte, error) {
 	le := binary.LittleEndian
 	if v := le.Uint16(image[0x206:]); v < 0x208 {
-		return nil, fmt.Errorf("%w: boot protocol %d.%02d does not say where the kernel is", ErrImage, v>>8, v&0xff)
+		return nil, fmt.Errorf("%w: boot protocol %d.%02d does not say where the kernel is", ErrImage, v>>8,
+			v&0xff)
 	}
 	setup := uint64(image[0x1f1])
 	if setup == 0 {
@@ -134,7 +135,8 @@ func zboot(image []byte) ([]byte, error) {
 	le := binary.LittleEndian
 	off, n, size := uint64(le.Uint32(image[8:])), uint64(le.Uint32(image[12:])), uint64(len(image))
 	if off > size || n > size-off || n < 1024 {
-		return nil, fmt.Errorf("%w: zboot payload of %d bytes at %#x, but the file has %d", ErrImage, n, off, size)
+		return nil, fmt.Errorf("%w: zboot payload of %d bytes at %#x, but the file has %d", ErrImage, n, off,
+			size)
 	}
 	return image[off : off+n : off+n], nil
 }
@@ -153,7 +155,8 @@ func peSection(image []byte, name string) []byte {
 		if string(bytes.TrimRight(image[at:at+8], "\x00")) != name {
 			continue
 		}
-		n, off := uint64(min(le.Uint32(image[at+8:]), le.Uint32(image[at+16:]))), uint64(le.Uint32(image[at+20:]))
+		n, off := uint64(min(le.Uint32(image[at+8:]), le.Uint32(image[at+16:]))),
+			uint64(le.Uint32(image[at+20:]))
 		if off <= size && n <= size-off && n >= 1024 {
 			return image[off : off+n : off+n]
 		}

@@ -64,7 +64,8 @@ func (k *Key) verifiesRSA(s *pkcs7.SignerInfo, h crypto.Hash, sum []byte) (ok, k
 	key := &rsa.PublicKey{N: new(big.Int)}
 	var pair cryptobyte.String
 	public := cryptobyte.String(k.public)
-	if !public.ReadASN1(&pair, asn1.SEQUENCE) || !pair.ReadASN1Integer(key.N) || !pair.ReadASN1Integer(&key.E) || key.N.BitLen() < 1024 {
+	if !public.ReadASN1(&pair, asn1.SEQUENCE) || !pair.ReadASN1Integer(key.N) || !pair.ReadASN1Integer(&key.E) ||
+		key.N.BitLen() < 1024 {
 		return false, false // the library takes no key so short
 	}
 	return s.Algorithm == pkcs7.RSA && rsa.VerifyPKCS1v15(key, h, sum, s.Signature) == nil, true

@@ -8,12 +8,13 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 )
 
-// ConfigDirs returns the folders of depmod.d(5), the one that counts most first.
+// ConfigDirs returns the folders of depmod.d(5), the strongest first.
 func ConfigDirs() []string {
-	return []string{"/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/usr/lib/depmod.d", "/lib/depmod.d"}
+	return []string{"/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/usr/lib/depmod.d",
+		"/lib/depmod.d"}
 }
 
-// Config is what depmod.d(5) says: which of several modules of one name counts, and where there are more.
+// Config is the content of depmod.d(5): which of several modules of one name counts, and which folders have more.
 type Config struct {
 	search    []searchItem
 	overrides []string // SUBDIR/MODULE, the file name up to the suffix
@@ -27,6 +28,7 @@ type searchItem struct {
 	dir  string // below the folder of the modules
 }
 
+// searchKind is what an item of the list matches.
 type searchKind int
 
 const (
@@ -35,7 +37,7 @@ const (
 	searchExternal
 )
 
-// DefaultConfig returns what holds without any configuration: the folder updates is preferred to all others.
+// DefaultConfig returns the configuration without any files: modules in the folder updates are preferred.
 func DefaultConfig() *Config {
 	return &Config{
 		search:   []searchItem{{searchDir, "updates"}},
@@ -43,19 +45,19 @@ func DefaultConfig() *Config {
 	}
 }
 
-// LineProblem is a line of the configuration that is passed over, or has no effect.
+// LineProblem is a line of the configuration that is skipped, or has no effect.
 type LineProblem struct {
 	// Path and Line say where it is.
 	Path string
 	Line int
 	// Text is the word that is not understood, or for a Note why the line has no effect.
 	Text string
-	// Note is that nothing is wrong with the line.
+	// Note means that nothing is wrong with the line.
 	Note bool
 }
 
-// ReadConfig reads the configuration for a release from folders and files, absolute paths in fsys. What is wrong in
-// it is passed over, and given back.
+// ReadConfig reads the configuration for a release from folders and files, absolute paths in fsys. Mistakes
+// in it are skipped and returned.
 func ReadConfig(fsys fs.FS, places []string, release string) (*Config, []confd.Problem, []LineProblem) {
 	c := DefaultConfig()
 	c.search = nil
@@ -75,7 +77,7 @@ func ReadConfig(fsys fs.FS, places []string, release string) (*Config, []confd.P
 	return c, problems, bad
 }
 
-// add takes in one line. The result is the zero LineProblem if the line is fine.
+// add adds one line. The result is the zero LineProblem if the line is fine.
 func (c *Config) add(line, release string) LineProblem {
 	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
 	switch word, args := words[0], words[1:]; {

@@ -9,7 +9,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
-// Bounds of a search that links lead astray.
+// Bounds of a search, since links may lead anywhere.
 const (
 	maxFolders = 1 << 15
 	maxDepth   = 256
@@ -21,7 +21,7 @@ func IsModule(name string) bool {
 	return len(name) > len(".ko") && strings.HasSuffix(name, ".ko")
 }
 
-// suffixes are those of the compressions that module files have.
+// suffixes are those of compressed module files.
 var suffixes = [...]string{".xz", ".zst", ".gz"}
 
 // Uncompressed takes the suffix of a compression off the name of a file.
@@ -58,7 +58,7 @@ type search struct {
 
 // Files returns the file of each module of the tree, by its name: a path below the folder, or an absolute one for
 // those of the configuration's external folders. It opens no file, enters links to folders, and of several files for
-// one name takes the one that depmod would take. What cannot be read has no modules.
+// one name takes the one that depmod would take. Folders that cannot be read are skipped.
 func Files(fsys fs.FS, dir Dir, config *Config) map[string]string {
 	s := &search{fsys: fsys, config: config, files: make(map[string]string)}
 	s.folder(dir.Name, "", nil, false)
@@ -71,7 +71,7 @@ func Files(fsys fs.FS, dir Dir, config *Config) map[string]string {
 }
 
 // folder adds the modules in a folder, a name in the file system; prefix is what their paths begin with. above are
-// the folders that it is in, and linked is that a link has led here, so that it may be one of them.
+// the folders that it is in, and linked is set if a link has led here, so that it may be one of them.
 func (s *search) folder(name, prefix string, above []fs.FileInfo, linked bool) {
 	if s.folders++; s.folders > maxFolders || len(above) > maxDepth {
 		return

@@ -1,5 +1,5 @@
-// Package moduledir knows the folder that has a kernel's modules: where it is, which of several modules of one name
-// counts in it, what is in it without tables, and whether its tables are usable.
+// Package moduledir is about the folder that holds a kernel's modules: where it is, which of several modules of one
+// name counts in it, what is in it without tables, and whether its tables are usable.
 package moduledir
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
-// Bases returns the folders, below a root, that have one folder for each release, the first that has the release
-// counts. Distributions differ in which of them they have, and some have one as a link to the other.
+// Bases returns the folders, below a root, that hold one folder for each release. The first that has the release
+// counts. Distributions have one of them or both, and some have one as a link to the other.
 func Bases() []string { return []string{"lib/modules", "usr/lib/modules"} }
 
 // Dir is the folder of a release.
@@ -19,7 +19,7 @@ type Dir struct {
 	Path string
 	// Name is the folder as a name in the file system.
 	Name string
-	// Exists is that the folder is there. If there is none, the Dir is the first place where it could be.
+	// Exists is set if the folder exists. If not, the Dir is the first place where it could be.
 	Exists bool
 }
 

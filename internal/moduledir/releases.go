@@ -9,6 +9,7 @@ import (
 // maxExpr bounds an expression for releases. Package regexp repeats a part up to 1000 times, so this bounds memory too.
 const maxExpr = 256
 
+// Why an expression cannot be used.
 var (
 	errExprSize   = errors.New("the expression is too long")
 	errExprRepeat = errors.New("nothing to repeat")
@@ -38,7 +39,7 @@ func compileReleases(expr string) (*regexp.Regexp, error) {
 	return regexp.CompilePOSIX(text)
 }
 
-// translate rewrites what package regexp understands in another way than glibc: a backslash, which is an ordinary
+// translate rewrites what package regexp reads differently than glibc: a backslash, which is an ordinary
 // character between brackets and never begins a control character; ")" without "("; "{,n}"; "^" and "$" repeated.
 func translate(expr string) (string, error) {
 	var b strings.Builder
@@ -77,7 +78,7 @@ func translate(expr string) (string, error) {
 	return b.String(), nil
 }
 
-// escape returns what stands for a backslash and c outside brackets.
+// escape returns the translation of a backslash and c, outside brackets.
 func escape(c byte) (string, error) {
 	switch {
 	case c == 'w':

@@ -13,20 +13,22 @@ import (
 
 // Why a table is not usable; a damaged binary one is an *index.FormatError.
 var (
-	// ErrMissing: there is no such file. It is fs.ErrNotExist as well.
+	// ErrMissing reports that there is no such file. It is fs.ErrNotExist as well.
 	ErrMissing error = missing{}
-	// ErrEmpty: the file has 0 bytes. What depmod writes has a header at least; such files are left by a crash.
+	// ErrEmpty reports that the file has 0 bytes. Tables of depmod have a header at least; a crash leaves such
+	// files.
 	ErrEmpty = errors.New("empty (0 bytes)")
-	// ErrCut: the last line of a text does not end.
+	// ErrCut reports that the last line of a text has no end.
 	ErrCut = errors.New("cut off in its last line")
 )
 
+// missing is the type of ErrMissing.
 type missing struct{}
 
 func (missing) Error() string        { return "missing" }
 func (missing) Is(target error) bool { return target == fs.ErrNotExist }
 
-// MaxTable is the size up to which a table is read.
+// MaxTable is the size in bytes up to which a table is read.
 const MaxTable = 256 << 20
 
 // OpenIndex opens a binary table, a name in fsys, if it is usable.
@@ -51,7 +53,7 @@ func OpenIndex(fsys fs.FS, name string) (*index.Index, error) {
 	return nil, cause(err)
 }
 
-// damaged says that a table is.
+// damaged wraps the reason why a table is damaged.
 func damaged(err error) error { return fmt.Errorf("damaged: %w", err) }
 
 // ReadText reads a text table, a name in fsys, if it is usable.
@@ -72,7 +74,7 @@ func Usable(name string, data []byte) error {
 	builtin := strings.HasPrefix(base, "modules.builtin")
 	switch {
 	case builtin && len(data) == 0:
-		return nil // what other depmods make of a kernel without the list of what is builtin
+		return nil // other depmods write such a file for a kernel without a list of builtin modules
 	case len(data) == 0 && base == "modules.devname":
 		return nil // no module has a device node
 	case len(data) == 0:
@@ -100,7 +102,7 @@ func read(fsys fs.FS, name string) ([]byte, error) {
 	return data, cause(err)
 }
 
-// cause takes the name of the file off an error.
+// cause returns the cause of a *fs.PathError, without the name of the file.
 func cause(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {

@@ -1,4 +1,4 @@
-// Package near finds the words that a mistyped one may have meant.
+// Package near finds the words that a mistyped one may stand for.
 package near
 
 import (
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Words returns up to three of the words that are nearest to one that was typed, in the order in which they come; nil
-// if none is near. Dashes are underscores, and capital letters small ones.
+// Words returns up to three of the words that are nearest to a typed one, in their order; nil if none is near. Case,
+// and the difference between dashes and underscores, do not count.
 func Words(typed string, words iter.Seq[string]) (found []string) {
 	typed = plain(typed)
 	tooFar := 2 + min(1, len(typed)/5)
@@ -31,8 +31,8 @@ func Words(typed string, words iter.Seq[string]) (found []string) {
 // plain spells a word as it is compared.
 func plain(word string) string { return strings.ReplaceAll(strings.ToLower(word), "-", "_") }
 
-// distance returns how many letters have to be changed, added, left out, or exchanged with the next one, to make b of
-// a, or most if that is not less.
+// distance returns the number of edits that turn a into b, or most if that is not less. An edit changes, inserts or
+// deletes a byte, or swaps two adjacent ones.
 func distance(a, b string, most int) int {
 	if d := len(a) - len(b); d >= most || -d >= most {
 		return most

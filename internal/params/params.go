@@ -75,7 +75,8 @@ func NotIn(list []Param, info []string, image []byte) (unknown []Unknown) {
 	names := slices.Sorted(maps.Keys(known))
 	for _, p := range list {
 		name := plain(p.Name)
-		if known[name] || name == "async_probe" || name == "dyndbg" || bytes.Contains(image, []byte("\x00__param_str_"+name+"\x00")) {
+		if known[name] || name == "async_probe" || name == "dyndbg" ||
+			bytes.Contains(image, []byte("\x00__param_str_"+name+"\x00")) {
 			continue
 		}
 		known[name] = true // and say so once

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -30,7 +28,8 @@ func writeArchives(ctx context.Context, r *release) error {
 		if err != nil {
 			return err
 		}
-		for file, content := range map[string][]byte{name + ".tar.gz": compress(data.Bytes()), name + ".cdx.json": bill} {
+		for file, content := range map[string][]byte{name + ".tar.gz": compress(data.Bytes()), name +
+			".cdx.json": bill} {
 			if err := os.WriteFile(filepath.Join(r.out, file), content, 0o644); err != nil {
 				return err
 			}
@@ -50,15 +49,27 @@ func archiveTree(r *release, name string, b binary) (tree, error) {
 	if err := files.add(path.Join(name, "gomodprobe-boot"), b.boot, 0o755); err != nil {
 		return nil, err
 	}
-	for _, doc := range []string{"LICENSE", "README.md", "CHANGELOG.md"} {
-		if err := files.add(path.Join(name, doc), filepath.Join(r.root, doc), 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-	}
-	if err := files.addAll(path.Join(name, "man"), filepath.Join(r.root, "docs/man/*.[58]")); err != nil {
+	if err := files.add(path.Join(name, "LICENSE"), filepath.Join(r.root, "LICENSE"), 0o644); err != nil {
 		return nil, err
 	}
-	return files, files.addAll(path.Join(name, "completions"), filepath.Join(r.root, "docs/completions/*gomodprobe*"))
+	if err := pages(files, r, name); err != nil {
+		return nil, err
+	}
+	if err := files.addAll(path.Join(name, "docs/man"), filepath.Join(r.root, "docs/man/*.[58]")); err != nil {
+		return nil, err
+	}
+	return files, files.addAll(path.Join(name, "completions"),
+		filepath.Join(r.root, "docs/completions/*gomodprobe*"))
+}
+
+// pages adds README.md and what it links to, where its links lead.
+func pages(files tree, r *release, dir string) error {
+	for _, doc := range []string{"README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"} {
+		if err := files.add(path.Join(dir, doc), filepath.Join(r.root, doc), 0o644); err != nil {
+			return err
+		}
+	}
+	return files.addAll(path.Join(dir, "docs"), filepath.Join(r.root, "docs/*.md"))
 }
 
 // writeSums writes SHA256SUMS as sha256sum --check reads it.

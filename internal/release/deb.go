@@ -3,15 +3,14 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // debian holds the scripts of the package.
@@ -41,7 +40,7 @@ func writeDebs(ctx context.Context, r *release) error {
 		if err := files.unpack(stage, r.time); err != nil {
 			return err
 		}
-		to := filepath.Join(r.out, fmt.Sprintf("gomodprobe_%s_%s.deb", r.version, b.target.debian))
+		to := filepath.Join(r.out, fmt.Sprintf("gomodprobe_%s_%s.deb", r.debian(), b.target.debian))
 		cmd := exec.CommandContext(ctx, "dpkg-deb", "--root-owner-group", "-Zxz", "--build", stage, to)
 		cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH="+strconv.FormatInt(r.time.Unix(), 10))
 		if text, err := cmd.CombinedOutput(); err != nil {
@@ -68,16 +67,8 @@ func debTree(r *release, b binary) (tree, error) {
 	delete(files, "usr/sbin/gokmod")
 	files["usr/bin/gokmod"] = entry{link: "../sbin/gomodprobe"}
 	files["usr/bin/golsmod"] = entry{link: "../sbin/gomodprobe"}
-	for _, script := range []string{"gomodprobe-switch", "prerm"} {
-		data, err := debian.ReadFile("debian/" + script)
-		if err != nil {
-			return nil, err
-		}
-		to := "usr/sbin/" + script
-		if script == "prerm" {
-			to = "DEBIAN/prerm"
-		}
-		files[to] = entry{mode: 0o755, data: data}
+	if err := debOwn(files); err != nil {
+		return nil, err
 	}
 	if err := debDocs(files, r); err != nil {
 		return nil, err
@@ -86,13 +77,48 @@ func debTree(r *release, b binary) (tree, error) {
 	return files, nil
 }
 
+// debOwn adds what only the package has: the switch with its page, the script that runs before a removal, and the
+// reasons for what lintian finds.
+func debOwn(files tree) error {
+	for name, to := range map[string]string{
+		"gomodprobe-switch": "usr/sbin/gomodprobe-switch", "prerm": "DEBIAN/prerm",
+		"gomodprobe-switch.8": "usr/share/man/man8/gomodprobe-switch.8.gz",
+		"lintian-overrides":   "usr/share/lintian/overrides/gomodprobe",
+	} {
+		data, err := debian.ReadFile("debian/" + name)
+		if err != nil {
+			return err
+		}
+		switch {
+		case strings.HasSuffix(to, ".gz"):
+			files[to] = entry{mode: 0o644, data: compress(data)}
+		case name == "lintian-overrides":
+			files[to] = entry{mode: 0o644, data: data}
+		default:
+			files[to] = entry{mode: 0o755, data: data}
+		}
+	}
+	return nil
+}
+
+// debChangelog is the one entry of Debian's changelog; what changed stands in CHANGELOG.md.
+func debChangelog(r *release) []byte {
+	return fmt.Appendf(nil, `gomodprobe (%s) unstable; urgency=medium
+
+  * Built from the commit of %s.
+    What changed is in CHANGELOG.md beside this file.
+
+ -- The gomodprobe authors <gomodprobe@users.noreply.github.com>  %s
+`, r.debian(), r.time.Format(time.DateTime), r.time.Format(time.RFC1123Z))
+}
+
 // debDocs adds man pages, completions and texts.
 func debDocs(files tree, r *release) error {
-	pages, err := filepath.Glob(filepath.Join(r.root, "docs/man/*.[58]"))
+	manuals, err := filepath.Glob(filepath.Join(r.root, "docs/man/*.[58]"))
 	if err != nil {
 		return err
 	}
-	for _, page := range pages {
+	for _, page := range manuals {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			return err
@@ -105,7 +131,8 @@ func debDocs(files tree, r *release) error {
 		files[path.Join(dir, name+".gz")] = entry{mode: 0o644, data: compress(text)}
 	}
 	const bash = "usr/share/bash-completion/completions/"
-	if err := files.add(bash+"gomodprobe", filepath.Join(r.root, "docs/completions/gomodprobe.bash"), 0o644); err != nil {
+	if err := files.add(bash+"gomodprobe", filepath.Join(r.root, "docs/completions/gomodprobe.bash"),
+		0o644); err != nil {
 		return err
 	}
 	const fish = "usr/share/fish/vendor_completions.d/"
@@ -113,25 +140,16 @@ func debDocs(files tree, r *release) error {
 		files[bash+name] = entry{link: "gomodprobe"}
 		files[fish+name+".fish"] = entry{link: "gomodprobe.fish"}
 	}
-	if err := files.add("usr/share/zsh/vendor-completions/_gomodprobe", filepath.Join(r.root, "docs/completions/_gomodprobe"), 0o644); err != nil {
+	if err := files.add("usr/share/zsh/vendor-completions/_gomodprobe",
+		filepath.Join(r.root, "docs/completions/_gomodprobe"), 0o644); err != nil {
 		return err
 	}
-	if err := files.add(fish+"gomodprobe.fish", filepath.Join(r.root, "docs/completions/gomodprobe.fish"), 0o644); err != nil {
+	if err := files.add(fish+"gomodprobe.fish", filepath.Join(r.root, "docs/completions/gomodprobe.fish"),
+		0o644); err != nil {
 		return err
 	}
-	for _, doc := range []string{"README.md", "CHANGELOG.md"} {
-		text, err := os.ReadFile(filepath.Join(r.root, doc))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return err
-		case doc == "CHANGELOG.md":
-			files["usr/share/doc/gomodprobe/changelog.gz"] = entry{mode: 0o644, data: compress(text)}
-		default:
-			files["usr/share/doc/gomodprobe/"+doc] = entry{mode: 0o644, data: text}
-		}
-	}
-	return nil
+	files["usr/share/doc/gomodprobe/changelog.gz"] = entry{mode: 0o644, data: compress(debChangelog(r))}
+	return pages(files, r, "usr/share/doc/gomodprobe")
 }
 
 // control is the package's description for dpkg.
@@ -154,7 +172,7 @@ Description: kernel module tools in one static binary
  .
  They are installed beside kmod with "go" in front of their names.
  gomodprobe-switch makes modprobe and the others mean these, and back.
-`, r.version, b.target.debian, size)
+`, r.debian(), b.target.debian, size)
 }
 
 // copyright is the text that goes with the program: our licence and those of what is linked in.

@@ -24,7 +24,8 @@ import (
 
 func main() {
 	out := flag.String("o", "dist", "the folder that gets the files")
-	arch := flag.String("arch", "", "architectures, comma-separated, such as amd64,armv7; host is this one (default all)")
+	arch := flag.String("arch", "",
+		"architectures, comma-separated, such as amd64,armv7; host is this one (default all)")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: release [-o DIR] [-arch LIST] archives|deb|oci ...")
 		flag.PrintDefaults()
@@ -42,7 +43,7 @@ func main() {
 type release struct {
 	out      string    // where the products go
 	root     string    // the folder of go.mod
-	version  string    // as gomodprobe -V says it
+	version  string    // of semver.org; that of a snapshot ends with -gitDATE.COMMIT
 	time     time.Time // of every file
 	binaries []binary
 	thanks   []byte // the licences of what is linked in
@@ -91,7 +92,8 @@ func run(ctx context.Context, out, arch string, names []string) error {
 	}
 	defer os.RemoveAll(build)
 	for _, t := range chosen {
-		b := binary{t, filepath.Join(build, t.name, "gomodprobe"), filepath.Join(build, t.name, "gomodprobe-boot")}
+		b := binary{t, filepath.Join(build, t.name, "gomodprobe"),
+			filepath.Join(build, t.name, "gomodprobe-boot")}
 		if err := t.build(ctx, r.root, b.path, ""); err != nil {
 			return err
 		}
@@ -157,19 +159,37 @@ func prepare(ctx context.Context, out string) (*release, error) {
 	return r, os.MkdirAll(out, 0o755)
 }
 
-// version asks the program itself.
+// version is the version of the commit that is built: what the program says of itself if the commit has that tag, and
+// else a snapshot before it, such as 0.2.0-git20261130.abcdef0, which semver.org and dpkg (with ~ for -) sort first.
 func version(ctx context.Context, root string) (string, error) {
 	text, err := output(ctx, root, "go", "run", "./cmd/modinfo", "-V")
 	if err != nil {
 		return "", err
 	}
-	_, after, ok := strings.Cut(text, "(gomodprobe ")
-	v, _, ok2 := strings.Cut(after, ")")
-	if !ok || !ok2 {
+	_, after, ok := strings.Cut(text, "\ngomodprobe ")
+	v, _, _ := strings.Cut(after, ",")
+	if !ok || v == "" {
 		return "", fmt.Errorf("no version in %q", text)
 	}
-	return v, nil
+	if _, err := os.Stat(filepath.Join(root, ".git")); err != nil {
+		return v, nil // an unpacked archive of the sources
+	}
+	tags, err := output(ctx, root, "git", "tag", "--points-at", "HEAD")
+	if err != nil {
+		return "", err
+	}
+	if slices.Contains(strings.Fields(tags), "v"+v) {
+		return v, nil
+	}
+	commit, err := output(ctx, root, "git", "log", "-1", "--abbrev=7", "--date=format:%Y%m%d", "--format=%cd.%h")
+	if err != nil {
+		return "", err
+	}
+	return v + "-git" + commit, nil
 }
+
+// debian is the version as dpkg orders it: a snapshot is before its version.
+func (r *release) debian() string { return strings.Replace(r.version, "-git", "~git", 1) }
 
 // output runs a program and returns what it prints, without the last newline.
 func output(ctx context.Context, dir, name string, args ...string) (string, error) {

@@ -111,8 +111,10 @@ func (l *layout) image(r *release, b binary) (descriptor, error) {
 	config := l.json(configType, imageConfig{
 		platform: where,
 		Created:  r.time.Format("2006-01-02T15:04:05Z"),
-		Config:   runConfig{Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, Cmd: []string{"/sbin/modprobe", "--help"}, Labels: labels},
-		RootFS:   imageRootFS{Type: "layers", DiffIDs: []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer.Bytes()))}},
+		Config: runConfig{Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+			Cmd: []string{"/sbin/modprobe", "--help"}, Labels: labels},
+		RootFS: imageRootFS{Type: "layers",
+			DiffIDs: []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer.Bytes()))}},
 	})
 	m := l.json(manifestType, imageManifest{
 		Schema: 2, MediaType: manifestType, Config: config, Annotations: labels,

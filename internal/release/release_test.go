@@ -11,7 +11,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -140,11 +143,29 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestBillOfMaterials: what is linked into the program is listed, with version, checksum and licence.
+// TestArchiveTree: an archive has what its README links to.
+func TestArchiveTree(t *testing.T) {
+	r := sample(t)
+	files, err := archiveTree(r, "x", r.binaries[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := files.names()
+	for _, link := range regexp.MustCompile(`\]\(([^)#:]+)`).FindAllSubmatch(files["x/README.md"].data, -1) {
+		if name := path.Join("x", string(link[1])); !slices.Contains(names, name) {
+			t.Errorf("%s is not in the archive", name)
+		}
+	}
+}
+
+// TestBillOfMaterials: both programs are listed, and what is linked into each, with version, checksum and licence.
 func TestBillOfMaterials(t *testing.T) {
 	r := sample(t)
-	r.binaries[0].path = filepath.Join(t.TempDir(), "gomodprobe")
-	if err := targets[0].build(t.Context(), r.root, r.binaries[0].path, ""); err != nil {
+	b := &r.binaries[0]
+	b.path, b.boot = filepath.Join(t.TempDir(), "gomodprobe"), filepath.Join(t.TempDir(), "gomodprobe-boot")
+	err := errors.Join(b.target.build(t.Context(), r.root, b.path, ""),
+		b.target.build(t.Context(), r.root, b.boot, "kmod_boot"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	text, err := billOfMaterials(t.Context(), r, r.binaries[0])
@@ -170,7 +191,9 @@ func TestBillOfMaterials(t *testing.T) {
 	if !found {
 		t.Errorf("x/sys is not listed:\n%s", text)
 	}
-	if len(doc.Depends) != 1 || len(doc.Depends[0].Depends) != len(doc.Components) {
+	if len(doc.Depends) != 3 || len(doc.Depends[0].Depends) != len(doc.Components)-2 ||
+		len(doc.Depends[1].Depends) < 3 ||
+		!slices.Equal(doc.Depends[2].Depends, []string{doc.Depends[0].Ref, doc.Depends[1].Ref}) {
 		t.Errorf("dependencies: %+v", doc.Depends)
 	}
 }

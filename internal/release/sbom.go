@@ -54,49 +54,81 @@ type (
 	}
 )
 
-// billOfMaterials lists what is in a binary, as the binary itself says.
+// billOfMaterials lists the two programs of a target and what is in each, as the programs themselves say.
 func billOfMaterials(ctx context.Context, r *release, b binary) ([]byte, error) {
-	info, err := buildinfo.ReadFile(b.path)
-	if err != nil {
-		return nil, err
-	}
-	program, err := os.ReadFile(b.path)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(program)
-	self := fmt.Sprintf("pkg:golang/%s@%s?goarch=%s&goos=linux", info.Main.Path, r.version, b.target.goarch())
-	doc := bom{Format: "CycloneDX", Spec: "1.5", Version: 1, Metadata: bomMetadata{
-		Timestamp: r.time.Format("2006-01-02T15:04:05Z"),
-		Component: component{
-			Type: "application", Ref: self, Name: "gomodprobe", Version: r.version, PURL: self,
-			Hashes: []bomHash{{"SHA-256", hex.EncodeToString(sum[:])}}, Licenses: licenseIDs("BSD-3-Clause"),
-		},
-	}}
-	uses := dependency{Ref: self}
+	doc := bom{Format: "CycloneDX", Spec: "1.5", Version: 1}
+	doc.Metadata.Timestamp = r.time.Format("2006-01-02T15:04:05Z")
+	listed := map[string]bool{}
 	add := func(c component) {
-		doc.Components = append(doc.Components, c)
-		uses.Depends = append(uses.Depends, c.Ref)
+		if !listed[c.Ref] {
+			listed[c.Ref] = true
+			doc.Components = append(doc.Components, c)
+		}
 	}
-	toolchain := strings.TrimPrefix(info.GoVersion, "go")
-	add(component{
-		Type: "library", Ref: "pkg:golang/std@" + toolchain, Name: "std", Version: toolchain,
-		PURL: "pkg:golang/std@" + toolchain, Licenses: licenseIDs("BSD-3-Clause"),
-	})
-	for _, m := range info.Deps {
-		c, err := moduleComponent(ctx, r.root, m)
+	var whole dependency
+	for _, file := range []string{b.path, b.boot} {
+		program, parts, err := programParts(ctx, r, b, file)
 		if err != nil {
 			return nil, err
 		}
-		add(c)
+		if whole.Ref == "" {
+			self := program
+			self.Name, self.Hashes = "gomodprobe", nil
+			self.Ref, _, _ = strings.Cut(program.Ref, "#")
+			self.PURL = self.Ref
+			doc.Metadata.Component, whole.Ref = self, self.Ref
+		}
+		whole.Depends = append(whole.Depends, program.Ref)
+		uses := dependency{Ref: program.Ref}
+		add(program)
+		for _, part := range parts {
+			add(part)
+			uses.Depends = append(uses.Depends, part.Ref)
+		}
+		doc.Depends = append(doc.Depends, uses)
 	}
-	doc.Depends = append(doc.Depends, uses)
+	doc.Depends = append(doc.Depends, whole)
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err = e.Encode(doc)
+	err := e.Encode(doc)
 	return text.Bytes(), err
+}
+
+// programParts describes one program, and what is linked into it.
+func programParts(
+	ctx context.Context, r *release, b binary, file string,
+) (program component, parts []component, err error) {
+	info, err := buildinfo.ReadFile(file)
+	if err != nil {
+		return program, nil, err
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return program, nil, err
+	}
+	sum := sha256.Sum256(data)
+	name := filepath.Base(file)
+	purl := fmt.Sprintf("pkg:golang/%s@%s?goarch=%s&goos=linux#%s", info.Main.Path, r.version, b.target.goarch(),
+		name)
+	program = component{
+		Type: "application", Ref: purl, Name: name, Version: r.version, PURL: purl,
+		Hashes: []bomHash{{"SHA-256", hex.EncodeToString(sum[:])}}, Licenses: licenseIDs("BSD-3-Clause"),
+	}
+	toolchain := strings.TrimPrefix(info.GoVersion, "go")
+	parts = []component{{
+		Type: "library", Ref: "pkg:golang/std@" + toolchain, Name: "std", Version: toolchain,
+		PURL: "pkg:golang/std@" + toolchain, Licenses: licenseIDs("BSD-3-Clause"),
+	}}
+	for _, m := range info.Deps {
+		c, err := moduleComponent(ctx, r.root, m)
+		if err != nil {
+			return program, nil, err
+		}
+		parts = append(parts, c)
+	}
+	return program, parts, nil
 }
 
 // moduleComponent describes one module that is linked in.
@@ -147,7 +179,8 @@ func recognize(text []byte) []string {
 	if has("Permission is hereby granted, free of charge") {
 		ids = append(ids, "MIT")
 	}
-	if has("Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted. THE SOFTWARE") {
+	if has("Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee " +
+		"is hereby granted. THE SOFTWARE") {
 		ids = append(ids, "0BSD")
 	}
 	return ids

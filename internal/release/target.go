@@ -46,7 +46,8 @@ func (t target) goarch() string {
 
 // build compiles gomodprobe, static and stripped, with these build tags.
 func (t target) build(ctx context.Context, root, to, tags string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags="+tags, "-ldflags=-s -w -buildid=", "-o", to, "./cmd/gomodprobe")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=auto", "-tags="+tags,
+		"-ldflags=-s -w -buildid=", "-o", to, "./cmd/gomodprobe")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOFLAGS=", "GOAMD64=v1")
 	cmd.Env = append(cmd.Env, strings.Fields(t.env)...)

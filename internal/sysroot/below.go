@@ -9,8 +9,8 @@ import (
 )
 
 // Below returns fsys with symbolic links followed inside the folder dir, a name in fsys, for what is in there: a link
-// to an absolute path starts again at dir. Names outside lead where they do in fsys, and so does a link that leads
-// out of dir by "..". It is for use while no folder or link in there changes.
+// to an absolute path starts again at dir. Names outside of dir mean the same as in fsys, and so does a link that
+// leaves dir by "..". It is for use while no folder or link in dir changes.
 func Below(fsys fs.FS, dir string) fs.FS {
 	if dir == "." {
 		return fsys
@@ -18,8 +18,8 @@ func Below(fsys fs.FS, dir string) fs.FS {
 	return belowFS{fsys, dir + "/", Still(rootFS{fsys: prefixed{fsys, dir}, strict: true})}
 }
 
-// Confine returns a file system for a system's root folder that somebody has given as an fs.FS: an os.DirFS, which
-// lets absolute links lead to this machine, as New makes it unless it is of "/", any other as it is.
+// Confine returns a file system that can be used as the root of a system. An os.DirFS of a folder other than "/", whose
+// absolute links would lead to this machine, is replaced by New of it; others are returned as they are.
 func Confine(fsys fs.FS) fs.FS {
 	v := reflect.ValueOf(fsys)
 	if v.IsValid() && v.Type() == reflect.TypeOf(os.DirFS("")) && strings.Trim(v.String(), "/") != "" {
@@ -28,7 +28,7 @@ func Confine(fsys fs.FS) fs.FS {
 	return fsys
 }
 
-// Sub returns the folder dir, a name in fsys, as a file system. It keeps no link inside.
+// Sub returns the folder dir, a name in fsys, as a file system. Links may lead out of it.
 func Sub(fsys fs.FS, dir string) fs.FS {
 	if dir == "." {
 		return fsys
@@ -36,8 +36,8 @@ func Sub(fsys fs.FS, dir string) fs.FS {
 	return prefixed{fsys, dir}
 }
 
-// Resolve follows all symbolic links of a name inside fsys; see New. What does not exist stays as it is. A link that
-// leads out by ".." is an error.
+// Resolve follows all symbolic links of a name inside fsys; see New. Elements that do not exist are kept. A link
+// that leads out by ".." is an error.
 func Resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name, true) }
 
 // belowFS is what Below returns.
@@ -105,7 +105,7 @@ func (b belowFS) ReadLink(name string) (string, error) {
 	return target, named(err, name)
 }
 
-// named has an error tell the name that was asked for.
+// named sets the name in an error to the one that was asked for.
 func named(err error, name string) error {
 	if e, ok := err.(*fs.PathError); ok {
 		return &fs.PathError{Op: e.Op, Path: name, Err: e.Err}
@@ -119,6 +119,7 @@ type prefixed struct {
 	dir  string
 }
 
+// name returns the name in fsys.
 func (p prefixed) name(name string) string {
 	if name == "." {
 		return p.dir

@@ -10,11 +10,11 @@ import (
 )
 
 // Host returns the files below a directory of this machine: those of os.DirFS(dir), with two differences. A name may
-// have any bytes, as file names on Linux do, and not only UTF-8. And files, which are *os.File as well, are unknown
-// to the runtime's poller: to be told that a file is always ready takes more system calls than to read it.
+// have any bytes, as file names on Linux do, and not only UTF-8. And files, which are *os.File, are not registered
+// with the runtime's poller, which would take more system calls than to read them.
 func Host(dir string) fs.FS { return host(strings.TrimRight(dir, "/") + "/") }
 
-// host is the directory with a slash behind it.
+// host is a directory, with a slash at the end.
 type host string
 
 // HostDir returns the directory.
@@ -23,12 +23,12 @@ func (h host) HostDir() string { return string(h) }
 // Open opens a file for reading.
 func (h host) Open(name string) (fs.File, error) { return h.open(name, 0) }
 
-// OpenNow opens a file for reading, and a FIFO without waiting for who writes to it. Reading from that waits all the
-// same.
+// OpenNow opens a file for reading, and a FIFO without waiting for a writer. Reading from a FIFO waits all the same.
 func (h host) OpenNow(name string) (fs.File, error) {
 	return h.open(name, syscall.O_NONBLOCK|syscall.O_NOCTTY)
 }
 
+// open opens a file with more flags of open(2).
 func (h host) open(name string, flags int) (fs.File, error) {
 	path, err := h.path("open", name)
 	if err != nil {
@@ -38,7 +38,8 @@ func (h host) open(name string, flags int) (fs.File, error) {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
 		if err == nil {
 			if flags != 0 {
-				unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0) // or the runtime would ask its poller about the file
+				// os.NewFile would register a descriptor with O_NONBLOCK with the poller.
+				unix.FcntlInt(uintptr(fd), unix.F_SETFL, 0)
 			}
 			return os.NewFile(uintptr(fd), path), nil
 		}
@@ -62,7 +63,7 @@ func (h host) ReadDir(name string) ([]fs.DirEntry, error) {
 // ReadLink returns where a link points.
 func (h host) ReadLink(name string) (string, error) { return fs.ReadLink(os.DirFS(string(h)), name) }
 
-// describe describes a file, and in an error calls it by its name.
+// describe describes a file; errors have its name in the file system.
 func (h host) describe(op, name string, stat func(string) (fs.FileInfo, error)) (fs.FileInfo, error) {
 	path, err := h.path(op, name)
 	if err != nil {
@@ -75,7 +76,7 @@ func (h host) describe(op, name string, stat func(string) (fs.FileInfo, error)) 
 	return info, err
 }
 
-// path returns the path of a name, which must be valid but for its bytes.
+// path returns the path of a name, which must be valid apart from its bytes.
 func (h host) path(op, name string) (string, error) {
 	if !valid(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}

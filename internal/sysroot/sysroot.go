@@ -34,14 +34,14 @@ func clean(abs string) string {
 // maxLinks is how many symbolic links a path may go through; the kernel's limit.
 const maxLinks = 40
 
-// errLoop is ELOOP, which not every system has.
+// errLoop reports too many links; ELOOP is not on every system.
 var errLoop = errors.New("too many levels of symbolic links")
 
 // resolve follows all symbolic links of a path inside fsys: a link to an absolute path starts again at the root of
-// fsys, and ".." stops there. What does not exist stays as it is, but has no "..".
+// fsys, and ".." stops there. Elements that do not exist are kept, without "..".
 func resolve(fsys fs.FS, name string) (string, error) { return resolveFrom(fsys, ".", name, false) }
 
-// errOutside is that a ".." leads out of the root.
+// errOutside reports that a ".." leads out of the root.
 var errOutside = errors.New("outside of the root")
 
 // resolveFrom is resolve for a path that begins in a directory which no links lead to. If strict, a ".." that leads
@@ -58,7 +58,7 @@ func resolveFrom(fsys fs.FS, done, name string, strict bool) (string, error) {
 			if strict && done == "." {
 				return "", &fs.PathError{Op: "open", Path: name, Err: errOutside}
 			}
-			// The parent of what is not there, or is a file, is not there either.
+			// What does not exist, or is a file, has no "..".
 			if info, err := fs.Stat(fsys, done); err != nil {
 				return "", err
 			} else if !info.IsDir() {
@@ -88,8 +88,8 @@ func resolveFrom(fsys fs.FS, done, name string, strict bool) (string, error) {
 // another machine does not lead to this one's.
 func New(fsys fs.FS) fs.FS { return rootFS{fsys: fsys} }
 
-// Still returns what New has returned for use while no folder or link in there changes: where folders lead is found
-// out once. Of another file system it returns that.
+// Still returns a file system of New for use while no folder or link in it changes: it resolves each folder once. Other
+// file systems are returned as they are.
 func Still(fsys fs.FS) fs.FS {
 	if r, ok := fsys.(rootFS); ok {
 		return rootFS{r.fsys, new(sync.Map), r.strict}
@@ -122,7 +122,7 @@ func (r rootFS) Within(name string) (fs.FS, string, error) {
 	return r.fsys, name, err
 }
 
-// OpenNow is Open, but does not wait for who is at the other end of a FIFO, if the file system below can do that.
+// OpenNow is Open, but does not wait for the other end of a FIFO, if the file system below can do that.
 func (r rootFS) OpenNow(name string) (fs.File, error) {
 	name, err := r.name("open", name)
 	if err != nil {
@@ -196,17 +196,29 @@ func (r rootFS) dir(name string) (string, error) {
 	if r.dirs == nil {
 		return resolveFrom(r.fsys, ".", dir, r.strict)
 	}
+	return r.known(dir)
+}
+
+// known resolves the links of a folder's name, from where the folder above it leads.
+func (r rootFS) known(dir string) (string, error) {
+	if dir == "." {
+		return dir, nil
+	}
 	if known, ok := r.dirs.Load(dir); ok {
 		return known.(string), nil
 	}
-	done, err := resolveFrom(r.fsys, ".", dir, r.strict)
+	above, err := r.known(path.Dir(dir))
+	if err != nil {
+		return "", err
+	}
+	done, err := resolveFrom(r.fsys, above, path.Base(dir), r.strict)
 	if err == nil {
 		r.dirs.Store(dir, done)
 	}
 	return done, err
 }
 
-// parent is name with the last element as it is.
+// parent resolves all links of a valid name but the last element.
 func (r rootFS) parent(op, name string) (string, error) {
 	if !valid(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}

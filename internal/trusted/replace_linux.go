@@ -100,7 +100,8 @@ func byDescriptor(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 // link gives a file without a name the final one, if that is free, or another one to be renamed.
 func link(dir *os.File, base string, f *os.File) (name string, err error) {
 	for i, name := -1, base; ; name = tempName(base, i) {
-		err := unix.Linkat(unix.AT_FDCWD, byDescriptor(int(f.Fd())), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+		err := unix.Linkat(unix.AT_FDCWD, byDescriptor(int(f.Fd())), int(dir.Fd()), name,
+			unix.AT_SYMLINK_FOLLOW)
 		if i++; err != unix.EEXIST || i > 1000 {
 			return name, err
 		}

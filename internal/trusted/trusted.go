@@ -101,8 +101,8 @@ func ReadOpen(f io.Reader, size, limit int64) ([]byte, error) {
 	if size > limit {
 		return nil, ErrTooLarge
 	}
-	// A file in /proc says 0 and has more; one that claims much and has little costs no more than what it has. One byte
-	// more is to meet the end without growing.
+	// A file in /proc says 0 and has more; one that claims much and has little costs no more than what it has. One
+	// byte more is to meet the end without growing.
 	const first = 4 << 20
 	data := make([]byte, 0, min(max(size, 511), first)+1)
 	for {
@@ -178,7 +178,8 @@ type SyncError struct {
 
 // Error implements error.
 func (e *SyncError) Error() string {
-	return fmt.Sprintf("folder %s cannot be brought to the disk (%v): the new files are in place, but after a loss of power the old ones may be back",
+	return fmt.Sprintf("folder %s cannot be brought to the disk (%v): the new files are in place, "+
+		"but after a loss of power the old ones may be back",
 		e.Dir, e.Err)
 }
 

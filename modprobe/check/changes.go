@@ -18,17 +18,17 @@ type Class string
 
 // The classes, the worst last.
 const (
-	// ClassSame is that nothing differs that the module's symbols reach.
+	// ClassSame means that nothing differs that the module's symbols reach.
 	ClassSame Class = "same"
-	// ClassText is that names or types are written differently, and nothing else differs.
+	// ClassText means that names or types are written differently, and nothing else differs.
 	ClassText Class = "text only"
-	// ClassAdded is that members or values are new where there was room.
+	// ClassAdded means that members or values are new where there was room.
 	ClassAdded Class = "added, nothing moved"
-	// ClassNoneNamed is that something moved, but in no type that the module names.
+	// ClassNoneNamed means that something moved, but in no type that the module names.
 	ClassNoneNamed Class = "changed types, none named by the module"
-	// ClassNamesMoved is that it names a type that moved, or calls a function that is called in another way.
+	// ClassNamesMoved means that it names a type that moved, or calls a function that is called in another way.
 	ClassNamesMoved Class = "names a type that moved"
-	// ClassNotKnown is that what there is does not tell.
+	// ClassNotKnown means that what there is does not tell.
 	ClassNotKnown Class = "not known"
 )
 
@@ -112,7 +112,8 @@ func (ch *Changes) Summary(module string) string {
 	}
 	switch ch.Class {
 	case ClassNoneNamed:
-		return fmt.Sprintf("%s because of %s, none of which %s names", differ, count(len(ch.Types), "type"), module)
+		return fmt.Sprintf("%s because of %s, none of which %s names", differ, count(len(ch.Types), "type"),
+			module)
 	case ClassAdded:
 		return fmt.Sprintf("%s because of %s, in which nothing moved", differ, count(len(ch.Types), "type"))
 	case ClassText:
@@ -199,7 +200,8 @@ func (c *Checker) changes(m *kernel.Module) *Changes {
 	}
 	b := c.typesOfKernel()
 	if b == nil {
-		return notKnown(c.cmp.noTypes, "name its boot image with --image; it must have types (CONFIG_DEBUG_INFO_BTF)")
+		return notKnown(c.cmp.noTypes,
+			"name its boot image with --image; it must have types (CONFIG_DEBUG_INFO_BTF)")
 	}
 	a, why, advice := c.typesBuiltFor(m)
 	if a == nil {
@@ -308,14 +310,16 @@ func typeExports(symbols []kernel.Symbol) []types.Export {
 func newChanges(p *pair, found *types.Changes) *Changes {
 	ch := &Changes{
 		Class: Class(found.Class.String()), Why: found.Why, BuiltFor: p.a.source, Against: p.b.source,
-		Differ: found.Differ, Types: []TypeChange{}, NoType: found.NoType, CRCOnly: found.CRCOnly, Gone: found.Gone,
+		Differ: found.Differ, Types: []TypeChange{}, NoType: found.NoType, CRCOnly: found.CRCOnly,
+		Gone: found.Gone,
 	}
 	if ch.Class == ClassNotKnown {
 		ch.Advice = advice(p, found)
 	}
 	for _, t := range found.Types {
 		out := TypeChange{
-			Type: t.Type, Change: t.Change.String(), SizeWas: t.SizeWas, SizeIs: t.SizeIs, Members: []MemberChange{},
+			Type: t.Type, Change: t.Change.String(), SizeWas: t.SizeWas, SizeIs: t.SizeIs,
+			Members: []MemberChange{},
 			Symbols: t.Symbols, Via: t.Via, Used: t.Used, Lines: t.Lines(), Moves: t.Change.Moves(),
 		}
 		for _, m := range t.Members {

@@ -5,140 +5,59 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
-	"github.com/gomodprobe/gomodprobe/internal/errno"
-	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
-	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
+
+	"fmt"
 )
 
 // Options say what a [Checker] compares with. The zero value looks for everything itself.
 type Options struct {
 	// Image is the boot image of the kernel, an absolute path. Default: where distributions put it. If
-	// modprobe.Options.Release is empty, the image says which kernel is meant.
+	// modprobe.Options.Release is empty, the release is that of the image.
 	Image string
-	// Symvers is a Module.symvers to be taken for what the kernel exports, an absolute path.
+	// Symvers is a Module.symvers with the exports of the kernel, an absolute path.
 	Symvers string
-	// BuiltFor is the kernel that modules were built for, to tell what changed: the absolute path of its boot image or
-	// its BTF, or its release. Default: the release that a module names.
+	// BuiltFor is the kernel that modules were built for, to tell what changed: the absolute path of its boot image
+	// or its BTF, or its release. Default: the release that a module names.
 	BuiltFor string
-	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a load that is to be forced.
+	// Flags are modprobe.IgnoreModversions and modprobe.IgnoreVermagic, for a forced load.
 	Flags int
-	// Quick leaves out what takes seconds where there is no boot image: reading all modules of the tree.
+	// Quick does not read all modules of the tree, which takes seconds, where there is no boot image.
 	Quick bool
-	// Cached leaves boot images alone that the Cache does not have.
+	// Cached uses only boot images that are in the Cache.
 	Cached bool
 	// Cache keeps what was read out of boot images, which takes time. Default: none.
 	Cache Cache
-	// Names are what Check will be asked for. They are read, and what they need, while the kernel is.
+	// Names are the names that Check will be given. Their modules, and what these need, are read while the kernel
+	// is read.
 	Names []string
 }
 
 // Cache keeps data by a key. Both methods may do nothing.
 type Cache interface {
-	// Get returns what was put for the key last, or nil.
+	// Get returns the data of a key, or nil.
 	Get(key string) []byte
-	// Put keeps data in the place of what was there.
+	// Put stores the data of a key, in place of older data.
 	Put(key string, data []byte)
-}
-
-// Outcome is the answer of a kernel to a module, in one word.
-type Outcome string
-
-// The outcomes.
-const (
-	// Loads is that the kernel accepts the module.
-	Loads Outcome = "LOADS"
-	// LoadsTaints is that it accepts the module and marks itself for it.
-	LoadsTaints Outcome = "LOADS, TAINTS"
-	// Unknown is that nothing speaks against the module, but not everything could be verified.
-	Unknown Outcome = "UNKNOWN"
-	// Fails is that it refuses the module.
-	Fails Outcome = "FAILS"
-	// BuiltIn is that the kernel has the module in itself: there is nothing to load.
-	BuiltIn Outcome = "BUILT IN"
-)
-
-// Finding is one thing that a check found.
-type Finding struct {
-	// Kind is what it is about.
-	Kind Kind `json:"kind"`
-	// Fatal reports that the load fails for it.
-	Fatal bool `json:"fatal"`
-	// Symbol is the symbol it is about; empty for none.
-	Symbol string `json:"symbol,omitempty"`
-	// Text says what was found.
-	Text string `json:"text"`
-	// Advice says what to do about it; empty for nothing more than for an earlier finding.
-	Advice string `json:"advice,omitempty"`
-}
-
-// Taint is a mark that a load leaves in the kernel.
-type Taint struct {
-	// Letter is the kernel's letter for it, for instance "E".
-	Letter string `json:"letter"`
-	// Why says what sets it.
-	Why string `json:"why"`
-}
-
-// Verdict says what a kernel will answer to a module, up to the module's own init function. As JSON it is what modprobe
-// --check --json prints; docs/json.md has a sample.
-type Verdict struct {
-	// Module is the module's name.
-	Module string `json:"module"`
-	// Path is its file.
-	Path string `json:"path,omitempty"`
-	// Release is the kernel's.
-	Release string `json:"release,omitempty"`
-	// Outcome is the answer.
-	Outcome Outcome `json:"outcome"`
-	// Errno is the error of a load that fails.
-	Errno syscall.Errno `json:"errno,omitempty"`
-	// Error is Errno in words, as strerror(3) has them.
-	Error string `json:"error,omitempty"`
-	// Log holds the lines that the kernel's loader prints, in their order.
-	Log []string `json:"log,omitempty"`
-	// MayLog holds lines that it prints or not, depending on the machine.
-	MayLog []string `json:"may_log,omitempty"`
-	// Taints are the marks that are left, even by most loads that fail.
-	Taints []Taint `json:"taints"`
-	// Findings are the reasons, the most important first.
-	Findings []Finding `json:"findings"`
-	// NotVerified lists what could not be verified.
-	NotVerified []string `json:"not_verified,omitempty"`
-	// Needs names the modules that have to be loaded first.
-	Needs []string `json:"needs,omitempty"`
-	// Notes say what else is known: loaded already, blacklisted, forbidden.
-	Notes []string `json:"notes,omitempty"`
-	// Source says where the kernel's exports were read from.
-	Source string `json:"source,omitempty"`
-	// Changes say what differs from the kernel the module was built for, if it fails for that, or is forced.
-	Changes *Changes `json:"changes,omitempty"`
-
-	// Ignored says what Options.Flags make the kernel pass over.
-	Ignored []string `json:"-"`
-	// Hopeless is set if forcing cannot help: the load fails for a reason no flag overrides.
-	Hopeless bool `json:"-"`
 }
 
 // Checker compares modules with one kernel. It is for one goroutine at a time.
 type Checker struct {
 	p      *modprobe.Prober
 	opts   modprobe.Options // of p
-	fsys   fs.FS            // the same
+	fsys   fs.FS            // of p
 	o      Options
 	k      target
 	source string
 	notes  []string
 	added  *kernel.Table // what modules that are not here export, by a Module.symvers; nil: none
-	denied bool          // a file could not be read for want of rights
+	denied bool          // permission to read a file was denied
 	unread unread
 	live   bool // the kernel is the running one
 
@@ -153,7 +72,7 @@ type Checker struct {
 	byName  map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
 	tables  map[*kernel.Module]*kernel.Table // what modules export
 	offered map[*kernel.Module]bool          // modules that are asked for as files, as insmod loads them
-	judged  *kernel.Module                   // the module whose turn it is: it does not provide for itself
+	judged  *kernel.Module                   // the module being checked: its own exports do not count for it
 	set     []*kernel.Module                 // modules checked together: they come before those of the tree
 }
 
@@ -163,8 +82,48 @@ type unread struct {
 	modules bool // the modules of the tree, all but one
 }
 
+// New gathers what is known of p's kernel: what it exports, from the best source there is (its boot image, its memory
+// if it is the running one, a Module.symvers, the versions its modules were built with); the layout of struct module
+// and the vermagic, from one of its modules; and, if it is the running kernel, what it enforces. o may be nil.
+func New(p *modprobe.Prober, o *Options) (*Checker, error) {
+	if o == nil {
+		o = new(Options)
+	}
+	p, image, err := forImage(p, o)
+	if err != nil {
+		return nil, err
+	}
+	opts := p.Options()
+	c := &Checker{
+		p: p, opts: opts, fsys: opts.FS, o: *o,
+		byName: map[string]*kernel.Module{}, tables: map[*kernel.Module]*kernel.Table{},
+		fresh: map[string][]byte{},
+	}
+	c.k.Release = p.Release()
+	c.k.Modules, c.k.Taken, c.k.Types = c.provide, c.builtin, c.ownTypes
+	if !p.HasSymbols() {
+		c.k.Open = true // depmod has not been here
+	}
+	if err := c.readAll(image); err != nil {
+		return nil, err
+	}
+	if c.k.Vermagic == "" && c.k.Core == nil {
+		err := fmt.Errorf("%w: no boot image, no symbol versions and no modules of %s", modprobe.ErrNoTables,
+			p.Release())
+		return nil, &modprobe.Error{Op: "check", Module: p.Release(), Err: err}
+	}
+	if c.running() && opts.Dir == "" {
+		c.state()
+		c.firmware()
+	}
+	if c.k.Features.Strict == kernel.Maybe {
+		c.k.Features.Strict = c.strict()
+	}
+	return c, nil
+}
+
 // Module says what the kernel would answer to the modules that a name, an alias or an absolute path stands for: of
-// several the worst. It takes seconds at most, and looks at ctx before it begins. See [New] for more.
+// several the worst. It takes seconds at most; ctx is checked once, at the start. See [New] for more.
 func Module(ctx context.Context, p *modprobe.Prober, name string) (*Verdict, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -200,8 +159,8 @@ func (c *Checker) Source() string { return c.source }
 
 // Check judges modules, each a name, an alias or an absolute path, as a set: they are offered to the kernel together
 // with what they need, and one may need another. A module that needs one that fails, fails too. Verdicts on what is
-// built in come first. Names that nothing stands for, and files that cannot be read, are passed over: the error joins
-// what is wrong with each.
+// built in come first. Names that nothing stands for, and files that cannot be read, are skipped: the error joins
+// the reasons.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.set, c.offered = nil, map[*kernel.Module]bool{}
 	var builtin []*Verdict
@@ -242,20 +201,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	return verdicts, errors.Join(failed...)
 }
 
-// complete sets what follows from the rest. Lists that a program may count on are [] in JSON, not null.
-func (v *Verdict) complete() {
-	if v.Errno != 0 {
-		v.Error = errno.Text(v.Errno)
-	}
-	if v.Taints == nil {
-		v.Taints = []Taint{}
-	}
-	if v.Findings == nil {
-		v.Findings = []Finding{}
-	}
-}
-
-// verify verifies the signatures of the modules that are known to be judged.
+// verify verifies the signatures of the modules to be judged, as far as they are known.
 func (c *Checker) verify() {
 	signed := func(m *kernel.Module) bool { return m.Signature.Present }
 	if c.o.Flags == 0 && slices.ContainsFunc(c.set, signed) {
@@ -284,7 +230,7 @@ func (c *Checker) judgeAll(asked []*kernel.Module) []*Verdict {
 		for i, m := range asked {
 			v := c.judge(m)
 			if v.Outcome == Fails && (verdicts[i] == nil || verdicts[i].Outcome != Fails) {
-				// Its exports are gone: what counted on them is judged again.
+				// Its exports are gone: what needs them is judged again.
 				c.set = slices.DeleteFunc(c.set, func(o *kernel.Module) bool { return o == m })
 				changed = len(asked) > 1
 			}
@@ -292,93 +238,6 @@ func (c *Checker) judgeAll(asked []*kernel.Module) []*Verdict {
 		}
 	}
 	return verdicts
-}
-
-// files returns the module files that a name stands for, in the order of loading, without what they depend on.
-func (c *Checker) files(name string) ([]string, error) {
-	if strings.HasPrefix(name, "/") {
-		return []string{name}, nil
-	}
-	modules, err := c.p.Resolve(name)
-	if err != nil {
-		return nil, err
-	}
-	var files []string
-	for _, m := range modules {
-		if m.Builtin {
-			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrBuiltin}
-		}
-		if m.Path == "" {
-			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrNotFound}
-		}
-		files = append(files, m.Path)
-	}
-	return files, nil
-}
-
-// readAhead reads the modules that names stand for and those that they need, on all processors at once. What cannot be
-// found or read is left out: whoever asks for it learns why.
-func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
-	found := map[string]*kernel.Module{}
-	var files []string
-	add := func(file string) {
-		if _, twice := found[file]; !twice {
-			found[file] = nil
-			files = append(files, file)
-		}
-	}
-	for _, name := range names {
-		asked, _ := c.files(name)
-		for _, file := range asked {
-			add(file)
-			m, _ := c.p.Module(alias.FromPath(file))
-			for _, need := range m.Depends {
-				if file := c.file(need); file != "" {
-					add(file)
-				}
-			}
-		}
-	}
-	var mu sync.Mutex
-	var workers sync.WaitGroup
-	next := 0
-	for range min(len(files), runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
-			mu.Lock()
-			defer mu.Unlock()
-			for next < len(files) {
-				file := files[next]
-				next++
-				mu.Unlock()
-				m, _ := c.readFile(file)
-				mu.Lock()
-				found[file] = m
-			}
-		})
-	}
-	workers.Wait()
-	return found
-}
-
-// read reads a module file, if that has not been done ahead.
-func (c *Checker) read(file string) (*kernel.Module, error) {
-	if m := c.ahead[file]; m != nil {
-		return m, nil
-	}
-	return c.readFile(file)
-}
-
-// readFile reads a module file.
-func (c *Checker) readFile(file string) (*kernel.Module, error) {
-	name, err := sysroot.Name(c.fsys, file)
-	if err != nil {
-		return nil, err
-	}
-	image, _, err := compress.ReadFile(c.fsys, name, nil, 0)
-	if err != nil {
-		return nil, &modprobe.Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
-	}
-	return kernel.ReadModule(file, image), nil
 }
 
 // judge asks the rules about one module, and about the modules of the tree that it needs.
@@ -411,13 +270,14 @@ func (c *Checker) judge(m *kernel.Module) *Verdict {
 		}
 		v.Outcome, v.Errno = Fails, sub.Errno
 		v.Log = append(slices.Clone(sub.Log), v.Log...)
-		missing := Finding{Kind: KindMissing, Fatal: true, Text: "it needs " + name + ", which fails itself" + why}
+		missing := Finding{Kind: KindMissing, Fatal: true,
+			Text: "it needs " + name + ", which fails itself" + why}
 		v.Findings = append([]Finding{missing}, v.Findings...)
 	}
 	return v
 }
 
-// describe adds to a verdict of the rules what the Checker knows besides.
+// describe adds to a verdict what the Checker knows beyond the rules.
 func (c *Checker) describe(v *Verdict, m *kernel.Module) {
 	name := m.Name
 	if name == "" {
@@ -446,59 +306,4 @@ func (c *Checker) loaded(name string) bool {
 	}
 	state := c.p.State(name)
 	return state.Builtin || state.Live
-}
-
-// module returns a module of the tree by its name, or nil.
-func (c *Checker) module(name string) *kernel.Module {
-	if m, ok := c.byName[name]; ok {
-		return m
-	}
-	var m *kernel.Module
-	if file := c.file(name); file != "" {
-		m, _ = c.read(file)
-	}
-	c.byName[name] = m
-	return m
-}
-
-// file returns the file of a module of the tree, "" if there is no such module.
-func (c *Checker) file(name string) string {
-	m, ok := c.p.Module(name)
-	if !ok || m.Name != name {
-		return "" // or an alias of what is built in
-	}
-	return m.Path
-}
-
-// provide finds a symbol among the modules checked together and those of the tree.
-func (c *Checker) provide(symbol string) (kernel.Symbol, bool) {
-	for _, m := range c.set {
-		if m == c.judged {
-			continue
-		}
-		if e, ok := c.export(m, symbol); ok {
-			return e, true
-		}
-	}
-	if owner, ok := c.p.Exporter(symbol); ok {
-		if m := c.module(owner); m != nil {
-			return c.export(m, symbol)
-		}
-	}
-	if c.added != nil {
-		s, answer := c.added.Lookup(symbol)
-		return s, answer == kernel.Found
-	}
-	return kernel.Symbol{}, false
-}
-
-// export finds a symbol among what a module exports.
-func (c *Checker) export(m *kernel.Module, symbol string) (kernel.Symbol, bool) {
-	table := c.tables[m]
-	if table == nil {
-		table = kernel.NewTable(m.Path, slices.Clone(m.Exports))
-		c.tables[m] = table
-	}
-	s, answer := table.Lookup(symbol)
-	return s, answer == kernel.Found
 }

@@ -9,16 +9,19 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// sectionsFirst tells whether the kernel looks at all sections before it looks at their names, at which it then looks
-// more closely.
+// sectionsFirst tells whether the kernel checks all sections before their names. Such kernels check the names more
+// strictly.
 func (l *loader) sectionsFirst() kernel.Tri { return l.k.Words.Has(kernel.SayNamesType) }
 
-// counted tells whether the kernel counts .modinfo and struct module and measures the latter.
+// counted reports whether the kernel counts the sections of .modinfo and struct module, and checks the size of the
+// latter.
 func (l *loader) counted() bool { return l.k.Features.SizeCheck == kernel.Yes }
 
-// defect is what is wrong with a file, in words for people, and what the kernel says.
+// defect fails the load for a damaged file: text is for people, the sentence is what the kernel logs.
 func (l *loader) defect(text string, s kernel.Sentence, args ...any) bool {
-	l.v.reason(true, KindFile, "", "the file is damaged or not a module for this architecture; download it again, or build it for this kernel", "%s", text)
+	l.v.reason(true, KindFile, "",
+		"the file is damaged or not a module for this architecture; download it again, "+
+			"or build it for this kernel", "%s", text)
 	l.say(s, args...)
 	if l.structures {
 		l.say(kernel.SayStructures)
@@ -27,7 +30,7 @@ func (l *loader) defect(text string, s kernel.Sentence, args ...any) bool {
 	return false
 }
 
-// mayDefect is a defect for kernels that have a sentence for it; others do not look. It tells whether the load goes on.
+// mayDefect is defect for kernels that have the sentence; others do not check. It reports whether the load goes on.
 func (l *loader) mayDefect(text string, s kernel.Sentence, args ...any) bool {
 	switch l.k.Words.Has(s) {
 	case kernel.Yes:
@@ -39,6 +42,7 @@ func (l *loader) mayDefect(text string, s kernel.Sentence, args ...any) bool {
 	return true
 }
 
+// Sizes of the ELF header, in bytes.
 const elfHeader64, elfHeader32 = 64, 52
 
 // header is the check of the ELF header and the place of the section table.
@@ -56,7 +60,8 @@ func (l *loader) header() bool {
 		return l.defect("the file is an ELF file, but no relocatable one: not a module", kernel.SayType, typ, 1)
 	}
 	if machine := e.U16(18); l.k.Machine != 0 && machine != uint64(l.k.Machine) {
-		return l.defect(fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d", machine, l.k.Machine), kernel.SayMachine, machine)
+		return l.defect(fmt.Sprintf("built for another machine: ELF machine %d, the kernel's is %d",
+			machine, l.k.Machine), kernel.SayMachine, machine)
 	}
 	shentsize, shnum := e.U16(e.Pick(58, 46)), e.U16(e.Pick(60, 48))
 	if shentsize != uint64(e.Pick(64, 40)) {
@@ -69,6 +74,7 @@ func (l *loader) header() bool {
 	return true
 }
 
+// view returns the file as the kernel reads it, with the kernel's word size and byte order.
 func (l *loader) view() elf.View {
 	e := elf.View{B: l.m.Image, Order: binary.LittleEndian, Wide: l.k.Class != 32}
 	if l.k.Class == 0 && len(e.B) > 4 {
@@ -96,11 +102,14 @@ func (l *loader) file() bool {
 		return false
 	}
 	if l.m.Err() != nil {
-		l.v.reason(false, KindFile, "", "get it again, or build it again", "the file is damaged where the kernel may not look: %v", l.m.Err())
+		l.v.reason(false, KindFile, "", "get it again, or build it again",
+			"the file is damaged where the kernel may not look: %v", l.m.Err())
 		l.v.unknown("what the kernel does with a damaged file")
 	}
-	if k := l.k; k.Class != 0 && len(l.m.Image) > 5 && l.m.Err() == nil && (l.m.Class != k.Class || l.m.BigEndian != k.BigEndian) {
-		l.v.reason(false, KindFile, "", "build it for this kernel", "the file says it has %d-bit words or another byte order than the kernel", l.m.Class)
+	if k := l.k; k.Class != 0 && len(l.m.Image) > 5 && l.m.Err() == nil &&
+		(l.m.Class != k.Class || l.m.BigEndian != k.BigEndian) {
+		l.v.reason(false, KindFile, "", "build it for this kernel",
+			"the file says it has %d-bit words or another byte order than the kernel", l.m.Class)
 		l.v.unknown("what the kernel does with another word size or byte order")
 	}
 	return true
@@ -115,14 +124,16 @@ func (l *loader) sectionNames() bool {
 	}
 	s := e.Section(ndx)
 	if !e.Fits(s.Off, s.Size) {
-		return l.defect("the names of sections lie outside the file: it is cut off", kernel.SayNamesPlace, s.Type)
+		return l.defect("the names of sections lie outside the file: it is cut off", kernel.SayNamesPlace,
+			s.Type)
 	}
 	if s.Type != shtStrtab && !l.mayDefect("the section of section names is none", kernel.SayNamesType, s.Type) {
 		return false
 	}
 	if s.Size == 0 {
 		// A kernel that does not look finds no section by its name.
-		return l.k.Words.Has(kernel.SayNoNames) != kernel.Yes || l.defect("sections have no names", kernel.SayNoNames)
+		return l.k.Words.Has(kernel.SayNoNames) != kernel.Yes ||
+			l.defect("sections have no names", kernel.SayNoNames)
 	}
 	if e.B[s.Off+s.Size-1] != 0 {
 		return l.defect("the names of sections do not end", kernel.SayNamesEnd)
@@ -130,11 +141,11 @@ func (l *loader) sectionNames() bool {
 	return true
 }
 
-// sectionZero checks the section that is none.
+// sectionZero checks section 0, which must be empty.
 func (l *loader) sectionZero() bool {
 	e := l.view()
 	if !e.Fits(e.Word(e.Pick(40, 32)), uint64(e.Pick(64, 40))) {
-		return true // there are no sections, which is what is said next; newer kernels look at what lies behind the file
+		return true // no section headers: a later step says so
 	}
 	if zero := e.Section(0); zero.Type != 0 || zero.Size != 0 || zero.Addr != 0 {
 		return l.defect("section 0 is not empty", kernel.SayZero, zero.Type)
@@ -165,7 +176,8 @@ func (l *loader) sectionPlaces() bool {
 			return l.linkDefect(s, shnum)
 		}
 		if !e.Fits(s.Off, s.Size) {
-			return l.defect(fmt.Sprintf("section %d lies outside the file: it is cut off", i), kernel.SayPlace, i, s.Type)
+			return l.defect(fmt.Sprintf("section %d lies outside the file: it is cut off", i),
+				kernel.SayPlace, i, s.Type)
 		}
 		if !first && !l.sectionName(i, s) {
 			return false
@@ -174,6 +186,7 @@ func (l *loader) sectionPlaces() bool {
 	return true
 }
 
+// linkDefect is the defect of a symbol table s that names no section for its strings.
 func (l *loader) linkDefect(s elf.RawSection, shnum uint64) bool {
 	return l.defect("the symbol table has no names", kernel.SayLink, s.Link, s.Link, shnum)
 }
@@ -185,14 +198,15 @@ func (l *loader) sectionName(i uint64, s elf.RawSection) bool {
 		return true
 	}
 	if l.sectionsFirst() != kernel.Yes && (l.counted() || s.Flags&elf.SectionAlloc == 0) {
-		l.v.reason(false, KindFile, "", "do not load it: get it again", "the name of section %d lies outside the names: some kernels follow it and crash", i)
+		l.v.reason(false, KindFile, "", "do not load it: get it again",
+			"the name of section %d lies outside the names: some kernels follow it and crash", i)
 		l.v.unknown("whether the kernel survives reading a section name outside the file")
 		return true
 	}
 	return l.defect(fmt.Sprintf("the name of section %d lies outside the names", i), kernel.SayName, i, s.Type)
 }
 
-// sectionNamed checks all names of sections, and the symbol table's link.
+// sectionNamed checks where the names of all sections are.
 func (l *loader) sectionNamed() bool {
 	e := l.view()
 	shnum := e.U16(e.Pick(60, 48))
@@ -204,6 +218,7 @@ func (l *loader) sectionNamed() bool {
 	return true
 }
 
+// The sections that every module has.
 const modinfoName, thisName = ".modinfo", ".gnu.linkonce.this_module"
 
 // parts checks that .modinfo, struct module and the symbol table are there.
@@ -237,8 +252,8 @@ func (l *loader) parts() bool {
 	return true
 }
 
-// crashes tells of damage that kernels do not look for which take the section of struct module as it is, and write
-// into it. What comes after that is not known.
+// crashes reports whether the section of struct module is damaged in a way that kernels do not check which write into
+// it without looking at its size. What they do after that is not known.
 func (l *loader) crashes(this elf.RawSection) bool {
 	const write = 1
 	switch {
@@ -254,9 +269,10 @@ func (l *loader) crashes(this elf.RawSection) bool {
 	return true
 }
 
-// wild is damage that makes a kernel follow a wild pointer: what happens then is not known.
+// wild adds the finding for damage that makes a kernel follow a wild pointer: what happens then is not known.
 func (l *loader) wild(text string) {
-	l.v.reason(false, KindFile, "", "do not load it: get it again, or build it again", "%s: the kernel may crash", text)
+	l.v.reason(false, KindFile, "", "do not load it: get it again, or build it again", "%s: the kernel may crash",
+		text)
 	l.v.unknown("whether the kernel survives that %s", text)
 }
 
@@ -272,7 +288,8 @@ func (l *loader) thisSection(structs []elf.RawSection) bool {
 	}
 	if size := l.k.This.Size; size != 0 && structs[0].Size != size {
 		l.v.reason(true, KindLayout, "", "rebuild it against the headers of "+l.k.Release+"; no force helps",
-			"built for another kernel: struct module has %d bytes in the module, %d in the kernel", structs[0].Size, size)
+			"built for another kernel: struct module has %d bytes in the module, %d in the kernel",
+			structs[0].Size, size)
 		return l.fail(syscall.ENOEXEC, kernel.SayThisSize, l.name)
 	}
 	return true
@@ -290,12 +307,14 @@ func (l *loader) symbolTable() bool {
 		if s.Link == 0 || uint64(s.Link) >= shnum {
 			return l.linkDefect(s, shnum)
 		}
-		if typ := e.Section(uint64(s.Link)).Type; typ != shtStrtab && !l.mayDefect("the names of symbols are in no string table", kernel.SayStringsType, typ) {
+		if typ := e.Section(uint64(s.Link)).Type; typ != shtStrtab &&
+			!l.mayDefect("the names of symbols are in no string table", kernel.SayStringsType, typ) {
 			return false
 		}
 	}
 	if !l.m.Symbols && l.m.Err() == nil {
-		return l.defect("it has no symbol table: it was stripped (use strip --strip-debug)", kernel.SayStripped, l.name)
+		return l.defect("it has no symbol table: it was stripped (use strip --strip-debug)", kernel.SayStripped,
+			l.name)
 	}
 	return true
 }

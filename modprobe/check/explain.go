@@ -16,8 +16,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Explain says what an errno means for the loading of a module, where the kernel's own words do not. It is made for
-// Options.Explain of package modprobe.
+// Explain says what an errno means for the loading of a module, where the kernel's own words do not. It is a
+// value for modprobe.Options.Explain.
 func Explain(p *modprobe.Prober, path string, err error, words []string) string {
 	o := p.Options()
 	return (&explainer{p: p, fsys: o.FS, kernel: o.Kernel}).hint(path, err, words)
@@ -30,8 +30,8 @@ type explainer struct {
 	kernel modprobe.Kernel
 }
 
-// hint says what an errno means for the loading of a module, where the kernel's own words do not. What a module or
-// the kernel has said itself is not contradicted: after it come only things that are known.
+// hint is Explain. It does not contradict what the kernel or the module has logged: after that it says only what is
+// certain.
 func (e *explainer) hint(path string, err error, words []string) string {
 	is := func(target error) bool { return errors.Is(err, target) }
 	said := func(text string) bool {
@@ -47,7 +47,8 @@ func (e *explainer) hint(path string, err error, words []string) string {
 		return e.noPermission(said, explained(words))
 	case is(errno.ENOEXEC) && said("version magic"):
 		return "it was built for another kernel" + magicWords(words)
-	case is(errno.ENOEXEC) && said("disagrees about version"), is(syscall.EINVAL) && said("disagrees about version"):
+	case is(errno.ENOEXEC) && said("disagrees about version"),
+		is(syscall.EINVAL) && said("disagrees about version"):
 		return "it was built against other versions of what it uses; modprobe --show-modversions lists them"
 	case is(syscall.ENOENT) && said("Unknown symbol"):
 		return "a module it needs is missing, or does not export that; run depmod if modules have changed"
@@ -66,10 +67,11 @@ func (e *explainer) hint(path string, err error, words []string) string {
 
 // isSignature reports whether an errno is one that the kernel has for signatures.
 func isSignature(err error) bool {
-	return errors.Is(err, errno.EKEYREJECTED) || errors.Is(err, errno.ENOKEY) || errors.Is(err, errno.EKEYEXPIRED) || errors.Is(err, errno.EBADMSG)
+	return errors.Is(err, errno.EKEYREJECTED) || errors.Is(err, errno.ENOKEY) ||
+		errors.Is(err, errno.EKEYEXPIRED) || errors.Is(err, errno.EBADMSG)
 }
 
-// explained reports whether one of the lines that the kernel has written can be the reason of a failure.
+// explained reports whether one of the kernel's lines can be the reason of a failure.
 func explained(words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(w, "unknown parameter '") })
 }
@@ -90,19 +92,22 @@ func (e *explainer) meaning(path string, err error) string {
 	case is(errno.ENOSYS):
 		return "this kernel loads no modules"
 	case is(syscall.ENOENT):
-		return "a module it needs is missing, or something the module itself looked for; the kernel's log may say what (dmesg)"
+		return "a module it needs is missing, or something the module itself looked for; " +
+			"the kernel's log may say what (dmesg)"
 	case is(syscall.EEXIST):
 		return "a module of this name is in the kernel already"
 	case is(syscall.EISDIR):
 		return ""
 	case is(syscall.EACCES):
-		return "a security module (SELinux, AppArmor, IMA), or the module itself, denied it; the log of the kernel or of auditd says which"
+		return "a security module (SELinux, AppArmor, IMA), or the module itself, denied it; " +
+			"the log of the kernel or of auditd says which"
 	case is(syscall.EBUSY):
 		return e.busy(path)
 	case is(errno.EAGAIN):
 		return "something the module needs is not ready yet; it may work later"
 	case is(errno.ENOMEM):
-		return "the kernel has no memory for it: none is free, or the part of the address space for modules is full"
+		return "the kernel has no memory for it: none is free, or the part of the address space for modules " +
+			"is full"
 	case is(errno.ETIMEDOUT):
 		return "the module waited in vain, for its device or for firmware"
 	case is(errno.EFBIG):
@@ -114,7 +119,8 @@ func (e *explainer) meaning(path string, err error) string {
 	}
 	var code syscall.Errno
 	if errors.As(err, &code) {
-		return "this is most likely the module's own answer: it was started, and gave up; the kernel's log may say why (dmesg)"
+		return "this is most likely the module's own answer: it was started, and gave up; " +
+			"the kernel's log may say why (dmesg)"
 	}
 	return ""
 }
@@ -127,7 +133,7 @@ func (e *explainer) busy(path string) string {
 	return "another process has just failed to load it, or what the module wants for itself is taken"
 }
 
-// damage says what is wrong with a file that is no sound module; "" if it is one, or cannot be read.
+// damage says what is wrong with a damaged module file; "" if nothing is, or it cannot be read.
 func (e *explainer) damage(path string) string {
 	name, err := sysroot.Name(e.fsys, path)
 	if err != nil {
@@ -199,7 +205,7 @@ func (e *explainer) running() string {
 	return release
 }
 
-// isPath reports whether an error is about the file and not from the kernel.
+// isPath reports whether an error is about opening or reading the file, and not the kernel's answer.
 func isPath(err error) bool {
 	var pe *fs.PathError
 	return errors.As(err, &pe)
@@ -220,7 +226,8 @@ func (e *explainer) noPermission(said func(string) bool, explained bool) string 
 		return "this kernel takes modules from one file system only (LoadPin), and as they are in their files"
 	}
 	if e.nested() {
-		return "this root is one of a user namespace only (a rootless container): modules are loaded by root of the host"
+		return "this root is one of a user namespace only (a rootless container): " +
+			"modules are loaded by root of the host"
 	}
 	if !e.capable() {
 		return "no CAP_SYS_MODULE: root of the host is needed, in a container also --cap-add SYS_MODULE"
@@ -235,7 +242,8 @@ func (e *explainer) noPermission(said func(string) bool, explained bool) string 
 		return "a seccomp filter keeps the system call from the kernel: " +
 			"the container's profile or the service's SystemCallFilter= must allow @module"
 	}
-	return "the kernel, a security module or the module itself does not permit it; the kernel's log may say which (dmesg)"
+	return "the kernel, a security module or the module itself does not permit it; " +
+		"the kernel's log may say which (dmesg)"
 }
 
 // nested reports whether the process is in a user namespace that is not the host's: one that does not know all ids.
@@ -286,7 +294,7 @@ func (e *explainer) lockdown() string {
 	return mode
 }
 
-// secureBoot says so if it is on.
+// secureBoot returns a hint if Secure Boot is on.
 func (e *explainer) secureBoot() string {
 	const name = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 	data, _ := fs.ReadFile(e.fsys, name)

@@ -8,8 +8,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Ignored says, in words for people, what a load of a module with these flags passes over, compared with one without
-// them.
+// Ignored says, in words for people, what the kernel ignores in a load with these flags that it would check without.
 func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 	if flags&modprobe.IgnoreVermagic != 0 {
 		magic, ok := m.Field("vermagic")
@@ -21,7 +20,8 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 		default:
 			var words []string
 			for _, d := range diff {
-				words = append(words, fmt.Sprintf("%s %s instead of %s", d.Field, orNone(d.Module), orNone(d.Kernel)))
+				words = append(words, fmt.Sprintf("%s %s instead of %s", d.Field, orNone(d.Module),
+					orNone(d.Kernel)))
 			}
 			list = append(list, "the vermagic: "+strings.Join(words, ", "))
 		}
@@ -30,7 +30,8 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 		versions, _ := k.seen(m)
 		switch {
 		case k.Features.Versions == kernel.No:
-			list = append(list, "no CRCs: this kernel has no symbol versions, and compares no types of symbols")
+			list = append(list, "no CRCs: this kernel has no symbol versions, "+
+				"and compares no types of symbols")
 		case len(versions) > 0:
 			list = append(list, k.ignoredCRCs(m))
 		}
@@ -41,7 +42,7 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 	return list
 }
 
-// ignoredCRCs counts the versions of symbols that are not compared.
+// ignoredCRCs counts the CRCs that are not compared, and those of them that differ.
 func (k *target) ignoredCRCs(m *kernel.Module) string {
 	differ, unknown, layout := 0, 0, ""
 	versions, _ := k.seen(m)
@@ -71,7 +72,7 @@ func (k *target) ignoredCRCs(m *kernel.Module) string {
 	return text
 }
 
-// unversioned lists what a module imports without a version, though the kernel or another module exports it with one.
+// unversioned lists the imports for which a module has no version, though the exporter has one.
 func (k *target) unversioned(m *kernel.Module) (lack []string) {
 	versions, _ := k.seen(m)
 	has := make(map[string]bool, len(versions))
@@ -86,7 +87,7 @@ func (k *target) unversioned(m *kernel.Module) (lack []string) {
 	return lack
 }
 
-// orNone is what a module or a kernel has in a field of its vermagic, in words for people.
+// orNone returns a field of a vermagic, "absent" if it is empty.
 func orNone(text string) string {
 	if text == "" {
 		return "absent"

@@ -19,15 +19,12 @@ type target struct {
 	Core         *kernel.Table   // what the kernel itself exports; nil: not known
 	This         structModule    // struct module, as the kernel's own modules have it
 
-	// Modules finds a symbol that one of the other modules exports: those that will be in the kernel when the module is
-	// loaded. Nil: there are none.
+	// Modules finds a symbol that one of the other modules exports: those that will be in the kernel when the
+	// module is loaded. Nil: there are none.
 	Modules func(symbol string) (kernel.Symbol, bool)
 
 	// Open says that other modules may be loaded whose exports are not known: then nothing is certainly missing.
 	Open bool
-
-	// Provider names the module that exports a symbol, though it will not be in the kernel; for advice. May be nil.
-	Provider func(symbol string) string
 
 	// Taken tells whether /sys/module/NAME is there for a part of the kernel itself: no module of that name can be
 	// loaded. Nil: it is not.
@@ -35,7 +32,8 @@ type target struct {
 
 	// Types returns the kernel's types in BTF, or why they are not known. Nil: they are not.
 	Types func() (*btf.File, error)
-	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it is not.
+	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it
+	// is not.
 	Loaded func(m *kernel.Module) bool
 	// Present tells whether a module is in the kernel now, whether or not the one that is judged needs it. Nil: it is not.
 	Present func(module string) bool
@@ -56,7 +54,8 @@ type structModule struct {
 	Init, Exit int64  // offsets; -1: not known
 }
 
-// LearnFrom completes a kernel by one of its own modules: the layout of struct module, the machine and the vermagic.
+// LearnFrom fills in what one of the kernel's own modules tells: the layout of struct module, the machine, the
+// vermagic.
 func (k *target) LearnFrom(m *kernel.Module) {
 	if m.Err() != nil || m.Size == 0 {
 		return
@@ -85,9 +84,10 @@ func (k *target) LearnFrom(m *kernel.Module) {
 	}
 }
 
-// Use completes a kernel by what its boot image tells.
+// Use fills in what the kernel's boot image tells.
 func (k *target) Use(im *kernel.Image) {
-	k.Core, k.Features, k.Words, k.Keys, k.Signing, k.verified = im.Exports, im.Features, im.Words, im.Keys, im.Signing, nil
+	k.Core, k.Features, k.Words = im.Exports, im.Features, im.Words
+	k.Keys, k.Signing, k.verified = im.Keys, im.Signing, nil
 	if im.Vermagic != "" {
 		k.Vermagic = im.Vermagic
 	}
@@ -114,7 +114,8 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own; one
 		// that does not know them takes all of the other table for exports to everybody.
 		flags := k.Words.Has(kernel.SayNoFlags)
-		if s, ok := k.Modules(name); ok && !(s.GPL && s.From != nil && !s.From.Flagged && flags == kernel.Yes) {
+		if s, ok := k.Modules(name); ok &&
+			!(s.GPL && s.From != nil && !s.From.Flagged && flags == kernel.Yes) {
 			s.GPL = s.GPL && !(s.From != nil && s.From.Flagged && flags == kernel.No)
 			return s, kernel.Found
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/gomodprobe/gomodprobe/internal/errno"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -31,12 +30,15 @@ type loader struct {
 // Check replays what the kernel does with a module given to finit_module with these flags
 // (modprobe.IgnoreModversions, modprobe.IgnoreVermagic), up to the module's own init function, which it cannot judge.
 func (k *target) Check(m *kernel.Module, flags int) *Verdict {
-	l := &loader{k: k, m: m, flags: flags, v: &Verdict{Outcome: Loads}, name: m.Name, namespaces: m.Fields("import_ns")}
+	l := &loader{k: k, m: m, flags: flags, v: &Verdict{Outcome: Loads}, name: m.Name,
+		namespaces: m.Fields("import_ns")}
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
-	steps := []func() bool{l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.perCPU, l.exportVersions, l.moduleNamespaces,
-		l.symbols, l.relocations, l.duplicates, l.types, l.sysfs}
+	steps := []func() bool{
+		l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.perCPU,
+		l.exportVersions, l.moduleNamespaces, l.symbols, l.relocations, l.duplicates, l.types, l.sysfs,
+	}
 	if l.headerFirst() {
 		steps = slices.Insert(steps, 1, l.header)
 	}
@@ -56,16 +58,17 @@ func (k *target) Check(m *kernel.Module, flags int) *Verdict {
 // not: no image can tell, as both are silent.
 func (l *loader) headerFirst() bool {
 	words := &l.k.Words
-	return words.Has(kernel.SayMagic) != kernel.Yes && words.Has(kernel.SayStructures) != kernel.Yes && !kernel.AtLeast(l.k.Release, 5, 10) && kernel.AtLeast(l.k.Release, 4, 19)
+	return words.Has(kernel.SayMagic) != kernel.Yes && words.Has(kernel.SayStructures) != kernel.Yes &&
+		!kernel.AtLeast(l.k.Release, 5, 10) && kernel.AtLeast(l.k.Release, 4, 19)
 }
 
-// unsure is something that is not known of some symbols.
+// unsure is a fact that is not known of some symbols.
 type unsure struct {
 	what  string // with %s for their names
 	names []string
 }
 
-// unsureOf says that something is not known of a symbol.
+// unsureOf records that a fact is not known of a symbol.
 func (l *loader) unsureOf(what, symbol string) {
 	i := slices.IndexFunc(l.unsure, func(u *unsure) bool { return u.what == what })
 	if i < 0 {
@@ -75,7 +78,7 @@ func (l *loader) unsureOf(what, symbol string) {
 	l.unsure[i].names = append(l.unsure[i].names, symbol)
 }
 
-// finish settles the outcome and puts fatal reasons first.
+// finish sets the outcome and puts fatal findings first.
 func (l *loader) finish() {
 	for _, u := range l.unsure {
 		names := strings.Join(u.names[:min(len(u.names), 3)], ", ")
@@ -84,8 +87,8 @@ func (l *loader) finish() {
 		}
 		l.v.unknown(u.what, names)
 	}
-	reasons := l.v.Findings
-	sort.SliceStable(reasons, func(i, j int) bool { return reasons[i].Fatal && !reasons[j].Fatal })
+	found := l.v.Findings
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Fatal && !found[j].Fatal })
 	switch {
 	case l.v.Outcome == Fails:
 	case len(l.v.NotVerified) > 0:
@@ -95,124 +98,16 @@ func (l *loader) finish() {
 	}
 }
 
+// state refuses all modules if the running kernel loads none any more.
 func (l *loader) state() bool {
 	if l.k.Disabled {
-		l.v.reason(true, KindState, "", "no module can be loaded until reboot (kernel.modules_disabled, or nomodule on the command line)", "the kernel loads no modules any more")
+		l.v.reason(true, KindState, "",
+			"no module can be loaded until reboot (kernel.modules_disabled, "+
+				"or nomodule on the command line)", "the kernel loads no modules any more")
 		l.v.fail(syscall.EPERM)
 		return false
 	}
 	return true
-}
-
-// signature is module_sig_check: it comes before anything else, but for some kernels between 4.19 and 5.10.
-func (l *loader) signature() bool {
-	k, v := l.k, l.v
-	if k.Features.Signatures == kernel.No {
-		l.sig = kernel.SigValid
-		return true
-	}
-	var found kernel.SigFinding
-	if l.flags&(modprobe.IgnoreModversions|modprobe.IgnoreVermagic) == 0 {
-		found = k.signature(l.m)
-		l.sig = found.State
-	}
-	if found.Line != "" {
-		v.Log = append(v.Log, found.Line)
-	}
-	if found.MayLog != "" {
-		v.MayLog = append(v.MayLog, found.MayLog)
-	}
-	var what string
-	switch l.sig {
-	case kernel.SigNone:
-		what = "unsigned module"
-	case kernel.SigUnsupported:
-		what = "module with unsupported crypto"
-	case kernel.SigUnknownKey:
-		what = "module with unavailable key"
-	default:
-		return l.judged(found)
-	}
-	switch {
-	case l.enforced():
-		l.signatureAdvice(what)
-		if k.Words.Has(kernel.SayRejected) == kernel.No {
-			v.fail(errno.ENOKEY) // without a word, up to 5.3
-			return false
-		}
-		return l.fail(errno.EKEYREJECTED, kernel.SayRejected, what)
-	case k.Lockdown:
-		l.signatureAdvice(what)
-		v.fail(syscall.EPERM)
-		v.MayLog = append(v.MayLog, "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7")
-		return false
-	}
-	return true
-}
-
-// judged settles a signature that makes a module a signed one, whatever the kernel demands. It returns false if the
-// load fails.
-func (l *loader) judged(found kernel.SigFinding) bool {
-	v := l.v
-	fails := func(e syscall.Errno, advice, text string) bool {
-		v.reason(true, KindSignature, "", advice, "%s", text)
-		v.fail(e)
-		return false
-	}
-	const (
-		again  = "sign it again after every change (scripts/sign-file), or take the signature off (strip --strip-debug, or cut the trailer)"
-		anew   = "take the damaged signature off and sign it again"
-		broken = "the signature does not fit the module: the file was changed after it was signed"
-	)
-	damaged := "the signature at the end of the file, or its description, is damaged: " + found.Why
-	switch found.State {
-	case kernel.SigValid:
-		return true
-	case kernel.SigBroken:
-		if found.Why != "" {
-			return fails(errno.EKEYREJECTED, again, "the kernel does not take the signature: "+found.Why)
-		}
-		return fails(errno.EKEYREJECTED, again, broken)
-	case kernel.SigMisfit:
-		if l.enforced() {
-			v.MayLog = append(v.MayLog, "Loading of module with unavailable key is rejected")
-			return fails(errno.EKEYREJECTED, again, broken)
-		}
-	case kernel.SigBadTrailer:
-		return fails(syscall.EBADMSG, anew, damaged)
-	case kernel.SigWrong:
-		return fails(syscall.EINVAL, anew, damaged)
-	case kernel.SigTooLong:
-		return fails(syscall.EMSGSIZE, anew, damaged)
-	case kernel.SigEnrolled:
-		if !l.enforced() && !l.k.Lockdown {
-			return true
-		}
-	}
-	v.unknown("whether the kernel takes the signature%s: %s", l.signer(), found.Why)
-	return true
-}
-
-// signer names who signed the module, if that can be read.
-func (l *loader) signer() string {
-	if s := l.m.Signature.Signer; s != nil && s.Issuer != "" {
-		return fmt.Sprintf(" by %q", s.Issuer)
-	}
-	return ""
-}
-
-// enforced tells whether unsigned modules are refused.
-func (l *loader) enforced() bool { return l.k.Enforce || l.k.Features.SignEnforce == kernel.Yes }
-
-func (l *loader) signatureAdvice(what string) {
-	text := "the kernel demands signatures and this is an " + what
-	if strings.HasPrefix(what, "module") {
-		text = "the kernel demands signatures and this is a " + what
-	}
-	if l.flags != 0 {
-		text += ": a forced load counts as unsigned"
-	}
-	l.v.reason(true, KindSignature, "", "sign the module with a key that the kernel knows (enrol your own with mokutil --import), or turn Secure Boot off", "%s", text)
 }
 
 // blacklist is module_blacklist= of the kernel's command line.
@@ -220,7 +115,8 @@ func (l *loader) blacklist() bool {
 	if !slices.Contains(l.k.Blacklist, l.name) {
 		return true
 	}
-	l.v.reason(true, KindState, "", "remove it from module_blacklist= and reboot", "the kernel's command line has it in module_blacklist=")
+	l.v.reason(true, KindState, "", "remove it from module_blacklist= and reboot",
+		"the kernel's command line has it in module_blacklist=")
 	return l.fail(syscall.EPERM, kernel.SayBlacklisted, l.name)
 }
 
@@ -229,7 +125,8 @@ func (l *loader) loaded() bool {
 	if l.k.Loaded == nil || !l.k.Loaded(l.m) {
 		return true
 	}
-	l.v.reason(true, KindState, "", "remove that one first (modprobe -r "+l.name+")", "a module of this name is loaded")
+	l.v.reason(true, KindState, "", "remove that one first (modprobe -r "+l.name+")",
+		"a module of this name is loaded")
 	l.v.fail(syscall.EEXIST)
 	return false
 }
@@ -248,11 +145,13 @@ func (k *target) seen(m *kernel.Module) (list []elf.Version, table bool) {
 	return m.Seen(k.Words.Has(kernel.SayNoExtVersion) != kernel.No)
 }
 
-// force is try_to_force_load: what stands in for something missing.
+// force is try_to_force_load, which the kernel calls where the module lacks something, or a flag ignores it.
 func (l *loader) force(what, why string) bool {
 	switch l.k.Features.ForceLoad {
 	case kernel.No:
-		l.v.reason(true, KindForce, "", "no option helps: build the module for this kernel", "%s, and this kernel was built without CONFIG_MODULE_FORCE_LOAD: it says nothing and refuses", why)
+		l.v.reason(true, KindForce, "", "no option helps: build the module for this kernel",
+			"%s, and this kernel was built without CONFIG_MODULE_FORCE_LOAD: it says nothing and refuses",
+			why)
 		l.v.fail(syscall.ENOEXEC)
 		return false
 	case kernel.Maybe:
@@ -280,7 +179,7 @@ func (l *loader) layout() bool {
 	return l.version(want, syscall.ENOEXEC)
 }
 
-// version is check_version for one symbol. errno is what the load fails with; it has failed then.
+// version is check_version for one symbol. It returns false if the load fails, with errno, for its version.
 func (l *loader) version(want kernel.Symbol, errno syscall.Errno) bool {
 	m, v := l.m, l.v
 	if !want.HasCRC || !l.versions() {
@@ -321,19 +220,23 @@ func (l *loader) version(want kernel.Symbol, errno syscall.Errno) bool {
 			advice = "build it against the headers of " + l.k.Release + ", with their Module.symvers"
 		}
 		if strict == kernel.No {
-			v.reason(false, KindNoVersion, want.Name, advice, "built without a version for %s of %s: this kernel only warns", want.Name, want.Owner)
+			v.reason(false, KindNoVersion, want.Name, advice,
+				"built without a version for %s of %s: this kernel only warns", want.Name, want.Owner)
 			return true
 		}
 		if strict == kernel.Maybe {
 			l.unsureOf("that this kernel takes imports without a version (%s)", want.Name)
 			return true
 		}
-		v.reason(true, KindNoVersion, want.Name, advice, "the module was built without a version for %s, which %s exports with CRC 0x%08x", want.Name, want.Owner, want.CRC)
+		v.reason(true, KindNoVersion, want.Name, advice,
+			"the module was built without a version for %s, which %s exports with CRC 0x%08x", want.Name,
+			want.Owner, want.CRC)
 	}
 	v.fail(errno)
 	return false
 }
 
+// versionReason adds the finding for a symbol whose CRC in the module, crc, is not the exporter's.
 func (l *loader) versionReason(want kernel.Symbol, crc uint64) {
 	if want.Name == kernel.LayoutSymbol {
 		magic, _ := l.m.Field("vermagic")
@@ -342,20 +245,25 @@ func (l *loader) versionReason(want kernel.Symbol, crc uint64) {
 			advice += ", or load it on " + r
 		}
 		l.v.reason(true, KindLayout, want.Name, advice,
-			"built for another kernel: module_layout is 0x%08x in the module, 0x%08x in the kernel (configuration or build differs; expect all other symbols to differ too)", crc, want.CRC)
+			"built for another kernel: module_layout is 0x%08x in the module, 0x%08x in the kernel "+
+				"(configuration or build differs; expect all other symbols to differ too)", crc,
+			want.CRC)
 		return
 	}
 	where, advice := "this kernel", "rebuild it against the headers of "+l.k.Release
 	if want.Owner != kernel.Core {
 		where = "module " + want.Owner
 		if !want.InTree {
-			advice = "rebuild it with the Module.symvers that " + want.Owner + "'s build has left (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
+			advice = "rebuild it with the Module.symvers that " + want.Owner +
+				"'s build has left (KBUILD_EXTRA_SYMBOLS=…/Module.symvers)"
 		}
 	}
 	if crc == 0 {
-		where += "; zeros come from a line of Module.symvers that was made by hand, or from a build without symbol versions"
+		where += "; zeros come from a line of Module.symvers that was made by hand, " +
+			"or from a build without symbol versions"
 	}
-	l.v.reason(true, KindVersion, want.Name, advice, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc, want.CRC, where)
+	l.v.reason(true, KindVersion, want.Name, advice, "%s: CRC 0x%08x in the module, 0x%08x in %s", want.Name, crc,
+		want.CRC, where)
 }
 
 // vermagic compares the version string and, on old kernels, asks for livepatch support.
@@ -380,31 +288,36 @@ func (l *loader) vermagic() bool {
 		return l.fail(syscall.ENOEXEC, kernel.SayVermagic, l.name, magic, k.Vermagic)
 	}
 	if _, live := m.Field("livepatch"); live && k.Features.Livepatch == kernel.No {
-		v.reason(true, KindFile, "", "use a kernel with CONFIG_LIVEPATCH", "it is a live patch, and this kernel was built without support for them")
+		v.reason(true, KindFile, "", "use a kernel with CONFIG_LIVEPATCH",
+			"it is a live patch, and this kernel was built without support for them")
 		return l.fail(syscall.ENOEXEC, kernel.SayNoLivepatch, l.name)
 	}
 	return true
 }
 
+// magicReasons adds the findings for a vermagic that differs. versioned is set if the release in it does not count.
 func (l *loader) magicReasons(magic string, versioned bool) {
 	advice := "rebuild it against the headers of " + l.k.Release
 	diff := kernel.DiffVermagic(magic, l.k.Vermagic)
 	for _, d := range diff {
 		if d.Field == "release" && versioned {
-			continue // does not count
+			continue
 		}
-		l.v.reason(true, KindVermagic, "", advice, "vermagic: %s is %s in the module, %s in the kernel", d.Field, orNone(d.Module), orNone(d.Kernel))
+		l.v.reason(true, KindVermagic, "", advice, "vermagic: %s is %s in the module, %s in the kernel",
+			d.Field, orNone(d.Module), orNone(d.Kernel))
 		advice = ""
 	}
 	if advice != "" {
-		l.v.reason(true, KindVermagic, "", advice, "vermagic differs in blanks or order: %q in the module, %q in the kernel", magic, l.k.Vermagic)
+		l.v.reason(true, KindVermagic, "", advice,
+			"vermagic differs in blanks or order: %q in the module, %q in the kernel", magic, l.k.Vermagic)
 	}
 	if l.flags == modprobe.IgnoreModversions {
-		l.v.reason(false, KindForce, "", "use --force, or --force-vermagic as well", "--force-modversion alone makes the kernel compare the release too")
+		l.v.reason(false, KindForce, "", "use --force, or --force-vermagic as well",
+			"--force-modversion alone makes the kernel compare the release too")
 	}
 }
 
-// say adds a sentence to what the load prints: surely if the kernel has it, not at all if it does not.
+// say adds a sentence to the log of the load, if the kernel has it; to MayLog if that is not known.
 func (l *loader) say(s kernel.Sentence, args ...any) {
 	words := &l.k.Words
 	if words.Has(s) == kernel.No {
@@ -417,14 +330,14 @@ func (l *loader) say(s kernel.Sentence, args ...any) {
 	}
 }
 
-// fail ends the check: the load fails with errno, after this sentence in the log.
+// fail ends the check: the load logs this sentence and fails with errno.
 func (l *loader) fail(errno syscall.Errno, s kernel.Sentence, args ...any) bool {
 	l.say(s, args...)
 	l.v.fail(errno)
 	return false
 }
 
-// taint marks the kernel; the sentence is printed unless the mark was there before.
+// taint sets a taint flag. The sentence is logged unless the flag was set before.
 func (l *loader) taint(letter, why string, s kernel.Sentence, args ...any) {
 	if l.v.tainted(letter) {
 		return

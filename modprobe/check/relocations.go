@@ -51,7 +51,9 @@ func (l *loader) relocations() bool {
 		case target.Flags&elf.SectionAlloc == 0 || s.Flags&livepatch != 0 || !e.Fits(s.Off, s.Size):
 			continue
 		case s.Type == shtRel:
-			l.v.reason(true, KindFile, "", "build it for this machine", "section %d has relocations without addends (REL), which this machine's kernels do not take", i)
+			l.v.reason(true, KindFile, "", "build it for this machine",
+				"section %d has relocations without addends (REL), "+
+					"which this machine's kernels do not take", i)
 			return l.fail(syscall.ENOEXEC, kernel.SayREL, l.name)
 		case !l.rela(e, i, s, target):
 			return false
@@ -60,7 +62,7 @@ func (l *loader) relocations() bool {
 	return true
 }
 
-// rela looks at the relocations of one section.
+// rela checks the relocations in section i, s, for section target.
 func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
 	const entry, symbol = 24, 24
 	symbols, table := uint64(0), elf.RawSection{}
@@ -86,14 +88,16 @@ func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
 			l.wild(fmt.Sprintf("section %d has a relocation to something in a section that is not loaded", i))
 			return true
 		case !known:
-			l.v.reason(true, KindFile, "", "build it for this machine", "section %d has a relocation of type %d, which no kernel of this machine knows", i, typ)
+			l.v.reason(true, KindFile, "", "build it for this machine",
+				"section %d has a relocation of type %d, which no kernel of this machine knows", i, typ)
 			if !x86 {
 				l.v.fail(syscall.ENOEXEC)
 				return false
 			}
 			return l.fail(syscall.ENOEXEC, kernel.SayRELA, l.name, typ)
 		case x86 && target.Type != shtNobits && off+width <= target.Size && e.Fits(target.Off+off, width) &&
-			l.k.Words.Has(kernel.SayNonzero) == kernel.Yes && !zeros(e.B[target.Off+off:target.Off+off+width]):
+			l.k.Words.Has(kernel.SayNonzero) == kernel.Yes &&
+			!zeros(e.B[target.Off+off:target.Off+off+width]):
 			l.v.reason(true, KindFile, "", "the file is damaged, or was linked before: build it again",
 				"there is something already where a relocation of section %d is to go", i)
 			return l.fail(syscall.ENOEXEC, kernel.SayNonzero, typ)

@@ -10,13 +10,14 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// taints sets the marks that the kernel sets before it looks at symbols.
+// taints sets the taint flags that the kernel sets before it looks at symbols.
 func (l *loader) taints() bool {
 	k, m, v := l.k, l.m, l.v
 	if _, ok := m.Field("intree"); !ok {
 		l.taint("O", "out-of-tree module", kernel.SayOutOfTree, l.name)
 	}
-	if _, ok := m.Field("retpoline"); !ok && k.Features.Retpoline != kernel.No && (k.Machine == kernel.EMX8664 || k.Machine == kernel.EM386) {
+	if _, ok := m.Field("retpoline"); !ok && k.Features.Retpoline != kernel.No &&
+		(k.Machine == kernel.EMX8664 || k.Machine == kernel.EM386) {
 		line, _ := k.Words.Line(kernel.SayRetpoline, []any{l.name})
 		v.MayLog = append(v.MayLog, line) // only where the processor asks for them
 	}
@@ -34,18 +35,20 @@ func (l *loader) taints() bool {
 		l.taint("N", "test module", kernel.SayTest, l.name)
 	}
 	if l.sig != kernel.SigValid && k.Features.Signatures != kernel.No {
-		if l.sig == kernel.SigUnverified || l.sig == kernel.SigEnrolled || l.sig == kernel.SigMisfit || k.Features.Signatures == kernel.Maybe {
+		if l.sig == kernel.SigUnverified || l.sig == kernel.SigEnrolled || l.sig == kernel.SigMisfit ||
+			k.Features.Signatures == kernel.Maybe {
 			line, _ := k.Words.Line(kernel.SayUnverified, []any{l.name})
 			v.MayLog = append(v.MayLog, line)
 		} else {
-			l.taint("E", "unsigned, or signed with a key the kernel does not know", kernel.SayUnverified, l.name)
+			l.taint("E", "unsigned, or signed with a key the kernel does not know", kernel.SayUnverified,
+				l.name)
 		}
 	}
 	l.licenceAgain()
 	return true
 }
 
-// licenceAgain is the second line about a licence that taints.
+// licenceAgain adds the second line that some kernels log about a licence that taints.
 func (l *loader) licenceAgain() {
 	if !l.v.tainted("P") || strings.Contains(l.k.Tainted, "P") {
 		return
@@ -59,21 +62,22 @@ func (l *loader) licenceAgain() {
 	}
 }
 
-// minUnit is the most that the kernel sets aside for the data of one module on each processor (PCPU_MIN_UNIT_SIZE).
-// Some of it is taken.
+// minUnit is an upper bound, in bytes, of the per-CPU memory that a kernel has for one module (PCPU_MIN_UNIT_SIZE).
 const minUnit = 32 << 10
 
-// perCPU is the memory that each processor has of its own.
+// perCPU refuses a module with more per-CPU data than any kernel provides.
 func (l *loader) perCPU() bool {
 	if l.m.PerCPU <= minUnit {
 		return true
 	}
 	l.v.reason(true, KindFile, "", "allocate it when the module starts (alloc_percpu)",
-		"its data for each processor (.data..percpu) has %d bytes: no kernel gives a module more than %d", l.m.PerCPU, minUnit)
+		"its data for each processor (.data..percpu) has %d bytes: no kernel gives a module more than %d",
+		l.m.PerCPU, minUnit)
 	return l.fail(syscall.ENOMEM, kernel.SayNoPerCPU, l.name, l.m.PerCPU)
 }
 
-// exportFlags wants flags for a module's own exports, where the kernel has them, and leaves out tables of before.
+// exportFlags requires flags for the module's own exports, where the kernel has them. Such kernels do not read the
+// tables that modules had before.
 func (l *loader) exportFlags() bool {
 	m := l.m
 	if l.k.Words.Has(kernel.SayNoFlags) == kernel.No || len(m.Exports) == 0 || m.Flagged {
@@ -94,11 +98,12 @@ func (l *loader) exportFlags() bool {
 	if gpl == 0 {
 		return true
 	}
-	l.v.reason(true, KindFile, "", "build it for this kernel; no force helps", "its exports have no flags (__kflagstab): it was built for an older kernel")
+	l.v.reason(true, KindFile, "", "build it for this kernel; no force helps",
+		"its exports have no flags (__kflagstab): it was built for an older kernel")
 	return l.fail(syscall.ENOEXEC, kernel.SayNoFlags, l.name)
 }
 
-// exportVersions wants flags and CRCs for a module's own exports.
+// exportVersions requires flags and CRCs for a module's own exports.
 func (l *loader) exportVersions() bool {
 	if !l.exportFlags() {
 		return false
@@ -119,7 +124,9 @@ func (l *loader) moduleNamespaces() bool {
 		}
 		switch l.k.Words.Has(kernel.SayModuleNamespace) {
 		case kernel.Yes:
-			l.v.reason(true, KindNamespace, "", "take the import out: only the modules that it names may use its symbols", "it imports the namespace %s", ns)
+			l.v.reason(true, KindNamespace, "",
+				"take the import out: only the modules that it names may use its symbols",
+				"it imports the namespace %s", ns)
 			return l.fail(syscall.EPERM, kernel.SayModuleNamespace, l.name, ns)
 		case kernel.Maybe:
 			l.v.unknown("whether the kernel lets a module import the namespace %s", ns)
@@ -128,8 +135,8 @@ func (l *loader) moduleNamespaces() bool {
 	return true
 }
 
-// symbols resolves every import, in the order of the symbol table: all failures are printed, the last one's errno is
-// returned.
+// symbols resolves every import, in the order of the symbol table. All failures are logged; the load fails with the
+// errno of the last.
 func (l *loader) symbols() bool {
 	k, v := l.k, l.v
 	var failed syscall.Errno
@@ -141,7 +148,8 @@ func (l *loader) symbols() bool {
 				continue
 			}
 			l.say(kernel.SayCommon, l.name)
-			v.reason(true, KindFile, im.Name, "compile it with -fno-common", "%s is a common symbol", im.Name)
+			v.reason(true, KindFile, im.Name, "compile it with -fno-common", "%s is a common symbol",
+				im.Name)
 			failed = syscall.ENOEXEC
 			continue
 		}
@@ -168,11 +176,15 @@ func (l *loader) symbols() bool {
 				continue
 			}
 			if name, gpl := l.m.Licence(); gpl {
-				v.reason(true, KindLicence, im.Name, "a module with a GPL-compatible licence cannot use both",
-					"%s is exported to GPL modules only, and the module uses a proprietary one", im.Name)
+				v.reason(true, KindLicence, im.Name,
+					"a module with a GPL-compatible licence cannot use both",
+					"%s is exported to GPL modules only, and the module uses a proprietary one",
+					im.Name)
 			} else {
-				v.reason(true, KindLicence, im.Name, "only a module with a GPL-compatible licence may use it",
-					"%s is exported to GPL modules only, and the module's licence is %q", im.Name, name)
+				v.reason(true, KindLicence, im.Name,
+					"only a module with a GPL-compatible licence may use it",
+					"%s is exported to GPL modules only, and the module's licence is %q", im.Name,
+					name)
 			}
 			errno = syscall.ENOENT
 		default:
@@ -198,10 +210,11 @@ func (l *loader) symbols() bool {
 	return true
 }
 
-// inherit is what becomes of a module that uses a symbol of a proprietary one: it may not have used symbols for GPL
-// modules only, and may not from here on.
+// inherit is the rule for a module that uses a symbol of a proprietary one: it becomes proprietary itself. It must not
+// have used symbols that are for GPL modules only, which gplUsed says, and must not use them from then on.
 func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) syscall.Errno {
-	if s.From == nil || l.k.Words.Has(kernel.SayInherits) == kernel.No || !l.proprietary(s.From, map[*kernel.Module]bool{l.m: true}) {
+	if s.From == nil || l.k.Words.Has(kernel.SayInherits) == kernel.No ||
+		!l.proprietary(s.From, map[*kernel.Module]bool{l.m: true}) {
 		return 0
 	}
 	args := []any{l.name, s.Name, s.Owner}
@@ -210,7 +223,8 @@ func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) sysca
 			args = []any{l.name, s.Owner}
 		}
 		l.say(kernel.SayGPLOnly, args...)
-		l.v.reason(true, KindLicence, s.Name, "a module with a GPL-compatible licence cannot use both: do without "+s.Owner,
+		l.v.reason(true, KindLicence, s.Name,
+			"a module with a GPL-compatible licence cannot use both: do without "+s.Owner,
 			"it uses symbols for GPL modules only, and %s of the proprietary module %s", s.Name, s.Owner)
 		return syscall.ENOENT
 	}
@@ -225,7 +239,8 @@ func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) sysca
 	return 0
 }
 
-// proprietary tells whether a module that is loaded before is marked so: for its licence, or since it uses one that is.
+// proprietary reports whether a module that is loaded earlier counts as proprietary: by its licence, or because it uses
+// a module that does.
 func (l *loader) proprietary(m *kernel.Module, seen map[*kernel.Module]bool) bool {
 	if _, gpl := m.Licence(); !gpl {
 		return true
@@ -240,7 +255,7 @@ func (l *loader) proprietary(m *kernel.Module, seen map[*kernel.Module]bool) boo
 	return false
 }
 
-// ignored are undefined symbols that the kernel defines itself.
+// ignored reports whether an undefined symbol is one that the loader does not resolve.
 func (l *loader) ignored(name string) bool {
 	switch l.k.Machine {
 	case kernel.EMX8664, kernel.EM386:
@@ -251,24 +266,20 @@ func (l *loader) ignored(name string) bool {
 	return false
 }
 
-// missing says who would provide a symbol.
+// missing adds the finding for a symbol that nothing exports.
 func (l *loader) missing(name string) {
 	advice := "this kernel has no such symbol: the module needs another kernel or other sources"
 	if _, inTree := l.m.Field("intree"); !inTree {
 		advice += ", or a module from elsewhere that exports it: name that one, too"
 	}
-	if l.k.Provider != nil {
-		if owner := l.k.Provider(name); owner != "" {
-			advice = "load " + owner + " first, which exports it (modprobe does)"
-		}
-	}
-	if i := strings.LastIndex(name, "_R"); i > 0 && len(name)-i >= 8 && strings.Trim(name[i+2:], "0123456789abcdef") == "" {
+	if i := strings.LastIndex(name, "_R"); i > 0 && len(name)-i >= 8 &&
+		strings.Trim(name[i+2:], "0123456789abcdef") == "" {
 		advice = "the name ends as in kernel 2.4: this is no module for a kernel of today"
 	}
 	l.v.reason(true, KindMissing, name, advice, "nobody exports %s", name)
 }
 
-// unsureCRC is said of symbols whose CRC is not known.
+// unsureCRC is what is not verified if the CRC of a symbol is not known.
 const unsureCRC = "the kernel's CRC of %s"
 
 // use checks version and namespace of a symbol that was found. The errno is 0 if the module may use it.
@@ -285,7 +296,8 @@ func (l *loader) use(s kernel.Symbol) syscall.Errno {
 	}
 	if s.Owner == kernel.Core && !k.Core.Licences {
 		if name, gpl := l.m.Licence(); !gpl {
-			l.unsureOf("that the kernel lets a module with the licence "+strconv.Quote(name)+" use %s", s.Name)
+			l.unsureOf("that the kernel lets a module with the licence "+strconv.Quote(name)+" use %s",
+				s.Name)
 		}
 		for ns := range strings.FieldsSeq(s.Namespace) { // it may be in one of these
 			if !l.imports(ns) {
@@ -297,9 +309,11 @@ func (l *loader) use(s kernel.Symbol) syscall.Errno {
 	if s.Namespace == "" || l.imports(s.Namespace) {
 		return 0
 	}
-	advice := fmt.Sprintf("add MODULE_IMPORT_NS(%q) to the module's source (without the quotes before 6.13)", s.Namespace)
+	advice := fmt.Sprintf("add MODULE_IMPORT_NS(%q) to the module's source (without the quotes before 6.13)",
+		s.Namespace)
 	fatal := k.Features.Namespaces != kernel.No
-	v.reason(fatal, KindNamespace, s.Name, advice, "%s is in namespace %s, which the module does not import", s.Name, s.Namespace)
+	v.reason(fatal, KindNamespace, s.Name, advice, "%s is in namespace %s, which the module does not import",
+		s.Name, s.Namespace)
 	l.say(kernel.SayNamespace, l.name, s.Name, s.Namespace)
 	if fatal {
 		return syscall.EINVAL
@@ -343,10 +357,12 @@ func (l *loader) duplicates() bool {
 		if owner == kernel.Core {
 			owner = "kernel"
 		} else if !slices.Contains(l.v.Needs, owner) && (l.k.Present == nil || !l.k.Present(owner)) {
-			l.v.reason(false, KindDuplicate, e.Name, "", "it exports %s, as %s does: only one of them can be loaded", e.Name, owner)
+			l.v.reason(false, KindDuplicate, e.Name, "",
+				"it exports %s, as %s does: only one of them can be loaded", e.Name, owner)
 			continue
 		}
-		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+owner, "it exports %s, which %s exports too", e.Name, owner)
+		l.v.reason(true, KindDuplicate, e.Name, "it is in the kernel already, or is not to be loaded beside "+
+			owner, "it exports %s, which %s exports too", e.Name, owner)
 		return l.fail(syscall.ENOEXEC, kernel.SayDuplicate, l.name, e.Name, owner)
 	}
 	return true
@@ -361,7 +377,7 @@ func (l *loader) provides(symbol string) bool {
 	return ok && s.Owner == l.m.Name
 }
 
-// sysfs makes /sys/module/NAME.
+// sysfs is the creation of /sys/module/NAME, which fails if the folder exists.
 func (l *loader) sysfs() bool {
 	name := l.m.SysName
 	if name == "" && l.m.Size != 0 {
@@ -374,15 +390,17 @@ func (l *loader) sysfs() bool {
 	}
 	switch l.k.Taken(name) {
 	case kernel.Yes:
-		l.v.reason(true, KindState, "", "it is in the kernel already: there is nothing to load", "the kernel has %s built in, with a folder in /sys/module", name)
+		l.v.reason(true, KindState, "", "it is in the kernel already: there is nothing to load",
+			"the kernel has %s built in, with a folder in /sys/module", name)
 		return l.fail(syscall.EINVAL, kernel.SayInSysfs, name)
 	case kernel.Maybe:
-		l.v.unknown("whether the %s that is built in has a folder in /sys/module: no module of that name loads then", name)
+		l.v.unknown("whether the %s that is built in has a folder in /sys/module: "+
+			"no module of that name loads then", name)
 	}
 	return true
 }
 
-// structOffsets warns of a struct module that is not this kernel's, where the loader does not look.
+// structOffsets warns of a struct module whose layout is not this kernel's, which the loader does not check.
 func (l *loader) structOffsets() {
 	k, m := l.k.This, l.m
 	if k.Size == 0 || m.Size == 0 {
@@ -391,7 +409,8 @@ func (l *loader) structOffsets() {
 	bad := func(a, b int64) bool { return a >= 0 && b >= 0 && a != b }
 	if k.Size != m.Size || bad(k.Init, m.Init) || bad(k.Exit, m.Exit) {
 		l.v.reason(false, KindLayout, "", "do not load it: rebuild it against the headers of "+l.k.Release,
-			"struct module is not this kernel's (%d bytes, init at %d, exit at %d; the kernel has %d, %d, %d): the kernel may jump to a wild address",
+			"struct module is not this kernel's (%d bytes, init at %d, exit at %d; the kernel has %d, %d, "+
+				"%d): the kernel may jump to a wild address",
 			m.Size, m.Init, m.Exit, k.Size, k.Init, k.Exit)
 		l.v.unknown("what the kernel does with another layout of struct module")
 	}

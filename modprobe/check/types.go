@@ -77,10 +77,12 @@ func (l *loader) types() bool {
 	validity, err := btf.Validate(data, section(l.m.Image, ".BTF.base"), own)
 	switch {
 	case validity == btf.Invalid && !sure:
-		l.v.unknown("whether the kernel takes a module with types (.BTF) that are not right (CONFIG_MODULE_ALLOW_BTF_MISMATCH): %v"+off, err)
+		l.v.unknown("whether the kernel takes a module with types (.BTF) that are not right "+
+			"(CONFIG_MODULE_ALLOW_BTF_MISMATCH): %v"+off, err)
 	case validity == btf.Invalid:
 		l.v.reason(true, KindTypes, "", "rebuild it against the headers of "+l.k.Release+off,
-			"the types that the module brings (.BTF) are not over those of this kernel, or damaged: %v", err)
+			"the types that the module brings (.BTF) are not over those of this kernel, or damaged: %v",
+			err)
 		l.v.Log = append(l.v.Log, "failed to validate module ["+l.name+"] BTF: -22")
 		l.v.fail(syscall.EINVAL)
 		return false
@@ -207,7 +209,8 @@ func readTypes(fsys fs.FS, name string) ([]byte, error) {
 func imageNames(base, release, dir string) []string {
 	boot := base + "/boot/"
 	return []string{
-		boot + "vmlinuz-" + release, boot + "vmlinux-" + release, boot + "Image-" + release, boot + "kernel-" + release,
+		boot + "vmlinuz-" + release, boot + "vmlinux-" + release, boot + "Image-" + release,
+		boot + "kernel-" + release,
 		dir + "/vmlinuz", dir + "/vmlinux", dir + "/build/vmlinux",
 		boot + "vmlinuz-" + release[strings.LastIndexByte(release, '-')+1:],
 		base + "/run/booted-system/kernel", boot + "vmlinuz",
@@ -325,7 +328,8 @@ func (c *Checker) imageSide(name string, im *kernel.Image) (*kernelTypes, error)
 
 // typesOfRelease returns the kernel of a release: by its boot image, else the running one, else by what the cache has.
 func (c *Checker) typesOfRelease(release string) *kernelTypes {
-	for _, name := range imageNames(c.opts.Dir, release, c.p.Dir()[:strings.LastIndexByte(c.p.Dir(), '/')+1]+release) {
+	for _, name := range imageNames(c.opts.Dir, release,
+		c.p.Dir()[:strings.LastIndexByte(c.p.Dir(), '/')+1]+release) {
 		im, err := c.bootImage(name, false)
 		if err != nil || im.Release != release {
 			continue

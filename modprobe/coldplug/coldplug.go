@@ -20,43 +20,43 @@ import (
 // Options say how long to look for devices and how hard. The zero value loads the drivers of all devices and
 // ends when nothing new has appeared for a while.
 type Options struct {
-	// Until names what is waited for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there, nothing
-	// new is begun. Without it Run ends when nothing has happened for Settle. If a device is waited for, what disks
-	// may be behind is loaded first, and the rest if it does not appear soon after.
+	// Until names what Run waits for: a device, as /dev/sda1 or sda1, or module:NAME. When all of it is there, no
+	// further module is started. Without it Run ends when nothing has happened for Settle. If Run waits for a
+	// device, drivers that may lead to disks are loaded first, and the rest if it does not appear soon after.
 	Until []string
-	// Enough, if it is not nil, is one more thing that is waited for, like a device: it is closed when the caller has what
-	// it wants.
+	// Enough, if it is not nil, is one more thing to wait for, like a device: the caller closes it when it has what
+	// it needs.
 	Enough <-chan struct{}
-	// Settle is how long nothing must happen. Default: 250 ms.
+	// Settle is how long nothing must happen before Run ends. Default: 250 ms.
 	Settle time.Duration
-	// Timeout ends everything; Report.TimedOut tells. Default: none if nothing is waited for, else 3 minutes.
+	// Timeout ends Run; Report.TimedOut tells. Default: none if nothing is waited for, else 3 minutes.
 	Timeout time.Duration
-	// Workers is how many modules are loaded at a time. Default: twice the processors, at least 4, and more when a
-	// processor has nothing to do because all that is being loaded waits for a device or for other modules.
+	// Workers is how many modules are loaded at a time. Default: twice the processors, at least 4, and more while
+	// processors are idle because the modules that are loading wait for devices or for other modules.
 	Workers int
-	// DryRun loads nothing and only looks once: the report has the modules in an order in which they could be loaded.
+	// DryRun loads nothing and only looks once: the report has the modules in an order in which they could be
+	// loaded.
 	DryRun bool
-	// Uevents tells of devices that appear. Default: the kernel, where it can; else what is there at the beginning and
-	// at the end of each quiet period is all that is seen.
+	// Uevents tells of devices that appear. Default: those of the kernel. Where these cannot be had, devices are
+	// looked for at the beginning and after each quiet period only.
 	Uevents Uevents
 }
 
-// ErrNotDone is the error of a module that was asked for, and was not loaded when Run ended: what was waited for was
-// there before its turn came.
+// ErrNotDone reports that a module was needed but not yet loaded when Run ended, because what Run waited for was there.
 var ErrNotDone = errors.New("not loaded yet when cold-plug ended")
 
-// Uevents is a source of news about devices. [ListenUevents] returns one that listens to the kernel.
+// Uevents is a source of uevents. [ListenUevents] returns one that listens to the kernel.
 type Uevents interface {
-	// Next waits for the next uevent. ErrUeventsLost means that some are lost and the next will come.
+	// Next waits for the next uevent. ErrUeventsLost means that some were lost; Next can be called again.
 	Next() (Uevent, error)
 	// Close ends a Next that waits.
 	Close() error
 }
 
-// ErrUeventsLost is that the kernel had more uevents than there was room for.
+// ErrUeventsLost reports that the kernel sent more uevents than the receive buffer holds.
 var ErrUeventsLost = errors.New("uevents were lost")
 
-// Uevent is what the kernel says when a device appears or changes.
+// Uevent is the kernel's message that a device has appeared or changed.
 type Uevent struct {
 	// Action is add, remove, change, bind, …
 	Action string
@@ -87,38 +87,41 @@ func Run(ctx context.Context, p *modprobe.Prober, o *Options) (*Report, error) {
 
 // coldplug is one run. All but load is done by the goroutine that calls run.
 type coldplug struct {
-	p          *modprobe.Prober
-	fsys       fs.FS       // p's
-	log        func(error) // the same
-	o          Options
-	begin      time.Time
-	seen       map[string]bool // aliases looked up
-	jobs       map[string]*job // by module
-	order      []*job
-	ready      []*job
-	active     int           // modules that are being loaded
-	limit      int           // how many may be loading at a time
-	idleTimer  *time.Timer   // next check for idle processors
-	checking   bool          // idleTimer is running
-	done       chan result   // what has been loaded
-	quit       chan struct{} // closed at the end
-	events     chan Uevent
-	lost       chan struct{}
-	scanning   bool        // devices are being looked for
-	waits      bool        // for something; else the end is when nothing happens any more
-	staged     bool        // what a disk may be behind is loaded first, and the rest only if the disk does not appear
-	stage      int         // up to which modules are loaded, if staged
+	p         *modprobe.Prober
+	fsys      fs.FS       // of p
+	log       func(error) // of p
+	o         Options
+	begin     time.Time
+	seen      map[string]bool // aliases looked up
+	jobs      map[string]*job // by module
+	order     []*job
+	ready     []*job
+	active    int           // modules that are being loaded
+	limit     int           // how many may be loading at a time
+	idleTimer *time.Timer   // next check for idle processors
+	checking  bool          // idleTimer is running
+	done      chan result   // what has been loaded
+	quit      chan struct{} // closed when run has ended
+	events    chan Uevent
+	lost      chan struct{}
+	scanning  bool // devices are being looked for
+	waits     bool // for Until or Enough; else run ends when nothing happens any more
+	// staged is set if run waits for a disk: drivers that may lead to disks come first, the rest only if needed.
+	staged     bool
+	stage      int         // the current stage, if staged: modules of later ones wait
 	stageTimer *time.Timer // ends the current stage
 	progress   time.Time   // when a module was last loaded, or about to be
 	report     Report
 }
 
+// newColdplug returns a run that has not begun.
 func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
 	from := p.Options()
 	c := &coldplug{
 		p: p, fsys: from.FS, log: from.Log, o: *o, begin: time.Now(),
 		progress: time.Now(), seen: make(map[string]bool), jobs: make(map[string]*job),
-		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64), lost: make(chan struct{}, 1),
+		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64),
+		lost: make(chan struct{}, 1),
 	}
 	if c.log == nil {
 		c.log = func(error) {}
@@ -142,7 +145,7 @@ func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
 	return c
 }
 
-// enough reports whether the caller has what it wants, as far as Enough says.
+// enough reports whether Enough is closed, or nil.
 func (c *coldplug) enough() bool {
 	select {
 	case <-c.o.Enough:
@@ -152,6 +155,7 @@ func (c *coldplug) enough() bool {
 	}
 }
 
+// since returns the time since Run began.
 func (c *coldplug) since() time.Duration { return time.Since(c.begin) }
 
 // run looks for devices and loads modules until the end.
@@ -161,7 +165,7 @@ func (c *coldplug) run(ctx context.Context) error {
 		c.pretend()
 		return ctx.Err()
 	}
-	c.listen() // before the scan, so that nothing falls between
+	c.listen() // before the scan, so that no device is missed between the two
 	scan := func() { c.scan(func() { c.advance(ctx) }) }
 	scan()
 	var deadline <-chan time.Time
@@ -201,7 +205,7 @@ func (c *coldplug) run(ctx context.Context) error {
 				break
 			}
 			before := len(c.order)
-			scan() // what no uevent has told
+			scan() // for devices that no uevent announced
 			if len(c.order) == before && !c.waits {
 				return nil
 			}
@@ -211,7 +215,7 @@ func (c *coldplug) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if news && (len(c.order) > before || time.Since(c.progress) < mostNews*c.o.Settle) {
+		if news && (len(c.order) > before || time.Since(c.progress) < maxDelays*c.o.Settle) {
 			quiet.Reset(c.o.Settle)
 		}
 	}
@@ -250,7 +254,7 @@ func usualLimit() int { return max(4, 2*runtime.GOMAXPROCS(0)) }
 // idleInterval is how long the limit must be reached before there is a check for idle processors.
 const idleInterval = 5 * time.Millisecond
 
-// idle returns how many processors are idle, judging by the number of running tasks. This one does not count as busy.
+// idle returns how many processors are idle, judging by the number of running tasks. This process does not count.
 func (c *coldplug) idle() int {
 	data, err := fs.ReadFile(c.fsys, "proc/loadavg") // such as "0.15 0.74 1.19 1/123 4567"
 	f := strings.Fields(string(data))
@@ -259,16 +263,16 @@ func (c *coldplug) idle() int {
 	}
 	running, _, _ := strings.Cut(f[3], "/")
 	n, err := strconv.Atoi(running)
-	if err != nil || n < 1 { // this one is running
+	if err != nil || n < 1 { // this process is running
 		return 0
 	}
 	return max(0, runtime.GOMAXPROCS(0)+1-n)
 }
 
-// isDevice reports whether what is waited for is a device, and not a module.
+// isDevice reports whether an element of Until names a device, and not a module.
 func isDevice(until string) bool { return !strings.HasPrefix(until, "module:") }
 
-// drain waits for what is being loaded, so that no module is half loaded when Run returns.
+// drain waits for the modules that are being loaded, so that none is half loaded when Run returns.
 func (c *coldplug) drain(ctx context.Context) error {
 	for c.active > 0 {
 		select {
@@ -281,11 +285,11 @@ func (c *coldplug) drain(ctx context.Context) error {
 	return nil
 }
 
-// mostNews is how many times Settle uevents can delay the end when no module is loaded for them: a device that keeps
+// maxDelays is how many times Settle uevents can delay the end when no module is loaded for them: a device that keeps
 // appearing and disappearing must not keep Run from ending.
-const mostNews = 20
+const maxDelays = 20
 
-// event handles one uevent; it reports whether it matters.
+// event handles one uevent. It reports whether the uevent may have brought something to load.
 func (c *coldplug) event(e Uevent) bool {
 	if e.Action != "add" && e.Action != "change" && e.Action != "bind" {
 		return false
@@ -296,7 +300,7 @@ func (c *coldplug) event(e Uevent) bool {
 	return true
 }
 
-// listen starts passing on uevents.
+// listen starts a goroutine that passes uevents to run.
 func (c *coldplug) listen() {
 	if c.o.Uevents == nil {
 		u, err := ListenUevents()
@@ -319,7 +323,7 @@ func (c *coldplug) listen() {
 			case errors.Is(err, ErrUeventsLost):
 				select {
 				case c.lost <- struct{}{}:
-				default: // a scan is due already
+				default: // a scan is pending already
 				}
 			default:
 				return
@@ -328,6 +332,7 @@ func (c *coldplug) listen() {
 	}(c.o.Uevents)
 }
 
+// close ends the goroutines.
 func (c *coldplug) close() {
 	close(c.quit)
 	if c.o.Uevents != nil {
@@ -335,7 +340,7 @@ func (c *coldplug) close() {
 	}
 }
 
-// scan looks at all devices there are, and calls advance after each, which starts the most urgent modules.
+// scan handles all devices that exist, and calls advance after each, so that urgent modules start at once.
 func (c *coldplug) scan(advance func()) {
 	n := 0
 	c.scanning = true
@@ -348,7 +353,7 @@ func (c *coldplug) scan(advance func()) {
 	c.report.Devices = max(c.report.Devices, n)
 }
 
-// waiting returns what of Until is not there yet.
+// waiting returns the elements of Until that are not there yet.
 func (c *coldplug) waiting() (missing []string) {
 	for _, u := range c.o.Until {
 		if name, ok := strings.CutPrefix(u, "module:"); ok {
@@ -369,7 +374,7 @@ func (c *coldplug) waiting() (missing []string) {
 	return missing
 }
 
-// inKernel reports whether there is nothing to insert.
+// inKernel reports whether a module needs not be inserted.
 func inKernel(s modprobe.State) bool { return s.Builtin || s.Live }
 
 // finish completes the report.
@@ -395,8 +400,8 @@ func (c *coldplug) finish() {
 	}
 }
 
-// Scan returns the devices with a modalias of the machine whose /sys is in fsys. Unlike alias.Devices, which walks over
-// all of /sys/devices, it looks where devices that modules are for are listed: at the buses and some classes. That
+// Scan returns the devices with a modalias of the machine whose /sys is in fsys. Unlike alias.Devices, which walks
+// all of /sys/devices, it looks only where devices that have modules are listed: at the buses and in some classes. That
 // takes a tenth of the time.
 func Scan(fsys fs.FS) (list []alias.Device) {
 	devices(fsys, func(d alias.Device) { list = append(list, d) })

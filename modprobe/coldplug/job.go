@@ -18,36 +18,44 @@ type job struct {
 	rank  int    // that of the most urgent of it and its users
 	chain int    // length of the longest chain of jobs that wait for it
 	waits int    // how many jobs have to end before it starts
-	needs []*job // those jobs, and ones that have ended
+	needs []*job // the jobs that it waits or waited for
 	users []edge // jobs that wait for this one
 	after []modprobe.Module
 	ended bool
 }
 
-// What a module is for, as far as its file's folder tells; in the order in which modules are loaded when a disk is
-// waited for.
+// What a module is for, by the folder of its file, in the order of loading when Run waits for a disk.
 const (
-	forDisks = iota // what disks are behind
+	forDisks = iota // drivers that lead to disks
 	forUSB          // buses whose devices take seconds to appear, disks among them; and keyboards
 	forOther
 	forNet
 	forFirst // hashes, with which the kernel checks signatures faster; and modules with the longest self-tests
-	forLater // what nobody waits for at boot
+	forLater // what nothing waits for at boot
 )
 
-// folders are those below kernel/ that say what modules are for; modules in others are forOther.
+// folders lists, by purpose, the folders below kernel/. Modules in others are forOther.
 var folders = [...][]string{
-	forDisks: {"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/", "drivers/virtio/", "drivers/mmc/",
-		"drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/", "drivers/mtd/", "fs/", "drivers/pci/",
-		"drivers/bus/", "drivers/clk/", "drivers/dma/", "drivers/gpio/", "drivers/iommu/", "drivers/phy/", "drivers/pinctrl/",
-		"drivers/regulator/", "drivers/reset/", "drivers/s390/", "drivers/soc/"},
+	forDisks: {
+		"drivers/scsi/", "drivers/message/", "drivers/ata/", "drivers/nvme/", "drivers/block/",
+		"drivers/virtio/",
+		"drivers/mmc/", "drivers/md/", "drivers/nvdimm/", "drivers/hv/", "drivers/xen/", "drivers/ufs/",
+		"drivers/mtd/", "fs/", "drivers/pci/", "drivers/bus/", "drivers/clk/", "drivers/dma/", "drivers/gpio/",
+		"drivers/iommu/", "drivers/phy/", "drivers/pinctrl/", "drivers/regulator/", "drivers/reset/",
+		"drivers/s390/", "drivers/soc/",
+	},
 	forUSB: {"drivers/usb/", "drivers/hid/", "drivers/input/", "drivers/thunderbolt/", "drivers/firewire/"},
 	forNet: {"drivers/net/", "drivers/infiniband/", "net/"},
-	forFirst: {"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/x86/crypto/aesni", "arch/x86/crypto/ghash", "arch/x86/kvm/",
-		"arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512",
-		"arch/s390/crypto/sha256", "arch/s390/crypto/sha512"},
-	forLater: {"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/", "drivers/media/",
-		"drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/", "drivers/powercap/", "drivers/thermal/", "drivers/watchdog/"},
+	forFirst: {
+		"arch/x86/crypto/sha256", "arch/x86/crypto/sha512", "arch/x86/crypto/aesni", "arch/x86/crypto/ghash",
+		"arch/x86/kvm/", "arch/arm64/crypto/sha2", "arch/arm64/crypto/sha512", "arch/s390/crypto/sha256",
+		"arch/s390/crypto/sha512",
+	},
+	forLater: {
+		"sound/", "arch/", "crypto/", "virt/", "drivers/crypto/", "drivers/cpufreq/", "drivers/gpu/",
+		"drivers/media/", "drivers/video/", "drivers/bluetooth/", "drivers/edac/", "drivers/hwmon/",
+		"drivers/powercap/", "drivers/thermal/", "drivers/watchdog/",
+	},
 }
 
 // purpose tells what a module file is for.
@@ -61,22 +69,23 @@ func purpose(file string) int {
 	return forOther
 }
 
-// whole is the order of loading when no disk is waited for: what makes loading itself faster, and what takes long,
+// ranks is the order of loading when Run waits for no disk: what makes loading itself faster, and what takes long,
 // comes first.
-var whole = [...]int{forFirst: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
+var ranks = [...]int{forFirst: 0, forUSB: 0, forDisks: 1, forNet: 2, forOther: 3, forLater: 4}
 
-// rankOf is how urgent a module file is; less is more.
+// rankOf returns how urgent a module file is; 0 is the most urgent.
 func (c *coldplug) rankOf(file string) int {
 	if c.staged {
 		return purpose(file)
 	}
-	return whole[purpose(file)]
+	return ranks[purpose(file)]
 }
 
-// stages is in which stage a module of what rank is loaded, when a disk is waited for: most often the disk is there
-// after the first one, and the rest is left to the system on it.
+// stages is the stage of each rank, when Run waits for a disk. Most often the disk is there after the first stage, and
+// the rest is left to the system on it.
 var stages = [...]int{forDisks: 0, forUSB: 1, forOther: 1, forNet: lastStage, forFirst: lastStage, forLater: lastStage}
 
+// lastStage is the stage that no timer ends.
 const lastStage = 2
 
 // stageTimeout is how long a stage must be quiet before the next one starts. A module that is still loading may be
@@ -117,13 +126,13 @@ type result struct {
 	err        error
 }
 
-// edge leads from a job to one that waits for it.
+// edge leads to a job that waits.
 type edge struct {
 	to   *job
-	hard bool // a failure is a failure of the other as well
+	hard bool // that job fails if what it waits for does
 }
 
-// device asks for the modules of a device.
+// device makes the jobs for the modules of a device.
 func (c *coldplug) device(d alias.Device) {
 	if c.seen[d.Alias] {
 		return
@@ -144,7 +153,8 @@ func (c *coldplug) device(d alias.Device) {
 	}
 }
 
-// need returns the job for a module, a new one if nobody asked for it before, or nil if there is nothing to do.
+// need returns the job for a module, a new one if there is none yet, or nil if there is nothing to do. why has the
+// device or the module that needs it.
 func (c *coldplug) need(m modprobe.Module, why Module) *job {
 	if j, ok := c.jobs[m.Name]; ok {
 		return j
@@ -160,7 +170,8 @@ func (c *coldplug) need(m modprobe.Module, why Module) *job {
 	c.jobs[m.Name] = j
 	if rule := c.p.Config().Forbidden(m.Name); rule != nil {
 		c.order = append(c.order, j)
-		c.end(j, &modprobe.Error{Op: "insert", Module: m.Name, Path: m.Path, Err: modprobe.ErrForbidden, Reason: rule.String()})
+		c.end(j, &modprobe.Error{Op: "insert", Module: m.Name, Path: m.Path, Err: modprobe.ErrForbidden,
+			Reason: rule.String()})
 		return j
 	}
 	by := Module{By: m.Name}
@@ -188,7 +199,7 @@ func (c *coldplug) module(name string) modprobe.Module {
 	return modprobe.Module{Name: name}
 }
 
-// wait has j wait for another job, unless that would never end.
+// wait makes j wait for another job, unless they would wait for each other. hard is set if j fails when other does.
 func (c *coldplug) wait(j, other *job, hard bool) {
 	switch {
 	case other == nil || other == j || j.ended:
@@ -202,21 +213,21 @@ func (c *coldplug) wait(j, other *job, hard bool) {
 		j.waits++
 		j.needs = append(j.needs, other)
 		other.users = append(other.users, edge{j, hard})
-		urge(other, j.rank, j.chain+1)
+		raise(other, j.rank, j.chain+1)
 	}
 }
 
-// urge makes a job, and what it waits for, as urgent as one that needs it and has a chain of users that long.
-func urge(j *job, rank, chain int) {
+// raise makes a job, and those it waits for, at least as urgent as a user of rank, with a chain of that length.
+func raise(j *job, rank, chain int) {
 	if rank < j.rank || chain > j.chain {
 		j.rank, j.chain = min(rank, j.rank), max(chain, j.chain)
 		for _, other := range j.needs {
-			urge(other, j.rank, j.chain+1)
+			raise(other, j.rank, j.chain+1)
 		}
 	}
 }
 
-// reaches reports whether to waits, perhaps by others, for from.
+// reaches reports whether to waits for from, directly or through other jobs.
 func reaches(from, to *job, seen map[*job]bool) bool {
 	if from == to {
 		return true
@@ -228,7 +239,7 @@ func reaches(from, to *job, seen map[*job]bool) bool {
 	return slices.ContainsFunc(from.users, func(e edge) bool { return reaches(e.to, to, seen) })
 }
 
-// start makes a job ready: what it waited for has ended.
+// start makes a job ready: all jobs it waited for have ended.
 func (c *coldplug) start(j *job) {
 	c.progress = time.Now()
 	j.Ready = c.since()
@@ -236,8 +247,8 @@ func (c *coldplug) start(j *job) {
 	c.touchStage(j)
 }
 
-// pick takes the most urgent ready job: of equally urgent ones that with the longest chain of users, then the first. It
-// returns nil if no job is ready, or its stage has not started.
+// pick removes the most urgent ready job and returns it: of equally urgent ones that with the longest chain of users,
+// then the first. It returns nil if no job is ready, or the stage of that job has not started.
 func (c *coldplug) pick() *job {
 	if len(c.ready) == 0 {
 		return nil
@@ -250,7 +261,7 @@ func (c *coldplug) pick() *job {
 	}
 	j := c.ready[best]
 	if c.scanning && j.rank > 0 {
-		return nil // something more urgent may be found yet
+		return nil // the scan may still find something more urgent
 	}
 	if c.staged && stages[j.rank] > c.stage {
 		return nil
@@ -270,7 +281,7 @@ func (c *coldplug) load(ctx context.Context, j *job) {
 	}
 }
 
-// completed records that load is done with a job.
+// completed records what load did, and makes the jobs for the softdeps that follow.
 func (c *coldplug) completed(r result) {
 	c.active--
 	if c.o.Workers <= 0 {
@@ -289,7 +300,7 @@ func (c *coldplug) completed(r result) {
 	}
 }
 
-// end marks a job as done and lets those go on that wait for it.
+// end marks a job as done, and starts those that waited only for it.
 func (c *coldplug) end(j *job, err error) {
 	if j.ended {
 		return

@@ -8,40 +8,40 @@ import (
 
 // Report is what Run did.
 type Report struct {
-	// Modules in the order in which they were asked for.
+	// Modules are the modules, in the order in which they were asked for.
 	Modules []Module
 	// Unmatched are modaliases of devices that no module is for, sorted.
 	Unmatched []string
-	// Waiting is what of Options.Until did not appear.
+	// Waiting lists the elements of Options.Until that did not appear.
 	Waiting []string
-	// Deferred are devices whose driver waits for another device, as the kernel tells at the end in debugfs; often
-	// empty because debugfs is not mounted.
+	// Deferred are devices whose driver waits for another device, as debugfs lists them at the end; often empty
+	// because debugfs is not mounted.
 	Deferred []string
 	// Devices is how many devices with a modalias were seen.
 	Devices int
 	// Took is the time from the beginning to the end.
 	Took time.Duration
-	// TimedOut tells that it was ended by Timeout.
+	// TimedOut is set if Timeout ended the run.
 	TimedOut bool
 }
 
 // Module is one module in a Report. Times are since the beginning of Run.
 type Module struct {
-	// Name of the module.
+	// Name is the module's name.
 	Name string
-	// Path of its file.
+	// Path is its file.
 	Path string
-	// Params it got.
+	// Params are the parameters it was loaded with.
 	Params string
-	// Device that asked for it, below /sys, and its Alias; empty for one that another module needs.
+	// Device is the device that needs it, a path below the root; empty if another module needs it.
 	Device string
-	// Alias of the device.
+	// Alias is the modalias of the device.
 	Alias string
-	// By is the module that needs it; empty for one that a device asks for.
+	// By is the module that needs it; empty if a device does.
 	By string
-	// Asked is when it was asked for.
+	// Asked is when it was found to be needed.
 	Asked time.Duration
-	// Ready is when all it needs was there.
+	// Ready is when all that it needs was loaded.
 	Ready time.Duration
 	// Start and End are when it was handed to the kernel, and when the kernel was done with it.
 	Start, End time.Duration
@@ -87,7 +87,8 @@ func (r Report) MarshalJSON() ([]byte, error) {
 func (m Module) MarshalJSON() ([]byte, error) {
 	doc := moduleJSON{
 		Name: m.Name, Path: m.Path, Params: m.Params, Device: m.Device, Alias: m.Alias, By: m.By,
-		Asked: m.Asked.Milliseconds(), Ready: m.Ready.Milliseconds(), Start: m.Start.Milliseconds(), End: m.End.Milliseconds(),
+		Asked: m.Asked.Milliseconds(), Ready: m.Ready.Milliseconds(), Start: m.Start.Milliseconds(),
+		End: m.End.Milliseconds(),
 	}
 	if m.Err != nil {
 		doc.Error = m.Err.Error()
@@ -95,7 +96,7 @@ func (m Module) MarshalJSON() ([]byte, error) {
 	return marshal(doc)
 }
 
-// marshal leaves it to the caller's encoder whether <, > and & are escaped.
+// marshal does not escape <, > and &: the caller's encoder decides about that.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

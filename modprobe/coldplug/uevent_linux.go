@@ -9,24 +9,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ListenUevents listens to what the kernel tells about devices, by netlink.
+// ListenUevents returns the uevents of the running kernel, from a netlink socket.
 func ListenUevents() (Uevents, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_KOBJECT_UEVENT)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK,
+		unix.NETLINK_KOBJECT_UEVENT)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	// Thousands of devices may appear at once; the limit of ordinary processes is not enough for that.
+	// Thousands of devices may appear at once: more than the buffer that unprivileged processes may have can hold.
 	const room = 8 << 20
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room) != nil {
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, room) // as much as is allowed
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, room) // as much as is permitted
 	}
 	const fromKernel = 1
 	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: fromKernel}); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("bind", err)
 	}
-	// Connected to the kernel, it takes nothing that a process sends it. (To look at the sender of each message makes the
-	// binary 28 kB larger.)
+	// A socket that is connected to the kernel receives nothing from other processes.
 	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
@@ -34,7 +34,7 @@ func ListenUevents() (Uevents, error) {
 	return &uevents{f: os.NewFile(uintptr(fd), "uevents"), buf: make([]byte, 64<<10)}, nil
 }
 
-// uevents is the kernel's. The file belongs to the runtime's poller, so that Close ends a read.
+// uevents is the Uevents of the kernel. The file belongs to the runtime's poller, so that Close ends a read.
 type uevents struct {
 	f   *os.File
 	buf []byte
@@ -55,11 +55,11 @@ func (u *uevents) Next() (Uevent, error) {
 	}
 }
 
-// Close ends listening.
+// Close closes the socket.
 func (u *uevents) Close() error { return u.f.Close() }
 
-// parseUevent reads "ACTION@DEVPATH" and KEY=VALUE, each ending in NUL. Messages of others than the kernel, which begin
-// differently, are not meant.
+// parseUevent reads "ACTION@DEVPATH" and KEY=VALUE, each ending in NUL. ok is false for other
+// messages, such as those of udev.
 func parseUevent(data []byte) (e Uevent, ok bool) {
 	head, rest, _ := bytes.Cut(data, []byte{0})
 	if !bytes.Contains(head, []byte("@/")) {

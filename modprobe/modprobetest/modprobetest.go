@@ -1,5 +1,5 @@
-// Package modprobetest has a kernel for the tests of programs that load modules by package modprobe. It loads nothing;
-// it writes down what it was asked, and can keep /sys/module and /proc/modules of a folder true.
+// Package modprobetest has a kernel for the tests of programs that load modules by package modprobe. It loads nothing:
+// it records the calls, and can keep /sys/module and /proc/modules of a folder up to date.
 package modprobetest
 
 import (
@@ -19,14 +19,14 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Kernel is a modprobe.Kernel. Its zero value has every call succeed. It is safe for concurrent use; the fields must
+// Kernel is a modprobe.Kernel. With its zero value every call succeeds. It is safe for concurrent use; the fields must
 // not change then.
 type Kernel struct {
 	// Version is what Release returns. Default: 6.1.0.
 	Version string
-	// Dir is a folder that is the root of a file system, or empty. In Dir/sys/module and Dir/proc/modules the modules
-	// that are loaded come and go, with reference counts after the "depends=" in the modules, so that a Prober on
-	// os.DirFS(Dir) sees what it has done.
+	// Dir is a folder that is the root of a file system, or empty. In Dir/sys/module and Dir/proc/modules the
+	// modules that are loaded come and go, with reference counts after the "depends=" in the modules, so that a
+	// Prober on os.DirFS(Dir) sees what it has done.
 	Dir string
 	// Fail holds the errors that calls about a module, by its name, are answered with.
 	Fail map[string]error
@@ -113,7 +113,8 @@ func (k *Kernel) FinitModule(f fs.File, params string, flags int) error {
 	if flags&modprobe.CompressedFile != 0 {
 		expanded, err := compress.Expand(nil, image, 0)
 		if err != nil || compress.Detect(image).String() != k.Decompress {
-			return k.done(Call{"finit_module", name, params, flags, syscall.EINVAL}, "decompression failed with status 6")
+			return k.done(Call{"finit_module", name, params, flags, syscall.EINVAL},
+				"decompression failed with status 6")
 		}
 		image = expanded
 	}
@@ -188,7 +189,7 @@ func (k *Kernel) Preload(needs map[string][]string, names ...string) error {
 	return k.publish()
 }
 
-// done writes a call down, and in the log what the kernel says about it.
+// done records a call, and adds lines to the kernel's log.
 func (k *Kernel) done(c Call, says ...string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -196,7 +197,7 @@ func (k *Kernel) done(c Call, says ...string) error {
 	return k.note(c)
 }
 
-// note writes a call down and returns its answer.
+// note records a call and returns its answer.
 func (k *Kernel) note(c Call) error {
 	k.calls = append(k.calls, c)
 	if c.Err != nil {
@@ -283,7 +284,7 @@ func (k *Kernel) Listen() (modprobe.Log, error) {
 	return l, nil
 }
 
-// log is a place in a kernel's log.
+// log is a position in a kernel's log.
 type log struct {
 	k    *Kernel
 	next int

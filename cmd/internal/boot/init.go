@@ -17,7 +17,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 )
 
-// bootReport is where the system that is started finds what /init did.
+// bootReport is where the started system finds the report of /init.
 const bootReport = "/run/gomodprobe/boot.json"
 
 // Main is /init of a boot image: it loads drivers until the root file system is there, and starts the system on it. It
@@ -45,7 +45,8 @@ func Main(env *cli.Env) int {
 	if err != nil {
 		i.fail(err)
 	}
-	i.Boot = boot.Boot{FS: env.FS, Sub: env.Sub, System: machine, Prober: p, Config: config, Begin: begin, Log: func(text string) { i.say("%s", text) }}
+	i.Boot = boot.Boot{FS: env.FS, Sub: env.Sub, System: machine, Prober: p, Config: config, Begin: begin,
+		Log: func(text string) { i.say("%s", text) }}
 	for {
 		err := i.Prepare(context.Background())
 		if err == nil {
@@ -55,15 +56,15 @@ func Main(env *cli.Env) int {
 	}
 }
 
-// initRun is one run of Init.
+// initRun is one run of Main.
 type initRun struct {
 	boot.Boot
 	env     *cli.Env
 	machine boot.System
-	again   bool // a failure was shown, and it is being tried again
+	again   bool // a failure was shown, and boot is being retried
 }
 
-// say tells something that is no failure, unless the kernel's command line wants it quiet.
+// say prints what is no failure, unless the kernel's command line has "quiet".
 func (i *initRun) say(format string, args ...any) {
 	if !i.Config.Quiet {
 		fmt.Fprintf(i.env.Stdout, "init: "+format+"\n", args...)
@@ -77,8 +78,9 @@ func (i *initRun) start() error {
 	if r.Device != nil {
 		what = fmt.Sprintf("/dev/%s (%s)", r.Device.Node, r.Type)
 	}
-	text := fmt.Sprintf("starting %s on %s, %d ms after /init was", r.Init, what, i.env.Now().Sub(i.Begin).Milliseconds())
-	i.env.WriteFile("/dev/kmsg", []byte("<6>init: "+text+"\n")) // for those who read the log; nothing depends on it
+	text := fmt.Sprintf("starting %s on %s, %d ms after /init was", r.Init, what,
+		i.env.Now().Sub(i.Begin).Milliseconds())
+	i.env.WriteFile("/dev/kmsg", []byte("<6>init: "+text+"\n")) // for readers of the log; it may fail
 	doc, err := i.report()
 	if err == nil {
 		err = i.env.WriteFile(bootReport, doc)
@@ -89,7 +91,7 @@ func (i *initRun) start() error {
 	return i.machine.Switch(boot.Root, r.Init, i.env.Args[1:])
 }
 
-// bootDoc is boot.json. Times are milliseconds since /init was started; what did not happen is left out.
+// bootDoc is boot.json. Times are milliseconds since /init was started; events that did not happen are left out.
 type bootDoc struct {
 	Root      string           `json:"root,omitempty"`
 	Device    string           `json:"device,omitempty"`
@@ -118,8 +120,8 @@ func (i *initRun) report() ([]byte, error) {
 		return &n
 	}
 	doc := bootDoc{
-		Root: i.Config.Root, Type: r.Type, Init: r.Init, Settled: ms(r.Settled), Found: ms(r.Found), Mounted: ms(r.Mounted),
-		Loaded: ms(r.Loaded), Took: ms(i.env.Now().Sub(i.Begin)), Coldplug: r.Cold,
+		Root: i.Config.Root, Type: r.Type, Init: r.Init, Settled: ms(r.Settled), Found: ms(r.Found),
+		Mounted: ms(r.Mounted), Loaded: ms(r.Loaded), Took: ms(i.env.Now().Sub(i.Begin)), Coldplug: r.Cold,
 	}
 	if d := r.Device; d != nil {
 		doc.Device, doc.UUID, doc.Label = "/dev/"+d.Node, d.UUID, d.Label
@@ -130,9 +132,9 @@ func (i *initRun) report() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// fail says what went wrong and does what the kernel's command line wants then: restart, or a shell, after whose end it
-// is tried again. Without a shell it goes on looking for the root, which may be plugged in; after any other failure
-// nothing more can happen.
+// fail says what went wrong and does what the kernel's command line says: restart, or a shell, after which boot is
+// retried. Without a shell it returns to look for the root, which may be plugged in; after any other failure it waits
+// for ever.
 func (i *initRun) fail(err error) {
 	later := i.again && errors.Is(err, boot.ErrNoRoot)
 	i.again = true
@@ -141,7 +143,8 @@ func (i *initRun) fail(err error) {
 	}
 	if i.Config.Panic != 0 {
 		wait := time.Duration(max(i.Config.Panic, 0)) * time.Second
-		fmt.Fprintf(i.env.Stdout, "init: restarting the machine in %v, as panic=%d says\n", wait, i.Config.Panic)
+		fmt.Fprintf(i.env.Stdout, "init: restarting the machine in %v, as panic=%d says\n", wait,
+			i.Config.Panic)
 		time.Sleep(wait)
 		fmt.Fprintf(i.env.Stdout, "init: cannot restart: %v\n", i.machine.Reboot())
 	}
@@ -150,7 +153,8 @@ func (i *initRun) fail(err error) {
 	}
 	if i.Config.Panic == 0 && !i.Config.NoShell {
 		if !later {
-			fmt.Fprintln(i.env.Stdout, "init: starting a shell, if this image has one; boot is retried when it exits")
+			fmt.Fprintln(i.env.Stdout, "init: starting a shell, if this image has one; "+
+				"boot is retried when it exits")
 		}
 		err := i.machine.Shell()
 		if err == nil {
@@ -173,7 +177,7 @@ func (i *initRun) fail(err error) {
 	}
 }
 
-// explain is for the person in front of a machine that does not start.
+// explain tells the person at the machine why it does not start.
 func (i *initRun) explain(err error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\ninit: the system cannot be started.\n\n    %v\n", err)
@@ -200,7 +204,8 @@ func (i *initRun) explainDevices(b *strings.Builder) {
 		}
 		d.Read(i.env.FS)
 		fmt.Fprintf(b, "    /dev/%-12s %9d MiB", d.Node, d.Size>>20)
-		for _, f := range [...][2]string{{" ", d.Type}, {" UUID=", d.UUID}, {" LABEL=", d.Label}, {" PARTUUID=", d.PartUUID}, {" PARTLABEL=", d.PartLabel}} {
+		for _, f := range [...][2]string{{" ", d.Type}, {" UUID=", d.UUID}, {" LABEL=", d.Label},
+			{" PARTUUID=", d.PartUUID}, {" PARTLABEL=", d.PartLabel}} {
 			if f[1] != "" {
 				b.WriteString(f[0] + f[1])
 			}
@@ -212,7 +217,7 @@ func (i *initRun) explainDevices(b *strings.Builder) {
 	}
 }
 
-// explainModules tells which modules failed, and which devices on buses that disks hang on have none.
+// explainModules lists the modules that failed, and the devices without a module on buses that can have disks.
 func (i *initRun) explainModules(b *strings.Builder) {
 	cold := i.Report.Cold
 	if cold == nil {

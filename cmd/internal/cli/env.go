@@ -1,4 +1,4 @@
-// Package cli is what the commands share: the world that a command sees, its messages in kmod's words, its output, and
+// Package cli is what the commands share: the surroundings of a command, its messages in kmod's words, its output, and
 // files named on its command line.
 package cli
 
@@ -14,7 +14,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// Env is everything a tool sees of the world. [System] is the running process; tests make their own.
+// Env is the surroundings of a command. [System] is the running process; tests make their own.
 type Env struct {
 	// Args is the command line, argv[0] as it was typed included.
 	Args []string
@@ -26,7 +26,7 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// StderrClosed reports that the process was started without a standard error, so that messages go to syslog.
-	// It is asked at the first message only.
+	// It is called at the first message only.
 	StderrClosed func() bool
 	// FS is the whole file system; its root is "/".
 	FS fs.FS
@@ -47,7 +47,7 @@ type Env struct {
 	Sub func(dir string) (fs.FS, error)
 	// Syslog sends one datagram to the system's log.
 	Syslog func(datagram []byte) error
-	// Machine returns the machine that the process is the first program of.
+	// Machine returns the machine, for the process with ID 1.
 	Machine func() (boot.System, error)
 	// Now returns the time.
 	Now func() time.Time

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// WriteJSON writes a document for programs that people can read as well: indented, with <, > and & as they are. What
-// the tools print are structs whose tags are the schema; docs/json.md shows each.
+// WriteJSON writes a document as JSON that people can read as well: indented, with <, > and & not escaped. The tags of
+// the structs are the schema; docs/json.md shows each.
 func WriteJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -22,7 +22,7 @@ func OrEmpty[T any](list []T) []T {
 	return list
 }
 
-// Each makes a list of what f makes of the elements of another.
+// Each returns the list of f(x) for each x of list. It is never nil.
 func Each[T, U any](list []T, f func(T) U) []U {
 	all := make([]U, len(list))
 	for i, x := range list {

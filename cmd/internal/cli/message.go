@@ -21,11 +21,8 @@ const (
 	LevelDebug   = 7
 )
 
-// VersionText begins as kmod's --version does: scripts look for its first three words.
-const VersionText = "kmod version 34 (gomodprobe 0.1)\n+ZSTD +XZ +ZLIB -OPENSSL\n"
-
-// NotInBoot is the message for what a build with the tag kmod_boot lacks. Such a build is for boot images, where every
-// byte is read and unpacked before anything else happens: it leaves out what is done on a running system.
+// NotInBoot is the message for an option that a build with the tag kmod_boot lacks. Such a build is for boot images,
+// which are read and unpacked as a whole at boot: it leaves out what only a running system needs.
 const NotInBoot = "%s is not in this build, which was made small for boot images; use a full gomodprobe"
 
 // A Logger writes messages for people: "PROGRAM: LEVEL: text" on standard error or to syslog.
@@ -34,8 +31,8 @@ type Logger struct {
 	Prog   string          // base name of argv[0]
 	Level  int             // messages of a higher priority number are not shown
 	Syslog bool            // messages go to syslog
-	asked  bool            // whether StderrClosed has been asked
-	hinted map[string]bool // what Hintf has said
+	asked  bool            // StderrClosed has been called
+	hinted map[string]bool // the hints that were shown
 }
 
 // NewLogger returns a logger for the tool that env runs.
@@ -90,7 +87,7 @@ func (l *Logger) print(level int, format string, args ...any) {
 	l.Env.Syslog(fmt.Appendf(nil, "<%d>%s %s: %s", daemon|level, stamp, l.Prog, text))
 }
 
-// toSyslog reports where messages go.
+// toSyslog reports whether messages go to syslog: -s was given, or there is no standard error.
 func (l *Logger) toSyslog() bool {
 	if !l.Syslog && !l.asked {
 		l.asked = true
@@ -102,13 +99,14 @@ func (l *Logger) toSyslog() bool {
 // Usage shows a mistake on the command line; its prefix is argv[0] as it was typed, and it never goes to syslog.
 func (l *Logger) Usage(err error) int {
 	fmt.Fprintf(l.Env.Stderr, "%s: %v\n", l.Env.Args[0], err)
-	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") || strings.HasPrefix(text, "invalid option") {
+	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") ||
+		strings.HasPrefix(text, "invalid option") {
 		l.Hintf("--help lists the options")
 	}
 	return 1
 }
 
-// NoTree says that there are no modules for a kernel, below root if that is not "".
+// NoTree returns a hint that there are no modules for a kernel; root is the folder of --root, or "".
 func NoTree(p *modprobe.Prober, root string) string {
 	if root != "" {
 		root = " below " + root
@@ -125,7 +123,7 @@ func NoTree(p *modprobe.Prober, root string) string {
 	return text + ": install the kernel's modules, or, in a container, mount the host's /lib/modules"
 }
 
-// Unlisted says that the file of a module is there but in no table; "" if it is not.
+// Unlisted returns a hint if the file of a module exists but is in no table, else "".
 func Unlisted(p *modprobe.Prober, name string) string {
 	file, ok := p.Unlisted(name)
 	if !ok {
@@ -153,7 +151,7 @@ func levelWord(level int) string {
 	return fmt.Sprintf("LOG-%03d", level)
 }
 
-// Strerror returns glibc's text for an error of the system. Wrappers such as *fs.PathError are taken off.
+// Strerror returns glibc's text for an error of the system. Of wrapped errors the innermost counts.
 func Strerror(err error) string {
 	for {
 		inner := errors.Unwrap(err)
@@ -177,7 +175,7 @@ func Strerror(err error) string {
 	return errno.Text(err)
 }
 
-// ErrnoText is the text of the errno in err, or of what is innermost.
+// ErrnoText returns the text of the errno that err wraps, or of the innermost error if there is none.
 func ErrnoText(err error) string {
 	var code syscall.Errno
 	if errors.As(err, &code) {

@@ -16,7 +16,7 @@ func SaveFile(env *Env, name string, data []byte) error {
 	})
 }
 
-// SaveWith is SaveFile for what write writes.
+// SaveWith is SaveFile with the content that write writes.
 func SaveWith(env *Env, name string, write func(io.Writer) error) error {
 	abs, err := Absolute(env, name)
 	if err != nil {
@@ -25,7 +25,7 @@ func SaveWith(env *Env, name string, write func(io.Writer) error) error {
 	return trusted.Replace(abs, true, write)
 }
 
-// Bare takes the name of the file, which the caller puts in front as it was typed, off an error.
+// Bare returns the cause of a *fs.PathError, for messages that begin with the name of the file as it was typed.
 func Bare(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

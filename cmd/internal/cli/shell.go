@@ -16,7 +16,7 @@ import (
 func shell(command string, variables []string) error {
 	interrupts := make(chan os.Signal, 1)
 	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT} {
-		if !signal.Ignored(s) { // what we were started to ignore, the command ignores as well
+		if !signal.Ignored(s) { // a signal that we were started to ignore stays ignored in the command
 			signal.Notify(interrupts, s)
 		}
 	}

@@ -12,8 +12,8 @@ func syslog(datagram []byte) error {
 	return unix.Sendto(fd, datagram, unix.MSG_NOSIGNAL, &unix.SockaddrUnix{Name: "/dev/log"})
 }
 
-// stderrClosed reports whether the process got no standard error. The Go runtime has put /dev/null, open for reading
-// and writing, in its place by now, which is what is looked for: a shell's 2>/dev/null is open for writing only.
+// stderrClosed reports whether the process was started without standard error. The Go runtime has opened /dev/null for
+// reading and writing in its place by now, which tells it from a shell's 2>/dev/null, open for writing only.
 func stderrClosed() bool {
 	flags, err := unix.FcntlInt(2, unix.F_GETFL, 0)
 	if err != nil {
@@ -23,5 +23,6 @@ func stderrClosed() bool {
 	if flags&unix.O_ACCMODE != unix.O_RDWR || unix.Fstat(2, &st) != nil {
 		return false
 	}
-	return st.Mode&unix.S_IFMT == unix.S_IFCHR && unix.Major(uint64(st.Rdev)) == 1 && unix.Minor(uint64(st.Rdev)) == 3
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && unix.Major(uint64(st.Rdev)) == 1 &&
+		unix.Minor(uint64(st.Rdev)) == 3
 }

@@ -4,8 +4,8 @@ package cli
 
 import "errors"
 
-// syslog has no one to talk to here.
+// syslog fails: there is no /dev/log on this system.
 func syslog([]byte) error { return errors.ErrUnsupported }
 
-// stderrClosed cannot be told here.
+// stderrClosed returns false: this system cannot tell.
 func stderrClosed() bool { return false }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IsTerminal reports whether what is written to w is shown to somebody.
+// IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	if v, ok := w.(*visible); ok {
 		w = v.w

@@ -4,5 +4,5 @@ package cli
 
 import "io"
 
-// IsTerminal reports whether what is written to w is shown to somebody. Here that is not known.
+// IsTerminal reports whether w is a terminal. This system cannot tell: it returns false.
 func IsTerminal(io.Writer) bool { return false }

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// visible writes what a terminal may be shown: names and texts of modules, kernels and images can hold anything, and
-// control characters would move the cursor, change what is on the screen, or type. Files and pipes get all bytes as
-// they are.
+// visible escapes control characters on their way to a terminal. Names and texts out of modules, kernels and images can
+// hold any bytes, and could move the cursor, change the screen, or make the terminal send input. Files and pipes get
+// all bytes unchanged.
 type visible struct {
 	w        io.Writer
 	terminal func() bool
 	asked    bool
 	escapes  bool
-	rest     []byte // the beginning of a character that the last Write ended in
+	rest     []byte // an incomplete character at the end of the last Write
 }
 
 // newVisible returns a writer in front of a standard stream.
@@ -23,7 +23,7 @@ func newVisible(f *os.File) *visible {
 	return &visible{w: f, terminal: func() bool { return IsTerminal(f) }}
 }
 
-// Write writes b, with control characters escaped if it is shown to somebody.
+// Write writes b, with control characters escaped if w is a terminal.
 func (v *visible) Write(b []byte) (int, error) {
 	if !v.asked {
 		v.asked, v.escapes = true, v.terminal()
@@ -45,14 +45,15 @@ func (v *visible) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// escape writes control characters, and bytes that are no character, as \xNN, but for newlines, tabs and the zeros of
+// escape writes control characters, and bytes that are no character, as \xNN, except newlines, tabs and the zeros of
 // modinfo -0.
 func escape(text []byte) []byte {
 	const digits = "0123456789abcdef"
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
 		r, n := utf8.DecodeRune(text)
-		plain := r == '\n' || r == '\t' || r == 0 || !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r)
+		plain := r == '\n' || r == '\t' || r == 0 ||
+			!unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r)
 		if plain && (r != utf8.RuneError || n > 1) {
 			out = append(out, text[:n]...)
 		} else {

@@ -126,7 +126,7 @@ func parseDepmod(env *cli.Env, log *cli.Logger) (args *depmodArgs, status int, e
 			}
 			args.prefix = value[0]
 		case 'V':
-			io.WriteString(env.Stdout, cli.VersionText)
+			io.WriteString(env.Stdout, cli.VersionText())
 			return nil, 0, nil
 		case 'h':
 			io.WriteString(env.Stdout, depmodUsage)
@@ -175,7 +175,7 @@ func (a *depmodArgs) set(id int, value string) {
 	}
 }
 
-// complete works out the version and the files, and reports what is wrong with them.
+// complete finds out the version, and reports what is wrong with it.
 func (a *depmodArgs) complete(env *cli.Env, log *cli.Logger) bool {
 	if len(a.operands) == 0 {
 		release, err := env.Kernel.Release()

@@ -62,8 +62,8 @@ func (r *depmodRun) writeJSON(
 
 func newProblemJSON(p depmod.Problem) problemJSON {
 	doc := problemJSON{
-		Kind: p.Kind.String(), Message: p.String(), Path: p.Path, Module: p.Module, Symbol: p.Symbol, Text: p.Text,
-		Table: p.Table, Line: p.Line, Modules: p.Modules,
+		Kind: p.Kind.String(), Message: p.String(), Path: p.Path, Module: p.Module, Symbol: p.Symbol,
+		Text: p.Text, Table: p.Table, Line: p.Line, Modules: p.Modules,
 	}
 	if p.Err != nil {
 		doc.Error = p.Err.Error()

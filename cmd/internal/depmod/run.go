@@ -65,14 +65,12 @@ func (r *depmodRun) run(ctx context.Context) int {
 	if !r.configuration(options) || !r.modules(options) {
 		return 1
 	}
-	closers, ok := r.symbols(options)
-	defer func() {
-		for _, c := range closers {
-			c.Close()
-		}
-	}()
+	file, ok := r.symbols(options)
 	if !ok {
 		return 1
+	}
+	if file != nil {
+		defer file.Close()
 	}
 	if r.cache {
 		r.readCache(options)
@@ -112,7 +110,8 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 			}
 		}
 	default:
-		if err = tables.InstallWith(r.out, &depmod.InstallOptions{Log: func(err error) { r.log.Warningf("%v", err) }}); err != nil {
+		if err = tables.InstallWith(r.out,
+			&depmod.InstallOptions{Log: func(err error) { r.log.Warningf("%v", err) }}); err != nil {
 			r.installFailure(err)
 			status = 1
 		}
@@ -178,7 +177,8 @@ func (r *depmodRun) folders(options *depmod.Options) bool {
 	}
 	options.Dir, options.Shown = path.Join(baseName, dir.Name), r.dir
 	// The tables go to where the links lead.
-	if real, err := sysroot.Resolve(root, dir.Name); err == nil && real != dir.Name && baseName != "." && outdir == "" {
+	if real, err := sysroot.Resolve(root, dir.Name); err == nil && real != dir.Name && baseName != "." &&
+		outdir == "" {
 		r.out = base + "/" + real
 	}
 	return true
@@ -239,8 +239,8 @@ func (r *depmodRun) modules(options *depmod.Options) bool {
 	return true
 }
 
-// symbols opens System.map or Module.symvers.
-func (r *depmodRun) symbols(options *depmod.Options) (closers []io.Closer, ok bool) {
+// symbols opens System.map or Module.symvers; the file is nil if neither was named.
+func (r *depmodRun) symbols(options *depmod.Options) (file io.Closer, ok bool) {
 	name := r.filesyms
 	if r.hasSymvers {
 		name = r.symvers
@@ -259,7 +259,7 @@ func (r *depmodRun) symbols(options *depmod.Options) (closers []io.Closer, ok bo
 	} else {
 		options.SystemMap = f
 	}
-	return []io.Closer{f}, true
+	return f, true
 }
 
 // open opens a file as it was typed.

@@ -93,13 +93,15 @@ func (r *depmodRun) message(p depmod.Problem) {
 	case depmod.Bracket:
 		log.Warningf("Unmatched bracket in %s", p.Text)
 	case depmod.DevName:
-		log.Errorf("Module '%s' has devname (%s) but lacks major and minor information. Ignoring.", p.Module, p.Text)
+		log.Errorf("Module '%s' has devname (%s) but lacks major and minor information. Ignoring.", p.Module,
+			p.Text)
 	case depmod.BuiltinLine:
 		log.Errorf("Invalid modules.builtin line: %s", p.Text)
 	case depmod.BadKey:
 		i := strings.IndexFunc(p.Text, func(c rune) bool { return c == 0 || c >= 0x80 })
 		c := p.Text[max(i, 0)]
-		log.Fatalf("Module index: bad character '%s'=0x%x - only 7-bit ASCII is supported:\n%s", string([]byte{c}), c, p.Text)
+		log.Fatalf("Module index: bad character '%s'=0x%x - only 7-bit ASCII is supported:\n%s",
+			string([]byte{c}), c, p.Text)
 	case depmod.Duplicate:
 		if r.warn {
 			log.Warningf("duplicate module %s:\n%s %s", duplicateOf(p.Table), p.Symbol, p.Text)
@@ -155,9 +157,11 @@ func (r *depmodRun) failure(err error) {
 	case errors.As(err, &cycle):
 		r.log.Errorf("Found %d modules in dependency cycles!", cycle.Modules)
 	case errors.Is(err, depmod.ErrUnreadable):
-		r.log.Errorf("the tables in %s are left as they are; --keep-going makes tables all the same, with nothing known of what cannot be read", r.out)
+		r.log.Errorf("the tables in %s are left as they are; --keep-going makes tables all the same, with "+
+			"nothing known of what cannot be read", r.out)
 	case errors.Is(err, depmod.ErrBadKey):
-		r.log.Errorf("the tables in %s are left as they are; --keep-going makes tables without this alias", r.out)
+		r.log.Errorf("the tables in %s are left as they are; --keep-going makes tables without this alias",
+			r.out)
 	default:
 		r.log.Fatalf("could not search modules: %s", cli.Strerror(err))
 	}
@@ -180,8 +184,8 @@ func (r *depmodRun) installFailure(err error) {
 		r.log.Errorf("Could not create temporary file at '%s': %s", e.Dir, reason)
 	case "sync":
 		if e.Table == "" {
-			r.log.Errorf("the tables are in place in %s, but the folder cannot be brought to the disk: %s; after a loss of power the old tables may be back",
-				e.Dir, reason)
+			r.log.Errorf("the tables are in place in %s, but the folder cannot be brought to the disk: "+
+				"%s; after a loss of power the old tables may be back", e.Dir, reason)
 			break
 		}
 		r.log.Errorf("Could not write index '%s': %s", e.Table, reason)

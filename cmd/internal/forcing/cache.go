@@ -12,16 +12,16 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// diskCache keeps what was read out of boot images in folders, one file for each image. A file or folder that others
-// than root and the caller can write is passed over: a variable that sudo has kept leads root to a user's.
+// diskCache is a check.Cache in folders, one file for each key. Files and folders that users other than root and the
+// caller can write are ignored: an environment variable that sudo keeps may lead root to the folder of a user.
 type diskCache struct {
 	env  *cli.Env
-	dirs []string // read in this order; the first that can be is written to
+	dirs []string // read in this order; the first that can be written is written to
 }
 
 // Bounds of the cache.
 const (
-	maxImage  = 16 << 20 // bytes of a file; one has half a million
+	maxImage  = 16 << 20 // bytes of a file; most have half a million
 	maxImages = 16       // files in a folder
 )
 
@@ -56,7 +56,7 @@ func imageFile(dir, key string) string {
 	return fmt.Sprintf("%s/image-%016x", dir, h.Sum64())
 }
 
-// Get reads the first such file in the cache.
+// Get reads the file from the first folder that has it.
 func (d diskCache) Get(key string) []byte {
 	for _, dir := range d.dirs {
 		name, err := cli.FSName(d.env.FS, imageFile(dir, key))
@@ -70,7 +70,7 @@ func (d diskCache) Get(key string) []byte {
 	return nil
 }
 
-// Put writes one, and removes those that have not been written for longest. A cache that cannot be written is none.
+// Put writes a file, and removes the oldest ones. That no folder can be written is no error.
 func (d diskCache) Put(key string, data []byte) {
 	for _, dir := range d.dirs {
 		if d.env.WriteOwned(imageFile(dir, key), data, maxImages) == nil {

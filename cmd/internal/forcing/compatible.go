@@ -11,19 +11,20 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// Compatible is --force-compatible: it takes the force from modules of a plan that need none, and reports false, after
-// saying why, if one names a type that moved, or if that is not known.
+// Compatible is --force-compatible: it clears the flags of modules in a plan that load without force. If one that needs
+// force names a type that moved, or if that is not known, it says so and reports false.
 func (f *Forcer) Compatible(plan modprobe.Plan) bool {
 	for i, s := range plan {
 		const force = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
-		if s.Op != modprobe.OpInsmod || s.Flags&force == 0 || s.Module.Path == "" || f.p.State(s.Module.Name).Loaded {
+		if s.Op != modprobe.OpInsmod || s.Flags&force == 0 || s.Module.Path == "" ||
+			f.p.State(s.Module.Name).Loaded {
 			continue
 		}
 		if f.loads(s.Module.Path) {
 			plan[i].Flags &^= force
 			continue
 		}
-		why := f.tooMuch(s.Module.Path, s.Flags&force)
+		why := f.whyNot(s.Module.Path, s.Flags&force)
 		switch {
 		case why == "":
 		case s.Required:
@@ -34,13 +35,13 @@ func (f *Forcer) Compatible(plan modprobe.Plan) bool {
 			f.Level = level
 			return false
 		default:
-			plan[i].Flags &^= force // the kernel refuses it, and that is survived
+			plan[i].Flags &^= force // the kernel refuses it, which the plan survives
 		}
 	}
 	return true
 }
 
-// loads tells whether the running kernel takes the module in a file without force.
+// loads reports whether the running kernel accepts the module in a file without force.
 func (f *Forcer) loads(file string) bool {
 	p, err := running(f.p)
 	if err != nil {
@@ -56,8 +57,8 @@ func (f *Forcer) loads(file string) bool {
 	})
 }
 
-// tooMuch says why the module in a file is not to be forced, "" if nothing speaks against it.
-func (f *Forcer) tooMuch(file string, flags int) string {
+// whyNot says why the module in a file must not be forced, "" if it may.
+func (f *Forcer) whyNot(file string, flags int) string {
 	const unknown = "what changed is not known"
 	if !f.ready(flags) {
 		return unknown

@@ -13,15 +13,14 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// A Forcer tells, before modules are forced into the running kernel, what that passes over and what it leaves behind.
-// The kernel itself says nothing beforehand and little afterwards. What a Forcer says is advice: the kernel is always
-// asked.
+// A Forcer says, before modules are forced into the running kernel, what the kernel will ignore and how it will be
+// tainted. The kernel itself says nothing beforehand and little afterwards. This is advice: the load is always tried.
 type Forcer struct {
 	*cli.Logger
 	p       *modprobe.Prober
 	checker *check.Checker
 	flags   int
-	said    map[string]bool // files of which it has said why forcing may not help
+	said    map[string]bool // files of which Tell has said why forcing may not help
 }
 
 // New returns a forcer for modules that p finds.
@@ -48,7 +47,7 @@ func (f *Forcer) Tell(plan modprobe.Plan) {
 	if len(files) == 0 || !f.ready(flags) {
 		return
 	}
-	all, _ := f.checker.Check(files...) // what cannot be read, the kernel or the reader of it will say
+	all, _ := f.checker.Check(files...) // the load itself reports files that cannot be read
 	for _, v := range all {
 		if requested[v.Path] || v.Outcome != check.Loads {
 			f.tell(v)
@@ -73,7 +72,7 @@ func (f *Forcer) ready(flags int) bool {
 	return true
 }
 
-// running returns a Prober for the kernel that gets the modules which p finds: p, if these are its own.
+// running returns a Prober for the running kernel: p itself, if it finds that kernel's modules.
 func running(p *modprobe.Prober) (*modprobe.Prober, error) {
 	o := p.Options()
 	release, err := o.Kernel.Release()
@@ -108,10 +107,10 @@ func (f *Forcer) tell(v *check.Verdict) {
 	}
 }
 
-// Because says why the kernel has refused the module in a file, if that is quickly found: what the kernel exports is
-// in the cache or in a Module.symvers, and the rules come to the same errno. f, which may be nil, has told before
-// that the module was forced.
-func Because(l *cli.Logger, p *modprobe.Prober, f *Forcer, file string, flags int, err error) {
+// Explain says why the kernel has refused the module in a file, if that can be found quickly: the kernel's exports are
+// in the cache or in a Module.symvers, and the rules give the same errno. f is the Forcer of the load, nil if it was
+// not forced.
+func Explain(l *cli.Logger, p *modprobe.Prober, f *Forcer, file string, flags int, err error) {
 	var code syscall.Errno
 	if f != nil && f.said[file] || file == "" || l.Level < cli.LevelError || !errors.As(err, &code) {
 		return

@@ -7,10 +7,10 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// A Forcer knows nothing in this build: the kernel will say.
+// A Forcer says nothing in this build.
 type Forcer struct{ log *cli.Logger }
 
-// New returns a forcer that knows nothing.
+// New returns a Forcer.
 func New(l *cli.Logger, _ *modprobe.Prober) *Forcer { return &Forcer{l} }
 
 // Compatible is --force-compatible, which is not in this build.
@@ -19,8 +19,8 @@ func (f *Forcer) Compatible(modprobe.Plan) bool {
 	return false
 }
 
-// Tell knows nothing in this build.
+// Tell says nothing in this build.
 func (*Forcer) Tell(modprobe.Plan) {}
 
-// Because knows nothing in this build.
-func Because(*cli.Logger, *modprobe.Prober, *Forcer, string, int, error) {}
+// Explain says nothing in this build.
+func Explain(*cli.Logger, *modprobe.Prober, *Forcer, string, int, error) {}

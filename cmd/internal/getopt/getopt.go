@@ -167,7 +167,8 @@ func (p *Parser) find(name, text string) (*Option, error) {
 		return nil, Error("unrecognized option '--" + text + "'")
 	}
 	if others != nil {
-		return nil, Error("option '--" + text + "' is ambiguous; possibilities: '--" + first.Long + "' '--" + strings.Join(others, "' '--") + "'")
+		return nil, Error("option '--" + text + "' is ambiguous; possibilities: '--" + first.Long + "' '--" +
+			strings.Join(others, "' '--") + "'")
 	}
 	return first, nil
 }

@@ -3,7 +3,6 @@
 package initramfs
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/initramfs"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
-	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // IDs of build's options that have no short name.
@@ -182,6 +180,7 @@ func initramfsBuild(env *cli.Env, log *cli.Logger, args []string) int {
 	return 0
 }
 
+// build selects what belongs into the image, and writes it.
 func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	fsys, err := b.fs(env)
 	if err != nil {
@@ -212,23 +211,7 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	if len(sel.Modules) == 0 {
 		log.Warningf("the image has no modules: --host, --profile, --universal and --add say which")
 	}
-	write := func(w io.Writer) error {
-		if len(early) > 0 {
-			if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
-				return err
-			}
-		}
-		if o.Base, err = b.base(env, w); err != nil {
-			return err
-		}
-		if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
-			log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will not find those that are not in the new part as well", sel.Release)
-		}
-		if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
-			entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
-		}
-		return initramfs.Write(w, entries, o)
-	}
+	write := func(w io.Writer) error { return b.write(env, log, w, sel, early, entries, o) }
 	if b.output == "" || b.output == "-" {
 		if cli.IsTerminal(env.Stdout) {
 			return errors.New("the standard output is a terminal; --output names a file")
@@ -236,6 +219,29 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 		return write(env.Stdout)
 	}
 	return cli.SaveWith(env, b.output, write)
+}
+
+// write writes the image: the early member, the archives of --base, then the entries.
+func (b *builder) write(
+	env *cli.Env, log *cli.Logger, w io.Writer, sel *initramfs.Selection,
+	early, entries []initramfs.Entry, o *initramfs.WriteOptions,
+) (err error) {
+	if len(early) > 0 {
+		if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
+			return err
+		}
+	}
+	if o.Base, err = b.base(env, w); err != nil {
+		return err
+	}
+	if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
+		log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will "+
+			"not find those that are not in the new part as well", sel.Release)
+	}
+	if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
+		entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
+	}
+	return initramfs.Write(w, entries, o)
 }
 
 // fs returns the file system that modules are taken from.
@@ -249,119 +255,6 @@ func (b *builder) fs(env *cli.Env) (fs.FS, error) {
 	}
 	fsys, err := env.Sub(root)
 	return sysroot.Still(fsys), err
-}
-
-// choose selects modules.
-func (b *builder) choose(env *cli.Env, log *cli.Logger, fsys fs.FS) (*initramfs.Selection, error) {
-	p, err := modprobe.New(&modprobe.Options{FS: fsys, Release: b.release, Kernel: env.Kernel})
-	if err != nil {
-		return nil, err
-	}
-	o := b.o
-	if b.universal {
-		o.Try = append(o.Try, initramfs.Universal()...)
-	}
-	if b.host {
-		profile, err := initramfs.ReadProfile(env.FS)
-		if err != nil {
-			return nil, err
-		}
-		profile.Select(&o)
-	}
-	if b.profile != "" {
-		data, err := readArg(env, b.profile)
-		if err != nil {
-			return nil, err
-		}
-		profile, err := initramfs.ParseProfile(data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", b.profile, err)
-		}
-		profile.Select(&o)
-	}
-	config, err := initramfs.ReadKernelConfig(fsys, p.Release())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := config.Check(b.compression); err != nil {
-		return nil, err
-	}
-	if o.FirmwareSuffixes == nil {
-		o.FirmwareSuffixes = config.FirmwareSuffixes()
-	}
-	sel, err := initramfs.Select(context.Background(), p, fsys, &o)
-	if errors.Is(err, modprobe.ErrNoTables) {
-		if there, _ := modprobe.Releases(fsys, ""); len(there) > 0 {
-			err = fmt.Errorf("%w; --kernel takes %s", err, strings.Join(there, ", "))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	b.loadable(log, config, sel)
-	return sel, b.missing(log, sel)
-}
-
-// loadable warns of modules that are compressed, if neither the kernel nor a program of ours expands them.
-func (b *builder) loadable(log *cli.Logger, config *initramfs.KernelConfig, sel *initramfs.Selection) {
-	if b.program != "none" || config.Has("MODULE_DECOMPRESS") {
-		return
-	}
-	for _, m := range sel.Modules {
-		if !m.Builtin && path.Ext(m.Path) != ".ko" {
-			log.Warningf("modules are compressed, as %s, and the kernel does not expand them (CONFIG_MODULE_DECOMPRESS is not set): what loads them has to", printable(path.Base(m.Path)))
-			return
-		}
-	}
-}
-
-// missing reports what was not found. A module that was asked for by name has to be there.
-func (b *builder) missing(log *cli.Logger, sel *initramfs.Selection) error {
-	for _, o := range sel.NoEffect {
-		log.Warningf("--omit=%s has no effect: it means no module of the kernel %s", printable(o), sel.Release)
-	}
-	names := 0
-	for _, m := range sel.Missing {
-		if m.Reason.Kind == initramfs.Added && !b.allowMissing {
-			what := "has that name or alias"
-			if strings.ContainsAny(m.Name, "/*?[=") {
-				what = "matches"
-			}
-			log.Errorf("--add=%s: no module of the kernel %s %s", printable(m.Name), sel.Release, what)
-			names++
-		} else {
-			log.Warningf("%s", m)
-		}
-	}
-	b.firmware(log, sel)
-	if names > 0 {
-		return fmt.Errorf("no image written because of %d missing; --allow-missing goes on", names)
-	}
-	return nil
-}
-
-// mostUnreadable is how many files of firmware are named that the kernel cannot expand, without -v.
-const mostUnreadable = 10
-
-// firmware says which firmware will not be found at boot. That a name is nowhere is common; that it is there and the
-// kernel cannot expand it means a device that does not work.
-func (b *builder) firmware(log *cli.Logger, sel *initramfs.Selection) {
-	unreadable := 0
-	for _, f := range sel.Firmware {
-		switch {
-		case len(f.Files) > 0:
-		case f.Unreadable != "":
-			if unreadable++; unreadable <= mostUnreadable || b.verbose {
-				log.Warningf("firmware %s is here as /%s, which this kernel cannot expand: it was built without CONFIG_%s; %s may ask for it",
-					f.Name, f.Unreadable, f.Option, f.Modules[0])
-			}
-		case b.verbose:
-			log.Warningf("firmware %s is not here; %s may ask for it", f.Name, f.Modules[0])
-		}
-	}
-	if unreadable > mostUnreadable && !b.verbose {
-		log.Warningf("%d more files of firmware are here in a compression that this kernel cannot expand; -v names them", unreadable-mostUnreadable)
-	}
 }
 
 // programs adds gomodprobe with its links, and /init.
@@ -458,20 +351,4 @@ func sourceDate(env *cli.Env) (uint32, error) {
 		return 0, fmt.Errorf("SOURCE_DATE_EPOCH=%s is not a number of seconds below 2^32", text)
 	}
 	return uint32(n), nil
-}
-
-// summary says what is in an image.
-func summary(w io.Writer, sel *initramfs.Selection) {
-	files, builtin, firmware := 0, 0, 0
-	for _, m := range sel.Modules {
-		if m.Builtin {
-			builtin++
-		} else {
-			files++
-		}
-	}
-	for _, f := range sel.Firmware {
-		firmware += len(f.Files)
-	}
-	fmt.Fprintf(w, "kernel %s: %d modules; part of the kernel: %d; files of firmware: %d\n", sel.Release, files, builtin, firmware)
 }

@@ -18,7 +18,8 @@ import (
 )
 
 // errEarlyFile says what --early takes.
-var errEarlyFile = errors.New("neither a folder nor an archive that is not compressed; a single file needs its path in the image, as FILE:kernel/x86/microcode/GenuineIntel.bin")
+var errEarlyFile = errors.New("neither a folder nor an archive that is not compressed; a single file needs its path " +
+	"in the image, as FILE:kernel/x86/microcode/GenuineIntel.bin")
 
 // early returns the entries of the member that comes first. The kernel looks into it, before it unpacks anything, for
 // microcode and ACPI tables.

@@ -57,7 +57,7 @@ Other options:
 The variable SOURCE_DATE_EPOCH sets the time of all entries, which is 0 otherwise.
 `
 
-// Main runs the tool initramfs.
+// Main runs goinitramfs.
 func Main(env *cli.Env) int {
 	log := cli.NewLogger(env, cli.LevelWarning)
 	if len(env.Args) < 2 {
@@ -87,18 +87,21 @@ func Main(env *cli.Env) int {
 		io.WriteString(env.Stdout, initramfsUsage)
 		return 0
 	case "-V", "--version":
-		io.WriteString(env.Stdout, cli.VersionText)
+		io.WriteString(env.Stdout, cli.VersionText())
 		return 0
 	default:
-		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check and profile", env.Args[1])
+		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check and profile",
+			env.Args[1])
 		return 2
 	}
 	return run(env, log, args)
 }
 
-// initramfsArgs reads a command line whose options each has letters or longs; set is called for each. It reports
-// whether the command should go on.
-func initramfsArgs(env *cli.Env, log *cli.Logger, options []getopt.Option, args []string, set func(id int, value string) error) ([]string, bool) {
+// initramfsArgs reads a command line, calls set for each option, and returns the operands. It reports whether the
+// command should go on; if not, a message has been shown.
+func initramfsArgs(
+	env *cli.Env, log *cli.Logger, options []getopt.Option, args []string, set func(id int, value string) error,
+) ([]string, bool) {
 	p := getopt.New(options, getopt.Permute, args)
 	for {
 		o, value, err := p.Next()

@@ -68,7 +68,7 @@ func runModinfoFiles(env *cli.Env, log *cli.Logger, args *modinfoArgs) int {
 	case args.view == modinfoSymvers:
 		for _, m := range list {
 			file := symversPath(m.Path, finder.prober.Dir())
-			kernel.WriteSymvers(out, m.Exports, func(string) string { return file }) // the error stays in out
+			kernel.WriteSymvers(out, m.Exports, func(string) string { return file }) // out keeps the error
 		}
 	case len(list) == 2:
 		d := differ{out: out, a: list[0], b: list[1]}
@@ -113,7 +113,8 @@ func (d *differ) run() {
 	if len(fields) == 0 && magicA != magicB {
 		d.changed("vermagic", magicA, magicB)
 	}
-	for _, key := range []string{"name", "version", "srcversion", "license", "depends", "softdep", "weakdep", "import_ns", "firmware", "intree", "retpoline"} {
+	for _, key := range []string{"name", "version", "srcversion", "license", "depends", "softdep", "weakdep",
+		"import_ns", "firmware", "intree", "retpoline"} {
 		d.lists(key, d.a.Fields(key), d.b.Fields(key))
 	}
 	d.lists("parameter", params(d.a), params(d.b))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -59,9 +60,9 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 		found(&modinfoTarget{failure: "Module name " + operand + " not found."})
 		return
 	}
-	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files have
-	// count.
-	if strings.Contains(operand, "/") || isModuleFile(operand) {
+	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files
+	// have count.
+	if strings.Contains(operand, "/") || moduledir.IsModule(operand) {
 		if t := f.file(operand); t != nil {
 			found(t)
 			return
@@ -102,13 +103,13 @@ func (f *modinfoFinder) resolve(name string) (list []*modinfoTarget, hint string
 		if m.Path != "" || m.Builtin {
 			continue
 		}
-		// kmod takes it for builtin. That is right for what can only be built
-		// in, which modules.builtin does not list.
+		// kmod takes it for builtin. That is right for what can only be built in, which modules.builtin
+		// does not list.
 		t.builtin = true
 		if !f.recorded(t) {
 			t.failure = "Module " + name + " not found."
-			t.hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes the tables anew",
-				name, m.Name, f.prober.Dir())
+			t.hint = fmt.Sprintf("%s leads to the module %s, which is not in %s; depmod makes "+
+				"the tables anew", name, m.Name, f.prober.Dir())
 		}
 	}
 	return list, ""
@@ -153,16 +154,6 @@ func (t *modinfoTarget) moduleName() string {
 		return alias.FromPath(t.path)
 	}
 	return t.name
-}
-
-// isModuleFile reports whether a name ends as those of module files do.
-func isModuleFile(name string) bool {
-	for _, ext := range [...]string{".ko", ".ko.gz", ".ko.xz", ".ko.zst"} {
-		if len(name) > len(ext) && strings.HasSuffix(name, ext) {
-			return true
-		}
-	}
-	return false
 }
 
 // open reads what a module says about itself.

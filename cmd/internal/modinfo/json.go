@@ -162,7 +162,8 @@ func newSignatureJSON(s *modinfo.Signature) *signatureJSON {
 	if s.Err != nil {
 		return &signatureJSON{ID: s.ID, Hash: s.Hash, Error: s.Err.Error()}
 	}
-	return &signatureJSON{s.ID, s.Hash, "", &signerJSON{s.Signer, fmt.Sprintf("%x", s.Key), fmt.Sprintf("%x", s.Value)}}
+	signer := &signerJSON{s.Signer, fmt.Sprintf("%x", s.Key), fmt.Sprintf("%x", s.Value)}
+	return &signatureJSON{s.ID, s.Hash, "", signer}
 }
 
 // symbolsJSON returns the three tables of symbols.
@@ -186,6 +187,8 @@ func (v *modinfoView) symbolsJSON(m *modinfo.Module) (*symbolsJSON, error) {
 		cli.Each(imports, func(i modinfo.Import) importJSON {
 			return importJSON{i.Name, crc(i.CRC, i.HasCRC), i.Weak, cli.OrEmpty(v.finder.providers(i.Name))}
 		}),
-		cli.Each(versions, func(s modinfo.Version) versionJSON { return versionJSON{s.Name, crc(s.CRC, true)} }),
+		cli.Each(versions, func(s modinfo.Version) versionJSON {
+			return versionJSON{s.Name, crc(s.CRC, true)}
+		}),
 	}, nil
 }

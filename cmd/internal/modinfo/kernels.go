@@ -79,7 +79,8 @@ func kernelSide(env *cli.Env, name string) (side types.Side, err error) {
 func writeReport(out *bufio.Writer, operands []string, r *types.Report) {
 	fmt.Fprintf(out, "--- %s\n+++ %s\n", operands[0], operands[1])
 	for _, t := range r.Types {
-		fmt.Fprintf(out, "%s (%v), reached by %d exports: %s\n", t.Type, t.Change, t.Symbols, strings.Join(t.Via, " -> "))
+		fmt.Fprintf(out, "%s (%v), reached by %d exports: %s\n", t.Type, t.Change, t.Symbols,
+			strings.Join(t.Via, " -> "))
 		for _, l := range t.Lines() {
 			fmt.Fprintf(out, "  %s\n", l)
 		}
@@ -103,8 +104,8 @@ func writeReport(out *bufio.Writer, operands []string, r *types.Report) {
 	}
 	d, s := r.Differ, r.Agree
 	fmt.Fprintf(out, "%d types and %d declarations changed\n", len(r.Types), len(r.Prototypes))
-	fmt.Fprintf(out, "exports whose version differs: a type differs %d, the declaration %d, nothing %d, no type %d\n",
-		d.Closure, d.Prototype, d.Equal, d.NoType)
+	fmt.Fprintf(out, "exports whose version differs: a type differs %d, the declaration %d, nothing %d, "+
+		"no type %d\n", d.Closure, d.Prototype, d.Equal, d.NoType)
 	fmt.Fprintf(out, "other exports: a type differs %d, the declaration %d, nothing %d, no type %d\n",
 		s.Closure, s.Prototype, s.Equal, s.NoType)
 	if r.TooMuch {

@@ -163,7 +163,8 @@ func parseModinfo(env *cli.Env) (args *modinfoArgs, status int, err error) {
 			args.release = value
 		case 'b':
 			args.basedir = value
-		case modinfoJSON, modinfoExports, modinfoImports, modinfoDiff, modinfoSymvers, modinfoType, modinfoDumpBTF:
+		case modinfoJSON, modinfoExports, modinfoImports, modinfoDiff, modinfoSymvers, modinfoType,
+			modinfoDumpBTF:
 			if o.ID == modinfoType {
 				args.typeName = value
 			}
@@ -173,13 +174,15 @@ func parseModinfo(env *cli.Env) (args *modinfoArgs, status int, err error) {
 				continue
 			}
 			if args.view != 0 && args.view != o.ID {
-				return nil, 1, errors.New("only one of --json, --exports, --imports, --diff, --type, --dump-btf and --dump-symvers can be given (for both kinds of symbols: --json --symbols)")
+				return nil, 1, errors.New("only one of --json, --exports, --imports, --diff, --type, " +
+					"--dump-btf and --dump-symvers can be given (for both kinds of symbols: " +
+					"--json --symbols)")
 			}
 			args.view = o.ID
 		case modinfoSymbols:
 			args.symbols = true
 		case 'V':
-			io.WriteString(env.Stdout, cli.VersionText)
+			io.WriteString(env.Stdout, cli.VersionText())
 			return nil, 0, nil
 		case 'h':
 			io.WriteString(env.Stdout, modinfoUsage)
@@ -196,7 +199,8 @@ func (a *modinfoArgs) check() error {
 	case len(a.operands) == 0 && a.view != modinfoType:
 		return errors.New("missing module or filename.")
 	case a.view != 0 && a.oneField:
-		return errors.New("a single field cannot be combined with --json, --exports, --imports, --diff, --type, --dump-btf or --dump-symvers")
+		return errors.New("a single field cannot be combined with --json, --exports, --imports, --diff, " +
+			"--type, --dump-btf or --dump-symvers")
 	case a.symbols && a.view != modinfoJSON:
 		return errors.New("--symbols goes with --json")
 	}

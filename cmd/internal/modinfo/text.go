@@ -50,7 +50,8 @@ func (v *modinfoView) text(r *modinfoResult, t *modinfoTarget) {
 	s := m.Signature()
 	v.allFields(r, m, s)
 	if s != nil && s.Err != nil {
-		r.hint(fmt.Sprintf("%s has a signature that is not shown, since it cannot be understood: %v", t.path, s.Err))
+		r.hint(fmt.Sprintf("%s has a signature that is not shown, since it cannot be understood: %v", t.path,
+			s.Err))
 	}
 }
 

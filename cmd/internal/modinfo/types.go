@@ -92,7 +92,8 @@ func parseBTF(env *cli.Env, data, distilled []byte, split bool) (*btf.File, erro
 	case split:
 		var running []byte
 		if running, _, _, err = readBTF(env, sysTypes); err != nil {
-			return nil, fmt.Errorf("its types go on where those of its kernel end, and %s: %s", sysTypes, cli.Strerror(err))
+			return nil, fmt.Errorf("its types go on where those of its kernel end, and %s: %s", sysTypes,
+				cli.Strerror(err))
 		}
 		base, err = btf.Parse(running, nil)
 	}
@@ -116,7 +117,7 @@ func readBTF(env *cli.Env, name string) (data, distilled []byte, split bool, err
 		if _, err := btf.Parse(data, nil); err == nil {
 			return data, nil, false, nil
 		}
-		if f, err := elf.Parse(data); err == nil && f.Type() == relocatable {
+		if f, err := elf.Parse(data); err == nil && f.Type() == elf.TypeRelocatable {
 			if data, distilled = f.Content(".BTF"), f.Content(".BTF.base"); data == nil {
 				return nil, nil, false, errNoTypes
 			}
@@ -136,9 +137,6 @@ func readBTF(env *cli.Env, name string) (data, distilled []byte, split bool, err
 	}
 	return data, nil, false, nil
 }
-
-// relocatable is the ELF type of modules.
-const relocatable = 1
 
 // readWhole reads a file as it is.
 func readWhole(fsys fs.FS, name string) ([]byte, error) {

@@ -91,7 +91,8 @@ func (v *modinfoView) exports(r *modinfoResult, m *modinfo.Module) error {
 		if e.Namespace != "" {
 			space = e.Namespace
 		}
-		r.out = fmt.Appendf(r.out, "%s\t%s\t%s\t%s%s", shownCRC(e.CRC, e.HasCRC), e.Name, licence, space, v.args.end)
+		r.out = fmt.Appendf(r.out, "%s\t%s\t%s\t%s%s", shownCRC(e.CRC, e.HasCRC), e.Name, licence, space,
+			v.args.end)
 	}
 	return err
 }
@@ -108,7 +109,8 @@ func (v *modinfoView) imports(r *modinfoResult, m *modinfo.Module) error {
 		if im.Weak {
 			weak = "weak"
 		}
-		r.out = fmt.Appendf(r.out, "%s\t%s\t%s\t%s%s", shownCRC(im.CRC, im.HasCRC), im.Name, from, weak, v.args.end)
+		r.out = fmt.Appendf(r.out, "%s\t%s\t%s\t%s%s", shownCRC(im.CRC, im.HasCRC), im.Name, from, weak,
+			v.args.end)
 	}
 	return err
 }

@@ -10,22 +10,22 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// shows reports whether what is done is printed.
-func (r *modprobeRun) shows() bool { return r.verbose > cli.LevelWarning || r.load.ShowAll }
+// prints reports whether the steps of a plan are printed.
+func (r *modprobeRun) prints() bool { return r.verbose > cli.LevelWarning || r.load.ShowAll }
 
 // step prints a step before it is carried out.
 func (r *modprobeRun) step(s modprobe.Step) {
-	if r.shows() && !r.json {
+	if r.prints() && !r.json {
 		if line := s.String(); line != "" {
 			r.out.Line(line)
 		}
 	}
 	if !r.dryRun {
-		r.out.Flush() // before the command that is run, or the message about what fails
+		r.out.Flush() // before the output of a command, or a message
 	}
 }
 
-// operand returns what the library is asked for an operand: a path becomes absolute.
+// operand returns an operand for the library: paths become absolute.
 func (r *modprobeRun) operand(operand string) (string, error) {
 	if isPath(operand) {
 		return cli.Absolute(r.Env, operand)
@@ -184,9 +184,9 @@ func (r *modprobeRun) missing(format string, args ...any) {
 	r.Fatalf(format, args...)
 }
 
-// shell runs an install or remove command. Its modprobe gets the options that matter from us by MODPROBE_OPTIONS.
+// shell runs an install or remove command. A modprobe in it gets our options by MODPROBE_OPTIONS.
 func (r *modprobeRun) shell(_ context.Context, command, module string) error {
-	const nested = "GOMODPROBE_COMMANDS" // the modules whose commands we are inside of
+	const nested = "GOMODPROBE_COMMANDS" // the modules whose commands are running
 	outer := r.Env.Getenv(nested)
 	const most = 8
 	same := slices.DeleteFunc(strings.Fields(outer), func(m string) bool { return m != module })
@@ -207,4 +207,5 @@ func (r *modprobeRun) shell(_ context.Context, command, module string) error {
 	return r.Env.Shell(command, variables)
 }
 
+// errReported reports a failure whose message has been shown.
 var errReported = errors.New("reported already")

@@ -11,7 +11,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
-// How much of what changed is shown without -v.
+// How many of the changes are shown without -v.
 const (
 	changedTypes = 5 // types
 	changedLines = 4 // lines of what differs in one
@@ -57,7 +57,8 @@ func (c *checkRun) changes(v *check.Verdict) {
 		text  string
 		names []string
 	}{
-		{"no type tells why these differ: ", ch.NoType}, {"these differ though their types are equal: ", ch.CRCOnly},
+		{"no type tells why these differ: ", ch.NoType},
+		{"these differ though their types are equal: ", ch.CRCOnly},
 		{"this kernel does not export: ", ch.Gone},
 	} {
 		if names := l.names; len(names) > 0 {
@@ -83,7 +84,8 @@ func changedHead(module string, ch *check.Changes) string {
 	if named == 0 {
 		return ch.Summary(module)
 	}
-	return fmt.Sprintf("%d imports differ, %d types changed; %s names %d that moved", ch.Differ, len(ch.Types), module, named)
+	return fmt.Sprintf("%d imports differ, %d types changed; %s names %d that moved", ch.Differ, len(ch.Types),
+		module, named)
 }
 
 // changedType writes one type that differs.

@@ -18,7 +18,8 @@ func (r *modprobeRun) saveChart(report *coldplug.Report) error {
 
 // xmlText makes text fit for XML.
 func xmlText(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace(strings.ToValidUTF8(s, "?"))
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`,
+		"&quot;").Replace(strings.ToValidUTF8(s, "?"))
 }
 
 // coldChart draws a bar for each module, from when it was asked for: waiting for what it needs, waiting for a worker,
@@ -28,11 +29,15 @@ func coldChart(report *coldplug.Report) []byte {
 	total := max(report.Took, time.Millisecond)
 	x := func(d time.Duration) float64 { return left + width*float64(d)/float64(total) }
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n",
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" `+
+		`font-family="sans-serif" font-size="11">`+"\n",
 		left+width+20, row*(len(report.Modules)+3))
-	fmt.Fprintf(&b, `<text x="4" y="12">%d modules for %d devices in %d ms</text>`+"\n", len(report.Modules), report.Devices, total.Milliseconds())
-	for i, key := range [...][2]string{{"#ccd", "waits for what it needs"}, {"#fc6", "waits for its turn"}, {"#4a8", "in the kernel"}, {"#d44", "failed"}} {
-		fmt.Fprintf(&b, `<rect x="%d" y="2" width="12" height="12" fill="%s"/><text x="%d" y="12">%s</text>`+"\n",
+	fmt.Fprintf(&b, `<text x="4" y="12">%d modules for %d devices in %d ms</text>`+"\n", len(report.Modules),
+		report.Devices, total.Milliseconds())
+	for i, key := range [...][2]string{{"#ccd", "waits for what it needs"}, {"#fc6", "waits for its turn"},
+		{"#4a8", "in the kernel"}, {"#d44", "failed"}} {
+		fmt.Fprintf(&b, `<rect x="%d" y="2" width="12" height="12" fill="%s"/><text x="%d" y="12">%s</text>`+
+			"\n",
 			left+170*i+60, key[0], left+170*i+76, key[1])
 	}
 	for i := range 11 {
@@ -57,7 +62,8 @@ func coldChart(report *coldplug.Report) []byte {
 			fill     string
 		}{{m.Asked, m.Ready, "#ccd"}, {m.Ready, m.Start, "#fc6"}, {m.Start, m.End, fill}} {
 			if bar.to > bar.from {
-				fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`, x(bar.from), y+2, max(x(bar.to)-x(bar.from), 1), row-4, bar.fill)
+				fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`,
+					x(bar.from), y+2, max(x(bar.to)-x(bar.from), 1), row-4, bar.fill)
 			}
 		}
 		b.WriteString("</g>\n")

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
@@ -73,7 +71,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	if c.all {
 		return c.kernels(names)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // there is little garbage, if any
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // little of the memory is garbage
 	a := c.ask(c.p, names)
 	switch status := r.checkFailed(a.err); {
 	case len(a.verdicts) == 0 && a.err != nil:
@@ -94,8 +92,8 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	return worst(a.verdicts)
 }
 
-// checkFailed shows why a check could not be made, as a whole or of some modules. The result is the exit status if it
-// is all there is to say.
+// checkFailed shows why a check, or that of some modules, could not be made. It returns the exit status for the case
+// that there are no verdicts.
 func (r *modprobeRun) checkFailed(err error) int {
 	for _, e := range causes(err) {
 		r.Errorf("%s", r.checkError(e))
@@ -117,13 +115,14 @@ func causes(err error) []error {
 	return []error{err}
 }
 
-// checkError says why, and what to do.
+// checkError returns the message for an error, with what to do.
 func (r *modprobeRun) checkError(err error) string {
 	var e *modprobe.Error
 	var errno syscall.Errno
 	below := ""
 	if r.root != "" && errors.Is(err, fs.ErrNotExist) {
-		below = " below " + r.root + " (with --root every file is looked for there; -d moves the modules and /boot only)"
+		below = " below " + r.root + " (with --root every file is looked for there; " +
+			"-d moves the modules and /boot only)"
 	}
 	switch {
 	case !errors.As(err, &e) && errors.As(err, &errno):
@@ -131,16 +130,19 @@ func (r *modprobeRun) checkError(err error) string {
 	case !errors.As(err, &e):
 		return err.Error()
 	case errors.Is(err, modprobe.ErrNoTables):
-		return "nothing is known of kernel " + e.Module + ": neither modules nor a boot image nor a Module.symvers (name them with -d, --image, --symvers, or another kernel with -S)"
+		return "nothing is known of kernel " + e.Module +
+			": neither modules nor a boot image nor a Module.symvers " +
+			"(name them with -d, --image, --symvers, or another kernel with -S)"
 	case e.Path != "":
 		return e.Path + ": " + cli.Strerror(e.Err) + below
 	case errors.Is(err, modprobe.ErrNotFound):
-		return e.Module + ": no module or alias of that name (a file is named with its path: ./" + e.Module + ".ko)"
+		return e.Module + ": no module or alias of that name (a file is named with its path: " +
+			"./" + e.Module + ".ko)"
 	}
 	return e.Module + ": " + e.Err.Error()
 }
 
-// An answer is what one kernel says.
+// An answer is the result of a check against one kernel.
 type answer struct {
 	release  string
 	dir      string // its modules
@@ -167,30 +169,6 @@ func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
 		a.source = checker.Source()
 	}
 	return a
-}
-
-// askAll asks every installed kernel, some at a time.
-func (c *checkRun) askAll(names []string) ([]answer, error) {
-	releases, err := modprobe.Releases(c.from.FS, c.from.Dir)
-	answers := make([]answer, len(releases))
-	var wait sync.WaitGroup
-	turn := make(chan struct{}, min(runtime.GOMAXPROCS(0), 4))
-	for i, release := range releases {
-		wait.Go(func() {
-			turn <- struct{}{}
-			defer func() { <-turn }()
-			o := c.from
-			o.Release = release
-			p, err := modprobe.New(&o)
-			if err != nil {
-				answers[i] = answer{release: release, err: err}
-				return
-			}
-			answers[i] = c.ask(p, names)
-		})
-	}
-	wait.Wait()
-	return answers, err
 }
 
 // prepare reads what the kernel exports, or all installed ones, without a module: it shows what is known, and later
@@ -306,6 +284,7 @@ func (c *checkRun) findings(v *check.Verdict) {
 	}
 }
 
+// taintLetters returns the letters of the taint flags of a verdict.
 func taintLetters(v *check.Verdict) string {
 	letters := ""
 	for _, t := range v.Taints {
@@ -314,115 +293,10 @@ func taintLetters(v *check.Verdict) string {
 	return letters
 }
 
-// limit cuts a list and says so in its last line.
+// limit cuts a list to n lines; the last one says how many are left out.
 func limit(list []string, n int) []string {
 	if len(list) <= n {
 		return list
 	}
 	return append(slices.Clone(list[:n-1]), fmt.Sprintf("… and %d more lines", len(list)-n+1))
-}
-
-// kernels judges modules against every installed kernel: one row each, then the links that would make them available.
-func (c *checkRun) kernels(names []string) int {
-	answers, err := c.askAll(names)
-	if err != nil {
-		return c.checkFailed(err)
-	}
-	var all []*check.Verdict
-	var plan []string
-	status := rank(checkFails) // unless one kernel does better
-	var widths [3]int          // of releases, modules and classes of changes
-	for _, a := range answers {
-		widths[0] = max(widths[0], len(a.release))
-		for _, v := range a.verdicts {
-			widths[1] = max(widths[1], len(v.Module))
-			if className(v) != string(check.ClassNotKnown) { // of which alone there is no column
-				widths[2] = max(widths[2], len(className(v)))
-			}
-		}
-	}
-	for _, a := range answers {
-		for _, e := range causes(a.err) {
-			if c.json {
-				c.Errorf("%s: %s", a.release, c.checkError(e))
-			} else {
-				c.out.Line(fmt.Sprintf("%-*s  %s", widths[0], a.release, c.checkError(e)))
-			}
-		}
-		all = append(all, a.verdicts...)
-		if a.err == nil {
-			status = min(status, rank(worst(a.verdicts)))
-		}
-		for _, v := range a.verdicts {
-			c.row(v, widths)
-		}
-		plan = append(plan, links(a, c.from.Dir)...)
-	}
-	if c.json {
-		c.out.JSON(cli.OrEmpty(all))
-	} else if len(plan) > 0 {
-		c.out.Line()
-		where := ""
-		if c.root != "" {
-			where = " (within chroot " + c.root + ")"
-		}
-		c.out.Line("To make them available where they load", where, ":")
-		for _, l := range plan {
-			c.out.Line("  ", l)
-		}
-	}
-	return rank(status)
-}
-
-// links returns the commands that make modules from elsewhere available to a kernel that takes them. base is where
-// its tree is.
-func links(a answer, base string) (commands []string) {
-	dir := shellWord(a.dir + "/weak-updates/")
-	for _, v := range a.verdicts {
-		if (v.Outcome == check.Loads || v.Outcome == check.LoadsTaints) && !strings.HasPrefix(v.Path, a.dir+"/") {
-			commands = append(commands, "ln -s "+shellWord(v.Path)+" "+dir)
-		}
-	}
-	if commands != nil {
-		if base != "" {
-			base = "-b " + shellWord(base) + " "
-		}
-		commands = append(append([]string{"mkdir -p " + dir}, commands...), "depmod "+base+a.release)
-	}
-	return commands
-}
-
-// shellWord returns a word that a shell takes as it is.
-func shellWord(s string) string {
-	plain := func(c rune) bool {
-		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("/._-+:@%=,", c)
-	}
-	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// rank exchanges failing and unknown, so that the best status is the least, and back.
-func rank(status int) int { return [...]int{0, 2, 1}[status] }
-
-// row writes one line of the table.
-func (c *checkRun) row(v *check.Verdict, widths [3]int) {
-	if c.json {
-		return
-	}
-	why := ""
-	switch {
-	case v.Outcome == check.LoadsTaints:
-		why = taintLetters(v)
-	case v.Outcome == check.Unknown && len(v.NotVerified) > 0:
-		why = "not verified: " + v.NotVerified[0]
-	case len(v.Findings) > 0:
-		why, _, _ = strings.Cut(v.Findings[0].Text, " (")
-	}
-	line := fmt.Sprintf("%-*s  %-*s  %-13s  ", widths[0], v.Release, widths[1], v.Module, v.Outcome)
-	if widths[2] > 0 {
-		line += fmt.Sprintf("%-*s  ", widths[2], className(v))
-	}
-	c.out.Line(strings.TrimRight(line+why, " "))
 }

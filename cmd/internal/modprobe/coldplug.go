@@ -18,7 +18,7 @@ import (
 // coldArgs are the options of modprobe --coldplug.
 type coldArgs struct {
 	on    bool
-	used  bool // one of the options that go with it
+	used  bool // an option was given that needs --coldplug
 	o     coldplug.Options
 	chart string
 }
@@ -73,7 +73,7 @@ func (r *modprobeRun) coldplug(operands []string) int {
 		r.Warningf("%s", cli.NoTree(r.p, r.root))
 	}
 	r.cold.o.DryRun = r.dryRun
-	missing, err := r.find()
+	missing, err := r.findSpecs()
 	if err != nil {
 		r.Errorf("%v", err)
 		return 1
@@ -103,13 +103,15 @@ func (r *modprobeRun) coldplug(operands []string) int {
 	return r.coldStatus(report)
 }
 
-// find looks beside cold-plug for those of --until that are named by what they hold or by a partition, such as
-// UUID=1234; cold-plug itself knows names of devices. missing stops that, and returns those that have not appeared.
-func (r *modprobeRun) find() (missing func() []string, err error) {
+// findSpecs looks, while cold-plug runs, for the devices in --until that are named by content or partition, such as
+// UUID=1234: cold-plug itself knows names of devices only. missing stops that, and returns those that have not
+// appeared.
+func (r *modprobeRun) findSpecs() (missing func() []string, err error) {
 	var texts, names []string
 	var specs []boot.Spec
 	for _, u := range r.cold.o.Until {
-		if strings.HasPrefix(u, "module:") || !strings.Contains(u, "=") && !strings.HasPrefix(u, "/dev/disk/by-") {
+		if strings.HasPrefix(u, "module:") ||
+			!strings.Contains(u, "=") && !strings.HasPrefix(u, "/dev/disk/by-") {
 			names = append(names, u)
 			continue
 		}
@@ -149,8 +151,8 @@ func (r *modprobeRun) find() (missing func() []string, err error) {
 	}, nil
 }
 
-// coldStatus says what went wrong. A driver that finds that a device is not its own is nothing of the kind, so failures
-// show only with -v or if something is missing in the end.
+// coldStatus shows what went wrong and returns the exit status. That a driver finds no device of its own is usual, so
+// failures of modules are shown only with -v, or if something is missing in the end.
 func (r *modprobeRun) coldStatus(report *coldplug.Report) int {
 	missing := len(report.Waiting) > 0 && !r.dryRun
 	if !missing && !report.TimedOut && r.verbose <= cli.LevelWarning {

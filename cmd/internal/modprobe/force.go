@@ -5,10 +5,10 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
+// forceFlags are what --force stands for.
 const forceFlags = modprobe.IgnoreModversions | modprobe.IgnoreVermagic
 
-// tellForced says of every module that a plan forces in what that means. It reports false if --force-compatible keeps
-// one from being forced.
+// tellForced says what it means to force the modules of a plan. It reports false if --force-compatible refuses one.
 func (r *modprobeRun) tellForced(plan modprobe.Plan) bool {
 	if r.load.Flags == 0 {
 		return true

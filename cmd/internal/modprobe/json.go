@@ -20,10 +20,12 @@ type stepJSON struct {
 	Error     string `json:"error,omitempty"`
 }
 
+// newStepJSON returns the document of a step.
 func newStepJSON(s modprobe.Step) stepJSON {
 	doc := stepJSON{
 		Op: s.Op, Module: s.Module.Name, Alias: s.Module.Alias, Path: s.Module.Path,
-		Params: strings.TrimRight(s.Params, " "), Command: s.Command, Requested: s.Requested, Required: s.Required,
+		Params: strings.TrimRight(s.Params, " "), Command: s.Command, Requested: s.Requested,
+		Required: s.Required,
 	}
 	if s.Err != nil {
 		doc.Error = s.Err.Error()
@@ -45,6 +47,7 @@ type moduleJSON struct {
 	Depends []string `json:"depends"`
 }
 
+// newFoundJSON returns the document of an operand of -R.
 func newFoundJSON(name string, modules []modprobe.Module) foundJSON {
 	return foundJSON{name, cli.Each(modules, func(m modprobe.Module) moduleJSON {
 		return moduleJSON{m.Name, m.Path, m.Builtin, cli.OrEmpty(m.Depends)}
@@ -96,6 +99,7 @@ type ruleJSON struct {
 	Reason  string `json:"reason"`
 }
 
+// newConfigJSON returns the document of the configuration.
 func newConfigJSON(dir string, c *modprobe.Config) configJSON {
 	command := func(x modprobe.Command) commandJSON { return commandJSON{x.Pattern, x.Text} }
 	rule := func(x modprobe.Rule) ruleJSON { return ruleJSON{x.Pattern, x.Reason} }
@@ -104,8 +108,10 @@ func newConfigJSON(dir string, c *modprobe.Config) configJSON {
 		Blacklist: cli.OrEmpty(c.Blacklist),
 		Install:   cli.Each(c.Install, command),
 		Remove:    cli.Each(c.Remove, command),
-		Alias:     cli.Each(c.Aliases, func(x modprobe.Alias) aliasJSON { return aliasJSON{x.Pattern, x.Module} }),
-		Options:   cli.Each(c.Options, func(x modprobe.Setting) optionJSON { return optionJSON{x.Module, x.Text} }),
+		Alias: cli.Each(c.Aliases,
+			func(x modprobe.Alias) aliasJSON { return aliasJSON{x.Pattern, x.Module} }),
+		Options: cli.Each(c.Options,
+			func(x modprobe.Setting) optionJSON { return optionJSON{x.Module, x.Text} }),
 		Softdep: cli.Each(c.Softdeps, func(x modprobe.Softdep) softdepJSON {
 			return softdepJSON{x.Pattern, cli.OrEmpty(x.Pre), cli.OrEmpty(x.Post)}
 		}),

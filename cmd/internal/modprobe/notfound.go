@@ -12,7 +12,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
-// hintNotFound says what may be meant by a name that leads nowhere.
+// hintNotFound says what may be meant by a name that was not found.
 func (r *modprobeRun) hintNotFound(operand string, err error) {
 	switch {
 	case r.Level < cli.LevelError:
@@ -42,7 +42,7 @@ func isFileName(operand string) bool {
 	return strings.Contains(operand, "/")
 }
 
-// hintFile is about the name of a file where that of a module is wanted.
+// hintFile explains that the name of a module is wanted, and not that of a file.
 func (r *modprobeRun) hintFile(operand string) {
 	base, _, _ := strings.Cut(path.Base(operand), ".ko")
 	text := "a module's name has no folder and no .ko"

@@ -22,7 +22,8 @@ func (r *modprobeRun) judge(plan modprobe.Plan, typed string) {
 			continue
 		}
 		for _, line := range r.p.Ignored(s.Module.Name) {
-			r.Hintf("%s:%d: this line about %s has no effect: %v", line.File, line.Line, s.Module.Name, line.Err)
+			r.Hintf("%s:%d: this line about %s has no effect: %v", line.File, line.Line, s.Module.Name,
+				line.Err)
 		}
 		if strings.TrimSpace(s.Params) == "" {
 			continue
@@ -35,7 +36,8 @@ func (r *modprobeRun) judge(plan modprobe.Plan, typed string) {
 				where = fmt.Sprintf("%s:%d", setting.File, setting.Line)
 			}
 			if comment != "" {
-				r.Hintf("%s: %q is no comment behind options, and goes to the kernel as parameters of %s; a comment has a line of its own",
+				r.Hintf("%s: %q is no comment behind options, "+
+					"and goes to the kernel as parameters of %s; a comment has a line of its own",
 					where, comment, s.Module.Name)
 			}
 			m.judge(text, " (from "+where+")")

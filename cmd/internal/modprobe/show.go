@@ -106,7 +106,7 @@ func (r *modprobeRun) showSymbolsOf(operand, name string) int {
 	return 0
 }
 
-// versions passes on the versions of what a module uses.
+// versions calls print for each symbol that a module imports.
 func versions(f *elf.File, print func(uint64, string)) error {
 	list, err := f.Versions()
 	if errors.Is(err, elf.ErrNoSection) {
@@ -118,7 +118,7 @@ func versions(f *elf.File, print func(uint64, string)) error {
 	return err
 }
 
-// exports passes on what a module exports.
+// exports calls print for each symbol that a module exports.
 func exports(f *elf.File, print func(uint64, string)) error {
 	list, err := f.Exports()
 	for _, e := range list {
@@ -127,7 +127,7 @@ func exports(f *elf.File, print func(uint64, string)) error {
 	return err
 }
 
-// moduleText is kmod's word for what is wrong with a module file.
+// moduleText is kmod's text for a module file that cannot be used.
 func moduleText(err error) string {
 	switch {
 	case errors.Is(err, elf.ErrNoSection):

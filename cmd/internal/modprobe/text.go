@@ -51,7 +51,8 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	case errors.Is(e.Err, modprobe.ErrForbidden):
 		reason = "loading " + e.Module + " is forbidden " + e.Reason + "; --allow-forbidden overrides"
 	case errors.Is(e.Err, modprobe.ErrOtherRoot):
-		reason = "with --root, commands are not run: they are those of " + r.root + ", and would run here; --ignore-install inserts the module without it"
+		reason = "with --root, commands are not run: they are those of " + r.root +
+			", and would run here; --ignore-install inserts the module without it"
 	case noShell(e.Err):
 		reason = "there is no /bin/sh here to run the command; --ignore-install inserts the module without it"
 	case name != e.Module && reason != "":
@@ -66,7 +67,7 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 		r.Hintf("%s", reason)
 	}
 	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
-		forcing.Because(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)
+		forcing.Explain(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)
 	}
 }
 
@@ -85,17 +86,19 @@ func insertText(err error) string {
 	return cli.ErrnoText(err)
 }
 
+// isCommand reports whether an error is that of an install or remove command.
 func isCommand(err error) bool {
 	var e *modprobe.CommandError
 	return errors.As(err, &e)
 }
 
-// noShell reports whether a command was not run for want of /bin/sh.
+// noShell reports whether a command was not run because there is no /bin/sh.
 func noShell(err error) bool {
 	var e *modprobe.CommandError
 	return errors.As(err, &e) && e.Err != nil && errors.Is(e.Err, fs.ErrNotExist)
 }
 
+// isPathError reports whether an error is about a file, and not the kernel's answer.
 func isPathError(err error) bool {
 	var e *fs.PathError
 	return errors.As(err, &e)
@@ -106,7 +109,8 @@ func (r *modprobeRun) detail(e *modprobe.Error) {
 	var c *modprobe.CommandError
 	switch {
 	case errors.As(e.Err, &c) && c.Err != nil && c.Op == "install":
-		r.Errorf("Could not run install command '%s' for module %s: %s", c.Command, c.Module, cli.Strerror(c.Err))
+		r.Errorf("Could not run install command '%s' for module %s: %s", c.Command, c.Module,
+			cli.Strerror(c.Err))
 	case errors.As(e.Err, &c) && c.Op == "install":
 		r.Errorf("Error running install command '%s' for module %s: retcode %d", c.Command, c.Module, c.Code)
 	case e.Path == "" && e.Op == "insert" && errors.Is(e.Err, fs.ErrNotExist):
@@ -120,7 +124,8 @@ func (r *modprobeRun) failRemove(e *modprobe.Error) (fatal bool) {
 	case errors.Is(e.Err, modprobe.ErrInUse):
 		r.missing("Module %s is in use.", e.Module)
 		if users := r.p.Holders(e.Module); len(users) > 0 {
-			r.Hintf("%s is used by %s; --remove-holders removes them first", e.Module, strings.Join(users, " "))
+			r.Hintf("%s is used by %s; --remove-holders removes them first", e.Module,
+				strings.Join(users, " "))
 		}
 	case errors.Is(e.Err, modprobe.ErrBuiltin):
 		r.missing("Module %s is builtin.", e.Module)
@@ -138,7 +143,7 @@ func (r *modprobeRun) failRemove(e *modprobe.Error) (fatal bool) {
 	return true
 }
 
-// report shows what the library passes over.
+// report shows a problem that the library has skipped.
 func (r *modprobeRun) report(err error) {
 	var config *modprobe.ConfigError
 	var table *modprobe.TableError
@@ -165,8 +170,8 @@ func (r *modprobeRun) report(err error) {
 	}
 }
 
-// reportConfig shows a line, or a file, of the configuration that is passed over; even with -q, as kmod, which reads
-// the configuration before it is quiet.
+// reportConfig shows that a line, or a file, of the configuration is skipped. It does so even with -q, as kmod does,
+// which reads the configuration before -q has an effect.
 func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 	level := r.Level
 	r.Level = max(level, cli.LevelError)
@@ -179,7 +184,8 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 	case errors.Is(e.Err, modprobe.ErrDirective):
 		r.Errorf("%s line %d: ignoring bad line starting with '%s'", e.File, e.Line, e.Text)
 	case errors.Is(e.Err, modprobe.ErrUntrusted):
-		r.Errorf("%s line %d: ignoring %s command: others than root can write this file or replace it", e.File, e.Line, e.Text)
+		r.Errorf("%s line %d: ignoring %s command: others than root can write this file or replace it", e.File,
+			e.Line, e.Text)
 	case errors.Is(e.Err, confd.ErrDirectory):
 		r.Errorf("Directories inside directories are not supported: %s", e.File)
 	case errors.Is(e.Err, fs.ErrNotExist), isPathError(e.Err):

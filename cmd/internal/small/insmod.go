@@ -14,6 +14,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 )
 
+// insmodUsage is the text of --help.
 const insmodUsage = `Usage:
 	insmod [options] FILE [PARAMETER=VALUE...]
 
@@ -33,6 +34,7 @@ const (
 	insmodForceVermagic
 )
 
+// insmodOptions are kmod's, and those of modprobe that insmod lacks.
 func insmodOptions() []getopt.Option {
 	return append(simpleOptions(true),
 		getopt.Option{Long: "force-modversion", ID: insmodForceModversion, Exact: true},
@@ -66,6 +68,7 @@ func Insmod(env *cli.Env) int {
 	return insmod(l, operands[0], cli.QuoteParams(operands[1:]), flags)
 }
 
+// insmod inserts the module in a file as typed.
 func insmod(l *cli.Logger, operand, params string, flags int) int {
 	abs, err := cli.Absolute(l.Env, operand)
 	var name string
@@ -82,7 +85,8 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 		l.Errorf("could not load module %s: %s", operand, cli.Strerror(err))
 		return 1
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true, Explain: check.Explain})
+	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true,
+		Explain: check.Explain})
 	var forcer *forcing.Forcer
 	if err == nil && flags != 0 {
 		forcer = forcing.New(l, p)
@@ -99,7 +103,7 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 			l.Hintf("%s", e.Reason)
 		}
 		if p != nil {
-			forcing.Because(l, p, forcer, abs, flags, err)
+			forcing.Explain(l, p, forcer, abs, flags, err)
 		}
 		return 1
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
+// kmodUsage is the text of kmod --help.
 const kmodUsage = `kmod - list, load and unload kernel modules
 Usage:
 	kmod [options] COMMAND [options of the command]
@@ -44,7 +45,7 @@ func Kmod(env *cli.Env) int {
 		case o == nil:
 			return kmodCommand(l, p.Operands())
 		case o.ID == 'V':
-			io.WriteString(env.Stdout, cli.VersionText)
+			io.WriteString(env.Stdout, cli.VersionText())
 			return 0
 		default:
 			io.WriteString(env.Stdout, kmodUsage)
@@ -76,6 +77,7 @@ func kmodCommand(l *cli.Logger, operands []string) int {
 	return 1
 }
 
+// staticNodesUsage is the text of kmod static-nodes --help.
 const staticNodesUsage = `Usage:
 	kmod static-nodes [options]
 
@@ -93,7 +95,7 @@ Formats:
 	devname    as in modules.devname
 `
 
-// staticNodes prints what a kernel's modules.devname has, in other words. Its messages have no prefix.
+// staticNodes prints the content of a kernel's modules.devname in one of several formats. Its messages have no prefix.
 func staticNodes(env *cli.Env) int {
 	l := cli.NewLogger(env, cli.LevelWarning)
 	n := nodesRun{Logger: l, format: writeHuman}
@@ -126,7 +128,8 @@ func (n *nodesRun) parse() (status int, done bool) {
 		{Long: "set-version", Short: 'S', Arg: getopt.Required, ID: 'S', Exact: true},
 		{Long: "help", Short: 'h', ID: 'h'},
 	}
-	p := getopt.New(options, getopt.Posix, n.Env.Args[1:]) // kmod leaves getopt as its own options need it
+	// as kmod's, which sets getopt to this for its own options
+	p := getopt.New(options, getopt.Posix, n.Env.Args[1:])
 	for {
 		o, value, err := p.Next()
 		if err != nil {
@@ -215,7 +218,7 @@ func writeNodes(l *cli.Logger, w io.Writer, data []byte, format func(io.Writer, 
 	return status
 }
 
-// parseNode reads "MODULE NODE cMAJOR:MINOR". What follows the numbers is passed over.
+// parseNode reads "MODULE NODE cMAJOR:MINOR". What follows the numbers is ignored.
 func parseNode(text string) (n node, ok bool) {
 	fields := strings.Fields(text)
 	if len(fields) < 3 || fields[2][0] != 'c' && fields[2][0] != 'b' {
@@ -229,7 +232,7 @@ func parseNode(text string) (n node, ok bool) {
 	return n, okMajor && okMinor
 }
 
-// digits reads the number at the beginning of a text; whole wants nothing to follow.
+// digits reads the number at the beginning of a text; with whole nothing may follow.
 func digits(text string, whole bool) (uint64, bool) {
 	end := 0
 	for end < len(text) && '0' <= text[end] && text[end] <= '9' {
@@ -255,6 +258,7 @@ func nodeFormat(name string) (func(io.Writer, node), bool) {
 	return nil, false
 }
 
+// writeHuman writes a node for people.
 func writeHuman(w io.Writer, n node) {
 	class := "character"
 	if n.class == 'b' {
@@ -264,6 +268,7 @@ func writeHuman(w io.Writer, n node) {
 		n.module, n.name, class, n.major, n.minor)
 }
 
+// writeTmpfiles writes a node for systemd-tmpfiles.
 func writeTmpfiles(w io.Writer, n node) {
 	if dir := path.Dir(n.name); strings.Contains(n.name, "/") {
 		fmt.Fprintf(w, "d /dev/%s 0755 - - -\n", dir)
@@ -271,11 +276,12 @@ func writeTmpfiles(w io.Writer, n node) {
 	fmt.Fprintf(w, "%c! /dev/%s 0600 - - - %d:%d\n", n.class, n.name, n.major, n.minor)
 }
 
+// writeDevname writes a node as modules.devname has it.
 func writeDevname(w io.Writer, n node) {
 	fmt.Fprintf(w, "%s %s %c%d:%d\n", n.module, n.name, n.class, n.major, n.minor)
 }
 
-// writeFile writes to a file, made with its folders, or to standard output if there is no name.
+// writeFile writes a file, and the folders it is in, or to standard output if name is nil. It returns the exit status.
 func writeFile(l *cli.Logger, name *string, data []byte) int {
 	var err error
 	if name == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
+// lsmodUsage is the text of --help.
 const lsmodUsage = `Usage:
 	lsmod [options]
 
@@ -23,6 +24,7 @@ Options:
 // lsmodJSON is the ID of --json.
 const lsmodJSON = 256
 
+// lsmodOptions are kmod's and --json.
 func lsmodOptions() []getopt.Option {
 	return append(simpleOptions(false), getopt.Option{Long: "json", ID: lsmodJSON, Exact: true})
 }
@@ -82,7 +84,7 @@ func loadedText(out *cli.Output, modules []modprobe.Loaded) {
 type loadedModule struct {
 	Name    string   `json:"name"`
 	Size    int64    `json:"size"`  // bytes; -1 if not known
-	Users   int      `json:"users"` // -1 if the kernel does not count
+	Users   int      `json:"users"` // -1 if the kernel keeps no count
 	Holders []string `json:"holders"`
 	State   string   `json:"state,omitempty"` // live, loading or unloading
 }

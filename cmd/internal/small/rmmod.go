@@ -10,6 +10,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
+// rmmodUsage is the text of --help.
 const rmmodUsage = `Usage:
 	rmmod [options] MODULE...
 
@@ -45,7 +46,7 @@ func Rmmod(env *cli.Env) int {
 		return 1
 	}
 	for _, operand := range operands {
-		if folder(l, operand) {
+		if isFolder(l, operand) {
 			l.Errorf("could not use module %s: %s", operand, cli.Strerror(fs.ErrNotExist))
 			return 1
 		}
@@ -56,8 +57,8 @@ func Rmmod(env *cli.Env) int {
 	return status
 }
 
-// folder reports whether an operand ends in a slash and is there. kmod goes no further then.
-func folder(l *cli.Logger, operand string) bool {
+// isFolder reports whether an operand ends in a slash and exists. kmod stops at such an operand.
+func isFolder(l *cli.Logger, operand string) bool {
 	abs, err := cli.Absolute(l.Env, operand)
 	if err != nil || !strings.HasSuffix(operand, "/") {
 		return false
@@ -90,7 +91,7 @@ func rmmod(l *cli.Logger, p *modprobe.Prober, operand string, flags int) bool {
 	return true
 }
 
-// removable says what speaks against removing a module.
+// removable reports whether a module can be removed, and says why not.
 func removable(l *cli.Logger, p *modprobe.Prober, name string) bool {
 	state := p.State(name)
 	switch {

@@ -23,8 +23,8 @@ func simpleOptions(force bool) []getopt.Option {
 	return options
 }
 
-// parseSimple reads a command line; own is called for the options that are not -s, -v, -V or -h. done is set for -h,
-// -V and mistakes.
+// parseSimple reads a command line; own is called for options other than -s, -v, -V and -h. done is set, and status is
+// the exit status, for -h, -V and mistakes.
 func parseSimple(
 	l *cli.Logger, options []getopt.Option, order getopt.Order, usage string, own func(id int),
 ) (operands []string, status int, done bool) {
@@ -45,7 +45,7 @@ func parseSimple(
 		case 'v':
 			level++
 		case 'V':
-			io.WriteString(l.Env.Stdout, cli.VersionText)
+			io.WriteString(l.Env.Stdout, cli.VersionText())
 			return nil, 0, true
 		case 'h':
 			io.WriteString(l.Env.Stdout, usage)

@@ -40,7 +40,9 @@ func Main(env *cli.Env) int {
 	case "init":
 		return boot.Main(env)
 	default:
-		io.WriteString(env.Stderr, name+": no tool of this name; link me as modprobe, depmod, modinfo, insmod, rmmod, lsmod, kmod or goinitramfs\n")
+		io.WriteString(env.Stderr, name+
+			": no tool of this name; link me as modprobe, depmod, modinfo, insmod, "+
+			"rmmod, lsmod, kmod or goinitramfs\n")
 		return 1
 	}
 }

@@ -55,7 +55,8 @@ func main() {
 	}
 	for i := range 3 {
 		var st, console unix.Stat_t
-		if unix.Fstat(i, &st) != nil || unix.Stat("/dev/console", &console) != nil || st.Ino != console.Ino || st.Dev != console.Dev {
+		if unix.Fstat(i, &st) != nil || unix.Stat("/dev/console", &console) != nil || st.Ino != console.Ino ||
+			st.Dev != console.Dev {
 			fmt.Printf("guest: error: descriptor %d is not /dev/console\n", i)
 		}
 	}
@@ -73,8 +74,10 @@ func hook(name string) {
 	fmt.Printf("guest: hook %s: ROOT=%s NEWROOT=%s\n", name, root, dir)
 	if name == "before" {
 		for until, limit := range map[string]string{root: "3m", "UUID=none": "2s"} {
-			out, err := exec.Command("/sbin/modprobe", "--coldplug", "--until="+until, "--timeout="+limit).CombinedOutput()
-			fmt.Printf("guest: hook: until %s: %v %s\n", until, err, bytes.ReplaceAll(out, []byte("\n"), []byte(" ")))
+			out, err := exec.Command("/sbin/modprobe", "--coldplug", "--until="+until,
+				"--timeout="+limit).CombinedOutput()
+			fmt.Printf("guest: hook: until %s: %v %s\n", until, err,
+				bytes.ReplaceAll(out, []byte("\n"), []byte(" ")))
 		}
 		return
 	}

@@ -220,7 +220,8 @@ func booted() error {
 	if len(left) > 0 {
 		fmt.Printf("not needed for the root, and left to the system on it: %s\n", strings.Join(left, " "))
 	}
-	fmt.Printf("%d ms: root=%s found on %s; %d ms: mounted as %s; %d ms: %s started\n", r.Found, r.Root, r.Device, r.Mounted, r.Type, r.Took, r.Init)
+	fmt.Printf("%d ms: root=%s found on %s; %d ms: mounted as %s; %d ms: %s started\n", r.Found, r.Root, r.Device,
+		r.Mounted, r.Type, r.Took, r.Init)
 	if r.Root != "LABEL=demo" || r.Device != "/dev/vda" || r.Type != "ext4" || drivers == 0 {
 		return fmt.Errorf("this is not how it should have been: %s", data)
 	}

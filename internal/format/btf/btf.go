@@ -50,8 +50,8 @@ const (
 // String returns the word that C has for the kind, or the format's name.
 func (k Kind) String() string {
 	names := [...]string{"void", "int", "pointer", "array", "struct", "union", "enum", "fwd", "typedef",
-		"volatile", "const", "restrict", "func", "func_proto", "var", "datasec", "float", "decl_tag", "type_tag",
-		"enum"}
+		"volatile", "const", "restrict", "func", "func_proto", "var", "datasec", "float", "decl_tag",
+		"type_tag", "enum"}
 	if k < kinds {
 		return names[k]
 	}
@@ -318,7 +318,8 @@ func (f *File) pointerSize() uint32 {
 	}
 	for i := range f.starts {
 		if t := f.at(f.first + ID(i)); t.Kind == Int && (t.Size == 4 || t.Size == 8) {
-			if n := t.Name(); n == "long unsigned int" || n == "unsigned long" || n == "long int" || n == "long" {
+			if n := t.Name(); n == "long unsigned int" || n == "unsigned long" || n == "long int" ||
+				n == "long" {
 				return t.Size
 			}
 		}

@@ -137,17 +137,3 @@ func (t Type) Specifier() string {
 	}
 	return name
 }
-
-// Lookup returns the types of a name, those of the base too: structures and unions, enumerations, typedefs, numbers,
-// functions and variables. Kernels have several of some names.
-func (f *File) Lookup(name string) []Type {
-	var found []Type
-	for file := f; file != nil && name != ""; file = file.base {
-		for t := range file.OfKind(Int, Float, Struct, Union, Enum, Enum64, Typedef, Func, Var, Fwd) {
-			if t.Name() == name {
-				found = append(found, t)
-			}
-		}
-	}
-	return found
-}

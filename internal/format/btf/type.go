@@ -94,6 +94,20 @@ func (f *File) OfKind(list ...Kind) iter.Seq[Type] {
 	}
 }
 
+// Lookup returns the types of a name, those of the base too: structures and unions, enumerations, typedefs, numbers,
+// functions and variables. Kernels have several of some names.
+func (f *File) Lookup(name string) []Type {
+	var found []Type
+	for file := f; file != nil && name != ""; file = file.base {
+		for t := range file.OfKind(Int, Float, Struct, Union, Enum, Enum64, Typedef, Func, Var, Fwd) {
+			if t.Name() == name {
+				found = append(found, t)
+			}
+		}
+	}
+	return found
+}
+
 // string returns the string at an offset.
 func (f *File) string(off uint32) string {
 	if off < f.textFrom {

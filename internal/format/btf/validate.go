@@ -12,7 +12,8 @@ type Validity int
 const (
 	NotKnown Validity = iota // the rules that are known here do not decide it
 	Valid                    // the kernel takes it
-	// Invalid: it does not, with EINVAL, and the module is not loaded unless CONFIG_MODULE_ALLOW_BTF_MISMATCH is set.
+	// Invalid: it does not, with EINVAL, and the module is not loaded unless CONFIG_MODULE_ALLOW_BTF_MISMATCH is
+	// set.
 	Invalid
 )
 

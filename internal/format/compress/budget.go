@@ -14,13 +14,14 @@ type Budget struct {
 	mu    sync.Mutex
 	cond  sync.Cond
 	used  int64
-	large sync.Mutex // held by who uses room
+	large sync.Mutex // held by the goroutine that uses room
 	room  []byte
 }
 
 const (
 	budgetSize = 32 << 20
-	// maxShare is the size in bytes up to which a file counts as small. A module expands to three to five times its size.
+	// maxShare is the size in bytes up to which a file counts as small. A module expands to three to five times its
+	// size.
 	maxShare   = 16 << 20
 	shareRatio = 6
 	minShare   = 256 << 10

@@ -70,9 +70,8 @@ func Read(f fs.File, dst []byte, limit int64) (image []byte, format Format, err 
 	return image, format, err
 }
 
-// ReadRaw returns what a file has from the current offset on, compressed or not: at most limit bytes, which is
-// [DefaultLimit] if it is
-// 0. Errors do not name the file.
+// ReadRaw returns what a file has from the current offset on, compressed or not: at most limit bytes, [DefaultLimit]
+// if that is 0. Errors do not name the file.
 func ReadRaw(f fs.File, limit int64) ([]byte, error) {
 	if limit <= 0 {
 		limit = DefaultLimit

@@ -6,7 +6,8 @@ import "golang.org/x/sys/unix"
 // none, and then a buffer grows. The garbage collector does not know it, and so lets no garbage pile up because of
 // it.
 func mapRoom(n int64) []byte {
-	room, err := unix.Mmap(-1, 0, int(n), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	room, err := unix.Mmap(-1, 0, int(n), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil
 	}

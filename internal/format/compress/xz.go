@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	// dictMax is the largest dictionary of a stream: that of xz -9 has half of it. The library allocates what a header
-	// claims.
+	// dictMax is the largest dictionary of a stream: that of xz -9 has half of it. The library allocates what a
+	// header claims.
 	dictMax = 128 << 20
 
-	// dictsMax is how much the dictionaries of all blocks of a stream may have together, and dictsRatio how much more for
-	// each byte of the stream: each block makes the library clear its dictionary, however little there is in it.
+	// dictsMax is how much the dictionaries of all blocks of a stream may have together, and dictsRatio how much
+	// more for each byte of the stream: each block makes the library clear its dictionary, however little there is
+	// in it.
 	dictsMax   = 4 << 30
 	dictsRatio = 64
 )
@@ -50,7 +51,8 @@ func FirstLZMA(src []byte, hint int, limit int64) (out []byte, work int64, err e
 	if claim > dictSmall {
 		out, work, err = firstLZMA(src, dictSmall, hint, limit)
 		if err == nil || err == ErrTooLarge || len(out) == 0 {
-			// With the first bytes the library has filled the dictionary: before them it cannot have been too small.
+			// With the first bytes the library has filled the dictionary: before them it cannot have been
+			// too small.
 			return whenDone(out, err), work, err
 		}
 	}

@@ -36,13 +36,14 @@ func Unread(fsys fs.FS, folders []string) (files []File) {
 
 // isCopy reports whether a file's name says that it is not to be read.
 func isCopy(name string) bool {
-	if strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") || strings.HasPrefix(strings.ToUpper(name), "README") {
+	if strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") ||
+		strings.HasPrefix(strings.ToUpper(name), "README") {
 		return true
 	}
 	switch path.Ext(name) {
 	case ".bak", ".old", ".orig", ".save", ".off", ".disabled", ".example", ".sample", ".swp", ".rej",
-		".dpkg-old", ".dpkg-new", ".dpkg-dist", ".dpkg-bak", ".dpkg-tmp", ".dpkg-remove", ".ucf-old", ".ucf-new", ".ucf-dist",
-		".rpmsave", ".rpmnew", ".rpmorig", ".pacsave", ".pacnew":
+		".dpkg-old", ".dpkg-new", ".dpkg-dist", ".dpkg-bak", ".dpkg-tmp", ".dpkg-remove", ".ucf-old",
+		".ucf-new", ".ucf-dist", ".rpmsave", ".rpmnew", ".rpmorig", ".pacsave", ".pacnew":
 		return true
 	}
 	return false

@@ -71,11 +71,11 @@ type FormatError struct {
 
 func (e *FormatError) Error() string { return fmt.Sprintf("offset %d: %s", e.Off, e.What) }
 
-// ErrName is what Writer answers to a name that must not be in an archive: absolute, with empty, "."
+// ErrName is the Writer's error for a name that must not be in an archive: absolute, with empty, "."
 // or ".." elements, with a NUL, too long, or equal to the trailer's.
 var ErrName = errors.New("name is not fit for an archive")
 
-// ErrOrder is what Writer answers to an entry that comes twice or before its parent directory, which
+// ErrOrder is the Writer's error for an entry that comes twice or before its parent directory, which
 // the kernel would drop without a word.
 var ErrOrder = errors.New("entry comes twice or before its parent directory")
 

@@ -72,7 +72,8 @@ func (r *Reader) next() (*Header, error) {
 		return nil, io.EOF
 	}
 	if h.Size > 0 && h.Type() != TypeRegular && h.Type() != TypeSymlink {
-		return nil, &FormatError{start, fmt.Sprintf("%q has content, which mode %o cannot have", h.Name, h.Mode)}
+		return nil, &FormatError{start, fmt.Sprintf("%q has content, which mode %o cannot have", h.Name,
+			h.Mode)}
 	}
 	if h.Type() == TypeSymlink && (h.Size == 0 || h.Size > MaxName) {
 		return nil, &FormatError{start, fmt.Sprintf("%q: target of %d bytes", h.Name, h.Size)}
@@ -89,7 +90,8 @@ func (r *Reader) parse(h *Header, raw *[headerSize]byte) (nameSize uint32, err e
 	case "070702":
 		r.summed = true
 	case "070707":
-		return 0, &FormatError{h.Offset, "this is the old portable format (odc), which the kernel does not read"}
+		return 0, &FormatError{h.Offset,
+			"this is the old portable format (odc), which the kernel does not read"}
 	default:
 		return 0, &FormatError{h.Offset, fmt.Sprintf("no archive header here: %q", raw[:6])}
 	}
@@ -104,7 +106,8 @@ func (r *Reader) parse(h *Header, raw *[headerSize]byte) (nameSize uint32, err e
 	h.DevMajor, h.DevMinor, h.Major, h.Minor = v[7], v[8], v[9], v[10]
 	r.check = v[12]
 	if v[11] == 0 || v[11] > MaxName+1 {
-		return 0, &FormatError{h.Offset + 94, fmt.Sprintf("name of %d bytes; it must be 1 to %d with its NUL", v[11], MaxName+1)}
+		return 0, &FormatError{h.Offset + 94, fmt.Sprintf("name of %d bytes; it must be 1 to %d with its NUL",
+			v[11], MaxName+1)}
 	}
 	return v[11], nil
 }
@@ -165,11 +168,13 @@ func (r *content) Read(p []byte) (int, error) {
 			r.sum += uint32(c)
 		}
 		if r.left == 0 && r.sum != r.check {
-			return n, &FormatError{r.off, fmt.Sprintf("checksum is %08x; the header says %08x", r.sum, r.check)}
+			return n, &FormatError{r.off, fmt.Sprintf("checksum is %08x; the header says %08x", r.sum,
+				r.check)}
 		}
 	}
 	if err == io.EOF && r.left > 0 {
-		return n, &FormatError{r.off, fmt.Sprintf("file ends with %d of %d bytes of content missing", r.left, r.size)}
+		return n, &FormatError{r.off, fmt.Sprintf("file ends with %d of %d bytes of content missing", r.left,
+			r.size)}
 	} else if err == io.EOF {
 		err = nil
 	}
@@ -208,7 +213,7 @@ func (r *Reader) NextMember() error {
 	}
 }
 
-// ErrNotArchive is what NextMember answers when the bytes that follow are not an archive header.
+// ErrNotArchive reports, from NextMember, that the bytes that follow are no archive header.
 var ErrNotArchive = errors.New("not an uncompressed archive member")
 
 // Offset returns how many bytes of the stream have been taken.

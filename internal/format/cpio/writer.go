@@ -1,6 +1,7 @@
 package cpio
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -163,7 +164,7 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-var errClosed = fmt.Errorf("the archive member is closed")
+var errClosed = errors.New("the archive member is closed")
 
 // finish ends the current entry.
 func (w *Writer) finish() error {

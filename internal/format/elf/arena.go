@@ -37,28 +37,3 @@ func (a *Arena) take(n int) []byte {
 	a.buf = a.buf[:start+n]
 	return a.buf[start : start+n : start+n]
 }
-
-// maxGap is the most that readAhead reads between two sections for nothing.
-const maxGap = 8 << 10
-
-// readAhead reads two sections that are mostly near each other in one piece,
-// if the file is not in memory.
-func (f *File) readAhead(first, second string) error {
-	i, j := f.find(first), f.find(second)
-	if f.image != nil || i == 0 || j == 0 {
-		return nil
-	}
-	off, size := f.extent(f.header(i))
-	next, more := f.extent(f.header(j))
-	if next < off {
-		off, size, next, more = next, more, off, size
-	}
-	if !f.fits(off, size) || !f.fits(next, more) || next-off > size+maxGap || f.u32(f.header(i)[4:]) == shtNobits || f.u32(f.header(j)[4:]) == shtNobits {
-		return nil
-	}
-	data, err := f.read(off, max(size, next-off+more))
-	if err == nil {
-		f.ahead = window{data, off}
-	}
-	return err
-}

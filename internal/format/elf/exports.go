@@ -124,7 +124,8 @@ func (f *File) checksums(syms *symbols) ([]Export, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Export{Name: string(name[len(crcPrefix):]), CRC: crc, HasCRC: syms.section(i) != shnUndef})
+		list = append(list, Export{Name: string(name[len(crcPrefix):]), CRC: crc,
+			HasCRC: syms.section(i) != shnUndef})
 	}
 	return list, nil
 }

@@ -20,24 +20,36 @@ const versionSize = 64
 // leading dot of a name, a mark of ppc64, is dropped. The error is
 // [ErrNoSection] if there is no such section.
 func (f *File) Versions() ([]Version, error) {
-	data, off, err := f.contents("__versions")
+	list := []Version{}
+	err := f.eachVersion(func(name []byte, crc uint64) {
+		list = append(list, Version{strings.TrimPrefix(string(name), "."), crc})
+	})
 	if err != nil {
 		return nil, err
 	}
-	if len(data)%versionSize != 0 {
-		return nil, badf(off, "__versions of %d bytes is not a whole number of entries", len(data))
+	return list, nil
+}
+
+// eachVersion calls do with each entry of __versions, whose name is valid
+// during the call only. The error is [ErrNoSection] if there is no such section.
+func (f *File) eachVersion(do func(name []byte, crc uint64)) error {
+	data, off, err := f.contents("__versions")
+	if err != nil {
+		return err
 	}
-	list := make([]Version, 0, len(data)/versionSize)
+	if len(data)%versionSize != 0 {
+		return badf(off, "__versions of %d bytes is not a whole number of entries", len(data))
+	}
 	for i := 0; i < len(data); i += versionSize {
 		entry := data[i:][:versionSize]
 		name := entry[f.longSize():]
 		end := bytes.IndexByte(name, 0)
 		if end < 0 {
-			return nil, badf(off+uint64(i), "name in __versions does not end in a NUL")
+			return badf(off+uint64(i), "name in __versions does not end in a NUL")
 		}
-		list = append(list, Version{strings.TrimPrefix(string(name[:end]), "."), f.long(entry)})
+		do(name[:end], f.long(entry))
 	}
-	return list, nil
+	return nil
 }
 
 // ExtVersions returns the extended form of the table, which kernels have had
@@ -64,7 +76,8 @@ func (f *File) ExtVersions() ([]Version, error) {
 	for i := 0; i < len(crcs); i += 4 {
 		name, after, ok := strings.Cut(rest, "\x00")
 		if !ok {
-			return nil, badf(namesOff+uint64(len(names)), "__version_ext_names has fewer names than __version_ext_crcs has checksums")
+			return nil, badf(namesOff+uint64(len(names)),
+				"__version_ext_names has fewer names than __version_ext_crcs has checksums")
 		}
 		rest = after
 		list = append(list, Version{name, uint64(f.u32(crcs[i:]))})

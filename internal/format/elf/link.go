@@ -1,7 +1,6 @@
 package elf
 
 import (
-	"bytes"
 	"errors"
 )
 
@@ -88,24 +87,8 @@ func (f *File) linkVersions(l Linker) error {
 	if err := f.readAhead(".modinfo", "__versions"); err != nil {
 		return err
 	}
-	data, off, err := f.contents("__versions")
-	if errors.Is(err, ErrNoSection) {
-		return nil
-	}
-	if err != nil {
+	if err := f.eachVersion(l.Version); !errors.Is(err, ErrNoSection) {
 		return err
-	}
-	if len(data)%versionSize != 0 {
-		return badf(off, "__versions of %d bytes is not a whole number of entries", len(data))
-	}
-	for i := 0; i < len(data); i += versionSize {
-		entry := data[i:][:versionSize]
-		name := entry[f.longSize():]
-		end := bytes.IndexByte(name, 0)
-		if end < 0 {
-			return badf(off+uint64(i), "name in __versions does not end in a NUL")
-		}
-		l.Version(name[:end], f.long(entry))
 	}
 	return nil
 }

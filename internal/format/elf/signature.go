@@ -1,15 +1,16 @@
 package elf
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 )
 
-// sigMark ends a file with an appended signature.
-const sigMark = "~Module signature appended~\n"
+// SigMark ends a file with an appended signature.
+const SigMark = "~Module signature appended~\n"
 
-// sigInfoSize is the size of the description before the mark.
-const sigInfoSize = 12
+// SigInfoSize is the size in bytes of the description before the mark.
+const SigInfoSize = 12
 
 // The kinds of signature, values of [Signature.IDType].
 const (
@@ -45,12 +46,12 @@ func (s *Signature) Clone() *Signature {
 // signature appended to it. A file without a sound one is returned whole, with
 // nil. The trailer is only taken apart, nothing is verified.
 func SplitSignature(image []byte) (elf []byte, sig *Signature) {
-	rest, ok := cutSuffix(image, sigMark)
-	if !ok || len(rest) < sigInfoSize {
+	rest, ok := bytes.CutSuffix(image, []byte(SigMark))
+	if !ok || len(rest) < SigInfoSize {
 		return image, nil
 	}
-	info := rest[len(rest)-sigInfoSize:]
-	rest = rest[:len(rest)-sigInfoSize]
+	info := rest[len(rest)-SigInfoSize:]
+	rest = rest[:len(rest)-SigInfoSize]
 	sig = &Signature{Algo: info[0], Hash: info[1], IDType: info[2]}
 	sigLen := binary.BigEndian.Uint32(info[8:])
 	const algos, hashes, types = 2, 9, 3
@@ -70,13 +71,6 @@ func SplitSignature(image []byte) (elf []byte, sig *Signature) {
 	}
 	sig.Off = int64(len(rest))
 	return rest[:len(rest):len(rest)], sig
-}
-
-func cutSuffix(b []byte, suffix string) ([]byte, bool) {
-	if len(b) < len(suffix) || string(b[len(b)-len(suffix):]) != suffix {
-		return b, false
-	}
-	return b[:len(b)-len(suffix)], true
 }
 
 // Signature returns the signature appended to the module, or nil; as

@@ -65,5 +65,5 @@ func (f *File) clearAlloc(image []byte, index int) {
 	if f.big {
 		at += uint64(f.longSize()) - 1 // the last byte of the word
 	}
-	image[at] &^= shfAlloc
+	image[at] &^= SectionAlloc
 }

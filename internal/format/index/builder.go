@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"unsafe"
 )
 
 // Builder makes a table. Its zero value is ready to use.
@@ -118,7 +117,8 @@ func (b *Builder) Bytes() ([]byte, error) {
 	places := b.sort()
 	size := headerSize
 	for i := range b.entries {
-		size += len(b.entries[i].value) + 32 // the rest of a key, its place in its parent, and the value's numbers
+		// the rest of a key, its place in its parent, and the value's numbers
+		size += len(b.entries[i].value) + 32
 	}
 	w := writer{Builder: b, out: make([]byte, headerSize, size)}
 	root := w.node(places, 0, true)
@@ -189,6 +189,3 @@ func (w *writer) node(places []int, depth int, root bool) (word uint32) {
 	}
 	return word
 }
-
-// view is string(b) without the copy, for callees that do not keep it.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

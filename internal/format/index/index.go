@@ -37,8 +37,8 @@ const (
 	hasChildren = 1 << 29
 	offsetMask  = 1<<28 - 1
 
-	// maxDepth bounds recursion in files whose nodes form a loop. A real path has as many nodes as its key has bytes
-	// at most, and keys are names.
+	// maxDepth bounds recursion in files whose nodes form a loop. A real path has as many nodes as its key has
+	// bytes at most, and keys are names.
 	maxDepth = 1 << 14
 )
 
@@ -135,7 +135,8 @@ func Parse(data []byte) (*Index, error) {
 		return nil, &FormatError{0, fmt.Sprintf("magic number %08x, not %08x", got, uint32(magic)), got, magic}
 	}
 	if got := binary.BigEndian.Uint32(data[4:]) >> 16; got != version>>16 {
-		return nil, &FormatError{4, fmt.Sprintf("major version %d, not %d", got, version>>16), got, version >> 16}
+		return nil, &FormatError{4, fmt.Sprintf("major version %d, not %d", got, version>>16), got,
+			version >> 16}
 	}
 	return &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}, nil
 }

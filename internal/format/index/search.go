@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/gomodprobe/gomodprobe/internal/glob"
 )
@@ -276,3 +277,6 @@ func (s *search) matches(st state) bool {
 	}
 	return false
 }
+
+// view is string(b) without the copy, for callees that do not keep it.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

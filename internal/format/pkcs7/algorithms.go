@@ -7,6 +7,11 @@ const (
 	oidGOST  = "\x2a\x85\x03\x07\x01\x01"         // 1.2.643.7.1.1
 	oidECDSA = "\x2a\x86\x48\xce\x3d\x04"         // 1.2.840.10045.4: with the digests
 	oidRSA   = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
+
+	oidMD4  = "\x2a\x86\x48\x86\xf7\x0d\x02\x04"
+	oidMD5  = "\x2a\x86\x48\x86\xf7\x0d\x02\x05"
+	oidSHA1 = "\x2b\x0e\x03\x02\x1a"
+	oidSM3  = "\x2a\x81\x1c\xcf\x55\x01\x83\x11"
 )
 
 // An algorithm is what kernels make of an identifier in the place of an algorithm.
@@ -28,12 +33,19 @@ const (
 // digests are those that some kernel knows; it does not know others.
 func digests() []algorithm {
 	return []algorithm{
-		{identifier: oidNIST + "\x01", which: always}, {identifier: oidNIST + "\x02", which: always}, {identifier: oidNIST + "\x03", which: always},
-		{identifier: oidNIST + "\x04", which: always}, {identifier: "\x2b\x0e\x03\x02\x1a", which: listed},
-		{identifier: oidNIST + "\x08", which: listed}, {identifier: oidNIST + "\x09", which: listed}, {identifier: oidNIST + "\x0a", which: listed},
-		{identifier: "\x2a\x86\x48\x86\xf7\x0d\x02\x04", which: listed}, {identifier: "\x2a\x86\x48\x86\xf7\x0d\x02\x05", which: listed}, // MD4, MD5
-		{identifier: "\x2a\x81\x1c\xcf\x55\x01\x83\x11", which: unclear},                                       // SM3
-		{identifier: oidGOST + "\x02\x02", which: unclear}, {identifier: oidGOST + "\x02\x03", which: unclear}, // Streebog
+		{identifier: oidNIST + "\x01", which: always},
+		{identifier: oidNIST + "\x02", which: always},
+		{identifier: oidNIST + "\x03", which: always},
+		{identifier: oidNIST + "\x04", which: always},
+		{identifier: oidSHA1, which: listed},
+		{identifier: oidNIST + "\x08", which: listed},
+		{identifier: oidNIST + "\x09", which: listed},
+		{identifier: oidNIST + "\x0a", which: listed},
+		{identifier: oidMD4, which: listed},
+		{identifier: oidMD5, which: listed},
+		{identifier: oidSM3, which: unclear},
+		{identifier: oidGOST + "\x02\x02", which: unclear}, // Streebog
+		{identifier: oidGOST + "\x02\x03", which: unclear},
 	}
 }
 

@@ -130,7 +130,8 @@ func (r *reader) parameter(what string) {
 		r.integer(what)
 	default:
 		n := len(r.enterAny(what).rest)
-		if tag == asn1.NULL && n != 0 || tag == asn1.BOOLEAN && n != 1 || tag == 0 || tag == asn1.BIT_STRING && n == 0 {
+		if tag == asn1.NULL && n != 0 || tag == asn1.BOOLEAN && n != 1 || tag == 0 ||
+			tag == asn1.BIT_STRING && n == 0 {
 			before.fail(what + " has the wrong length")
 		}
 	}

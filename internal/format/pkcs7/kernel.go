@@ -268,7 +268,8 @@ func (r *reader) signedAttributes(kind string) {
 			switch string(oid) {
 			case prefix + "\x03":
 				if seen["type"] && kind == string(value.rest) {
-					value.refuse(Rejected, "content's type told twice", "PKCS7: Repeated/multivalue AuthAttrs not permitted")
+					value.refuse(Rejected, "content's type told twice",
+						"PKCS7: Repeated/multivalue AuthAttrs not permitted")
 				}
 				if kind != string(value.rest) {
 					value.refuse(Damaged, "content's type is not the one of the content")
@@ -276,13 +277,15 @@ func (r *reader) signedAttributes(kind string) {
 				seen["type"] = true
 			case prefix + "\x04":
 				if seen["digest"] {
-					value.refuse(Rejected, "digest told twice", "PKCS7: Repeated/multivalue AuthAttrs not permitted")
+					value.refuse(Rejected, "digest told twice",
+						"PKCS7: Repeated/multivalue AuthAttrs not permitted")
 				}
 				if tag != asn1.OCTET_STRING {
 					value.refuse(Damaged, "digest is no octets")
 				}
 				seen["digest"] = true
-			case prefix + "\x05", prefix + "\x0f", "\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0b", "\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0c":
+			case prefix + "\x05", prefix + "\x0f", "\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0b",
+				"\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0c":
 				value.refuse(Unclear, "a signed attribute that is not understood here,")
 			}
 		})

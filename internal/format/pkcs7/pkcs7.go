@@ -176,22 +176,21 @@ func magnitude(number []byte) []byte {
 // hashName returns OpenSSL's name of a digest algorithm.
 func hashName(oid []byte) string {
 	switch string(oid) {
-	case "\x2a\x86\x48\x86\xf7\x0d\x02\x04":
+	case oidMD4:
 		return "md4"
-	case "\x2a\x86\x48\x86\xf7\x0d\x02\x05":
+	case oidMD5:
 		return "md5"
-	case "\x2b\x0e\x03\x02\x1a":
+	case oidSHA1:
 		return "sha1"
 	case "\x2b\x24\x03\x02\x01":
 		return "ripemd160"
-	case "\x2a\x81\x1c\xcf\x55\x01\x83\x11":
+	case oidSM3:
 		return "sm3"
 	}
-	const nist = "\x60\x86\x48\x01\x65\x03\x04\x02" // 2.16.840.1.101.3.4.2
-	if len(oid) == len(nist)+1 && string(oid[:len(nist)]) == nist {
+	if len(oid) == len(oidNIST)+1 && string(oid[:len(oidNIST)]) == oidNIST {
 		names := [...]string{1: "sha256", "sha384", "sha512", "sha224", "sha512-224", "sha512-256",
 			"sha3-224", "sha3-256", "sha3-384", "sha3-512", "shake128", "shake256"}
-		if n := int(oid[len(nist)]); n > 0 && n < len(names) {
+		if n := int(oid[len(oidNIST)]); n > 0 && n < len(names) {
 			return names[n]
 		}
 	}

@@ -61,14 +61,14 @@ func TestSwitch(t *testing.T) {
 	field(t)
 	r := debian(t)
 	r.install(t, false)
-	before := r.run(t, "modprobe -V; ls -l /bin/kmod; gomodprobe -V | head -n1; gomodprobe-switch status | head -n1")
-	if !strings.Contains(before, "kmod version 30\n") || !strings.Contains(before, "(gomodprobe ") || !strings.HasSuffix(before, "off\n") {
+	before := r.run(t, "modprobe -V; ls -l /bin/kmod; gomodprobe -V | tail -n1; gomodprobe-switch status | head -n1")
+	if !strings.Contains(before, "kmod version 30\n") || !strings.Contains(before, "\ngomodprobe ") || !strings.HasSuffix(before, "off\n") {
 		t.Errorf("beside kmod:\n%s", before)
 	}
 	on := r.run(t, `gomodprobe-switch on
-for tool in modprobe depmod modinfo insmod rmmod lsmod kmod /sbin/modprobe /bin/kmod; do $tool -V | head -n1; done
+for tool in modprobe depmod modinfo insmod rmmod lsmod kmod /sbin/modprobe /bin/kmod; do $tool -V | tail -n1; done
 gomodprobe-switch on; gomodprobe-switch status | head -n1`)
-	if n := strings.Count(on, "(gomodprobe "); n != 9 || !strings.HasSuffix(on, "already on\non\n") {
+	if n := strings.Count(on, "\ngomodprobe "); n != 9 || !strings.HasSuffix(on, "already on\non\n") {
 		t.Errorf("switched on, %d of 9 tools are ours:\n%s", n, on)
 	}
 	// An update of kmod, as dpkg does it: the package is packed again from its files and installed over itself.
@@ -84,7 +84,7 @@ dpkg-query -s kmod | sed '/^Status:/d; /^Conffiles:/,/^[A-Z]/{/^Conffiles:/d; /^
 dpkg-deb --root-owner-group --build /tmp/k /tmp/kmod.deb >/dev/null
 dpkg -i /tmp/kmod.deb >/dev/null 2>&1
 modprobe -V | head -n1; /usr/lib/gomodprobe/modprobe --version | head -n1`)
-	if !strings.HasPrefix(update, "kmod version 34 (gomodprobe ") || !strings.HasSuffix(update, "kmod version 30\n") {
+	if !strings.HasPrefix(update, "kmod version 34.2\n") || !strings.HasSuffix(update, "kmod version 30\n") {
 		t.Errorf("after an update of kmod:\n%s", update)
 	}
 	off := r.run(t, `gomodprobe-switch off; modprobe -V | head -n1; dpkg-divert --list '*kmod*'; ls /usr/lib/gomodprobe 2>&1 || :

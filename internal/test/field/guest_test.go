@@ -56,6 +56,11 @@ func TestDebianGuest(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.write(t, "root/nbd.ko", nbd, 0o644)
+	image, err := os.ReadFile(filepath.Join(other, "boot/vmlinuz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write(t, "boot/vmlinuz-"+release, image, 0o644) // its types tell what changed since
 	V := r.release(t)
 	r.run(t, `mkdir -p /srv/container/proc /srv/container/sys
 systemctl enable -q field.service

@@ -132,7 +132,8 @@ func (s *Sandbox) writeProcModules() error {
 			users += h.Name() + ","
 		}
 		ref, _ := os.ReadFile(filepath.Join(dir, "refcnt"))
-		text = fmt.Appendf(text, "%s 16384 %s %s Live 0x0000000000000000\n", e.Name(), strings.TrimSpace(string(ref)), or(users, "-"))
+		text = fmt.Appendf(text, "%s 16384 %s %s Live 0x0000000000000000\n", e.Name(),
+			strings.TrimSpace(string(ref)), or(users, "-"))
 	}
 	return os.WriteFile(filepath.Join(s.Root, "proc/modules"), text, 0o644)
 }

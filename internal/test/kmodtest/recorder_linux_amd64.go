@@ -112,7 +112,8 @@ func (r *recorder) filter() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("prctl: %w", err)
 	}
-	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&prog)))
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(filter)
 	if errno != 0 {
 		return fmt.Errorf("seccomp: %w", errno)
@@ -145,7 +146,8 @@ func (r *recorder) run(cmd *exec.Cmd) ([]Call, error) {
 // serve answers until woken.
 func (r *recorder) serve() {
 	for {
-		fds := []unix.PollFd{{Fd: int32(r.listener), Events: unix.POLLIN}, {Fd: int32(r.wake), Events: unix.POLLIN}}
+		fds := []unix.PollFd{{Fd: int32(r.listener), Events: unix.POLLIN},
+			{Fd: int32(r.wake), Events: unix.POLLIN}}
 		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
 			r.fail(fmt.Errorf("poll: %w", err))
 			return
@@ -157,7 +159,8 @@ func (r *recorder) serve() {
 			continue
 		}
 		var n notification
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(r.listener), ioctlRecv, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(r.listener), ioctlRecv,
+			uintptr(unsafe.Pointer(&n))); errno != 0 {
 			continue // the program was killed in the meantime
 		}
 		a := response{id: n.id}

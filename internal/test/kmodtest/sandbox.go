@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -41,7 +38,8 @@ type Sandbox struct {
 type Call struct {
 	// Name is finit_module, init_module or delete_module.
 	Name string
-	// Module is the file's path for finit_module, and the module's name for the others and for files without a path.
+	// Module is the file's path for finit_module, and the module's name for the others and for files without a
+	// path.
 	Module string
 	// Params is the parameter string.
 	Params string
@@ -115,7 +113,8 @@ func NewSandbox(t testing.TB) *Sandbox {
 func SandboxAt(t testing.TB, root string) *Sandbox {
 	t.Helper()
 	s := &Sandbox{Root: root}
-	for _, dir := range []string{"proc", "sys/module", "etc/modprobe.d", "lib/modules", "bin", "dev", "tmp", programs} {
+	for _, dir := range []string{"proc", "sys/module", "etc/modprobe.d", "lib/modules", "bin", "dev", "tmp",
+		programs} {
 		if err := os.MkdirAll(filepath.Join(s.Root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +158,8 @@ func (s *Sandbox) link(t testing.TB, folder, to string) {
 func (s *Sandbox) HasOracle() bool { return s.kmod != nil }
 
 func (s *Sandbox) installOracle(t testing.TB) {
-	if runtime.GOARCH != "amd64" || os.Getenv("CI") != "true" && !exists(filepath.Join(CacheDir(t), "oracle", "done")) && !canFetch() {
+	if runtime.GOARCH != "amd64" ||
+		os.Getenv("CI") != "true" && !exists(filepath.Join(CacheDir(t), "oracle", "done")) && !canFetch() {
 		return
 	}
 	s.kmod = Oracle(t)
@@ -322,138 +322,4 @@ func (s *Sandbox) WriteFile(t testing.TB, name, text string) {
 	if err := writeFile(filepath.Join(s.Root, name), []byte(text)); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// State is the content of a sandbox by path: a file's text, "-> TARGET" for a link, "/" for a folder.
-type State map[string]string
-
-// State returns all files of the sandbox.
-func (s *Sandbox) State(t testing.TB) State {
-	t.Helper()
-	state := make(State)
-	err := filepath.WalkDir(s.Root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(s.Root, name)
-		switch {
-		case rel == programs || rel == "bin":
-			return fs.SkipDir
-		case rel == "sbin":
-		case d.IsDir():
-			state[rel] = "/"
-		case d.Type() == fs.ModeSymlink:
-			target, err := os.Readlink(name)
-			state[rel] = "-> " + target
-			return err
-		case d.Type().IsRegular():
-			data, err := os.ReadFile(name)
-			state[rel] = "=" + string(data)
-			return err
-		default:
-			state[rel] = d.Type().String()
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return state
-}
-
-// SetState takes the sandbox from the state it is in to another one it was in.
-func (s *Sandbox) SetState(t testing.TB, from, to State) {
-	t.Helper()
-	for name, content := range from {
-		if to[name] != content {
-			os.RemoveAll(filepath.Join(s.Root, name))
-		}
-	}
-	names := make([]string, 0, len(to))
-	for name := range to {
-		if from[name] != to[name] {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names) // folders before their content
-	for _, name := range names {
-		full, content := filepath.Join(s.Root, name), to[name]
-		var err error
-		switch content[0] {
-		case '/':
-			err = os.MkdirAll(full, 0o755)
-		case '=':
-			err = writeFile(full, []byte(content[1:]))
-		case '-':
-			err = os.Symlink(strings.TrimPrefix(content, "-> "), full)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// Diff returns one line for each file that differs.
-func (a State) Diff(b State) []string {
-	var diff []string
-	for name := range b {
-		if _, ok := a[name]; !ok {
-			diff = append(diff, "second only: "+name)
-		}
-	}
-	for name, content := range a {
-		other, ok := b[name]
-		switch {
-		case !ok:
-			diff = append(diff, "first only: "+name)
-		case other != content:
-			diff = append(diff, fmt.Sprintf("%s: first %.300q, second %.300q", name, content, other))
-		}
-	}
-	slices.Sort(diff)
-	return diff
-}
-
-var build struct {
-	sync.Once
-	binary []byte
-	err    error
-}
-
-// Build compiles the binary with every tool as make build does, once per test process, and returns the path of a copy
-// for this test.
-func Build(t testing.TB) string {
-	t.Helper()
-	build.Do(func() {
-		name := filepath.Join(t.TempDir(), "gomodprobe")
-		if build.err = BuildTo(name, ""); build.err == nil {
-			build.binary, build.err = os.ReadFile(name)
-		}
-	})
-	if build.err != nil {
-		t.Fatal(build.err)
-	}
-	name := filepath.Join(t.TempDir(), "gomodprobe")
-	if err := writeProgram(name, build.binary); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
-// BuildTo compiles the binary as make build does, with these build tags: kmod_boot is the one for boot images.
-func BuildTo(name, tags string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+tags, "-o", name, "github.com/gomodprobe/gomodprobe/cmd/gomodprobe")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// writeProgram writes a file that is about to be executed. Nothing may be forked meanwhile: the child would hold the
-// file open for writing until it executes something, and exec fails for such files.
-func writeProgram(name string, data []byte) error {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	return os.WriteFile(name, data, 0o755)
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // MergedSoftdeps writes a file for modprobe -C: of each module that has several lines of soft dependencies, all in one
-// line. kmod takes the first line for a module, ours takes all (docs/differences.md); with this file both have to do the
-// same.
+// line. kmod takes the first line for a module, ours takes all (docs/differences.md); with this file both have to do
+// the same.
 func MergedSoftdeps(t testing.TB, dir, release string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "lib/modules", release, "modules.softdep"))
@@ -42,7 +42,8 @@ func MergedSoftdeps(t testing.TB, dir, release string) string {
 	var text []string
 	for name, n := range lines {
 		if n > 1 {
-			text = append(text, fmt.Sprintf("softdep %s pre: %s post: %s\n", name, strings.Join(pre[name], " "), strings.Join(post[name], " ")))
+			text = append(text, fmt.Sprintf("softdep %s pre: %s post: %s\n", name,
+				strings.Join(pre[name], " "), strings.Join(post[name], " ")))
 		}
 	}
 	slices.Sort(text)

@@ -166,7 +166,8 @@ func (m *Module) set(key, rest string) (err error) {
 
 var machines = map[string]elf.Machine{
 	"386": elf.EM_386, "x86-64": elf.EM_X86_64, "arm": elf.EM_ARM, "arm64": elf.EM_AARCH64, "s390": elf.EM_S390,
-	"ppc64": elf.EM_PPC64, "mips": elf.EM_MIPS, "riscv": elf.EM_RISCV, "sparc": elf.EM_SPARC, "sparcv9": elf.EM_SPARCV9,
+	"ppc64": elf.EM_PPC64, "mips": elf.EM_MIPS, "riscv": elf.EM_RISCV, "sparc": elf.EM_SPARC,
+	"sparcv9": elf.EM_SPARCV9,
 }
 
 var crcStyles = map[string]CRCStyle{

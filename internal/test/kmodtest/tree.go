@@ -105,7 +105,8 @@ func compress(ext string, data []byte) ([]byte, error) {
 	case "xz":
 		cmd = exec.Command("xz", "--check=crc32", "--lzma2=dict=1MiB", "-c")
 	case "zst":
-		cmd = exec.Command("zstd", "-q", "-3", "-c", fmt.Sprintf("--stream-size=%d", len(data))) // kmod wants the size in the frame
+		// kmod wants the size in the frame
+		cmd = exec.Command("zstd", "-q", "-3", "-c", fmt.Sprintf("--stream-size=%d", len(data)))
 	default:
 		return nil, fmt.Errorf("unknown compression %q", ext)
 	}

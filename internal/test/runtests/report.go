@@ -34,7 +34,8 @@ type report struct {
 func newReport(out io.Writer) *report {
 	return &report{
 		out: out, logged: regexp.MustCompile(`^( *[^\s:]+\.go:\d+: +)+`),
-		said: make(map[test]*strings.Builder), failedIn: make(map[string]bool), skipped: make(map[string][]test),
+		said: make(map[test]*strings.Builder), failedIn: make(map[string]bool),
+		skipped: make(map[string][]test),
 	}
 }
 
@@ -154,7 +155,8 @@ func (r *report) summary(ci bool, list string) bool {
 		fmt.Fprintf(r.out, "  %s%s\n", mark, why)
 		r.names(r.skipped[why])
 	}
-	fmt.Fprintf(r.out, "\n%d passed, %d failed, %d skipped\n", r.passed, r.failed+forbidden, r.skippedCount-forbidden)
+	fmt.Fprintf(r.out, "\n%d passed, %d failed, %d skipped\n", r.passed, r.failed+forbidden,
+		r.skippedCount-forbidden)
 	return forbidden == 0
 }
 

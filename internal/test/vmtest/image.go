@@ -77,7 +77,8 @@ func writeImage(t *testing.T, name, tree, release, arch string, o *Options) erro
 	if _, err := out.Write(o.Base); err != nil {
 		return err
 	}
-	if err := initramfs.Write(out, entries, &initramfs.WriteOptions{Compression: o.Compression, Base: base}); err != nil {
+	if err := initramfs.Write(out, entries, &initramfs.WriteOptions{Compression: o.Compression,
+		Base: base}); err != nil {
 		return err
 	}
 	return out.Close()

@@ -68,7 +68,8 @@ func (m *Machine) Boot(ctx context.Context) (int, error) {
 	defer unlock()
 	if m.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, m.Timeout, errors.New("it took longer than "+m.Timeout.String()))
+		ctx, cancel = context.WithTimeoutCause(ctx, m.Timeout,
+			errors.New("it took longer than "+m.Timeout.String()))
 		defer cancel()
 	}
 	results, in, err := os.Pipe()
@@ -80,7 +81,8 @@ func (m *Machine) Boot(ctx context.Context) (int, error) {
 		memory = 512
 	}
 	program, args := Qemu, []string{
-		"-M", "q35", "-cpu", "max,-cx16", "-device", fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", ExitPort),
+		"-M", "q35", "-cpu", "max,-cx16", "-device",
+		fmt.Sprintf("isa-debug-exit,iobase=%#x,iosize=4", ExitPort),
 	}
 	words := "console=ttyS0 no_timer_check"
 	if m.Arch == "arm64" {
@@ -164,7 +166,8 @@ func lock(ctx context.Context, waiting func()) (unlock func(), err error) {
 		waiting()
 	}
 	locked := make(chan error, 1)
-	go func() { locked <- syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }() // the system serves those who wait in order
+	// the system serves those who wait in order
+	go func() { locked <- syscall.Flock(int(f.Fd()), syscall.LOCK_EX) }()
 	select {
 	case err := <-locked:
 		if err != nil {

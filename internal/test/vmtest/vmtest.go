@@ -90,9 +90,10 @@ func Run(t *testing.T, key string, o Options) {
 	}
 	var console, results bytes.Buffer
 	m := Machine{
-		Arch: arch, Kernel: o.Kernel, Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout, Parallel: o.Parallel,
-		Append:  "quiet guest.run=/guest.test guest.args=" + strings.Join(args, ",") + " " + o.Append,
-		Console: &console, Results: &results,
+		Arch: arch, Kernel: o.Kernel, Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout,
+		Parallel: o.Parallel,
+		Append:   "quiet guest.run=/guest.test guest.args=" + strings.Join(args, ",") + " " + o.Append,
+		Console:  &console, Results: &results,
 	}
 	status, err := m.Boot(t.Context())
 	report(t, status, err, results.Bytes(), console.Bytes(), o.Log)
@@ -128,7 +129,8 @@ func report(t *testing.T, status int, err error, results, console []byte, log fu
 	case status == 0 && len(list) > 0 && mute(console) && strings.HasSuffix(strings.TrimSpace(rest), "PASS"):
 		// Debian's cloud kernels have no /dev/port: the results have come to their end, that must do.
 	default:
-		t.Errorf("qemu ended with status %d, want %d\nconsole:\n%s\nresults:\n%s", status, StatusPass, console, rest)
+		t.Errorf("qemu ended with status %d, want %d\nconsole:\n%s\nresults:\n%s", status, StatusPass, console,
+			rest)
 	}
 	if failed {
 		t.Logf("console:\n%s\nrest of the results:\n%s", console, rest)

@@ -12,11 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write what the commands of README.md print into it")
+var update = flag.Bool("update", false, "write what the commands of docs/tour.md print into it")
 
-const readme = "../../../README.md"
+const tour = "../../../docs/tour.md"
 
-// An example is a command in README.md, in a line "    $ COMMAND", and what it prints, in the lines after it.
+// An example is a command in docs/tour.md, in a line "    $ COMMAND", and what it prints, in the lines after it.
 type example struct {
 	command, output string
 	at, end         int // the lines of the output, from at to before end
@@ -40,17 +40,17 @@ func examples(lines []string) []example {
 	return list
 }
 
-// exampleScript is a shell script that runs the commands of README.md one after the other, in /root.
+// exampleScript is a shell script that runs the commands of docs/tour.md one after the other, in /root.
 func exampleScript(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(readme)
+	text, err := os.ReadFile(tour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	script := "cd /root\n"
 	list := examples(strings.Split(string(text), "\n"))
 	if len(list) < 5 {
-		t.Fatalf("README.md has %d examples", len(list))
+		t.Fatalf("docs/tour.md has %d examples", len(list))
 	}
 	for _, e := range list {
 		quoted := "'" + strings.ReplaceAll(e.command, "'", `'\''`) + "'"
@@ -59,18 +59,18 @@ func exampleScript(t *testing.T) string {
 	return script
 }
 
-// checkExamples compares README.md with what its commands have printed, but for numbers that another kernel changes:
-// releases, checksums of symbols, counts. With -update it writes README.md anew.
+// checkExamples compares docs/tour.md with what its commands have printed, but for numbers that another kernel changes:
+// releases, checksums of symbols, counts. With -update it writes docs/tour.md anew.
 func checkExamples(t *testing.T, printed string) {
 	t.Helper()
-	text, err := os.ReadFile(readme)
+	text, err := os.ReadFile(tour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(string(text), "\n")
 	want, got := examples(lines), examples(strings.Split(printed, "\n"))
 	if len(got) != len(want) {
-		t.Fatalf("%d commands of README.md ran, want %d:\n%s", len(got), len(want), printed)
+		t.Fatalf("%d commands of docs/tour.md ran, want %d:\n%s", len(got), len(want), printed)
 	}
 	var updated []string
 	from := 0
@@ -81,11 +81,11 @@ func checkExamples(t *testing.T, printed string) {
 		}
 		from = e.end
 		if d := cmp.Diff(plain(e.output), plain(got[i].output)); d != "" && !*update {
-			t.Errorf("$ %s\nin README.md (-) and in the guest (+); write it anew by go test ./internal/test/field -run TestDebianGuest -update:\n%s", e.command, d)
+			t.Errorf("$ %s\nin docs/tour.md (-) and in the guest (+); write it anew by go test ./internal/test/field -run TestDebianGuest -update:\n%s", e.command, d)
 		}
 	}
 	if *update {
-		if err := os.WriteFile(readme, []byte(strings.Join(append(updated, lines[from:]...), "\n")), 0o644); err != nil {
+		if err := os.WriteFile(tour, []byte(strings.Join(append(updated, lines[from:]...), "\n")), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
