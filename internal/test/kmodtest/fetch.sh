@@ -322,14 +322,15 @@ kbuild() {
 	src=usr/src
 	sed -i "s,/$src/,$dir/root&," "$tmp/root/$src/$headers/Makefile"
 	# Those that are for a newer C library than this machine's get their own.
-	new=$(for f in $(find "$tmp/root/usr/lib" -type f -perm -1); do
+	new=$(for f in $(find "$tmp/root" -path '*/linux-kbuild*' -type f -perm -1); do
 		! ldd "$f" 2>&1 | grep -q "GLIBC_.*not found" || echo "$f"
 	done)
 	[ -z "$new" ] || unpack "$tmp/libs" "$suite_" "$arch" libc6 libelf1t64 zlib1g libzstd1 libssl3t64
 	libs=$dir/libs/usr/lib/x86_64-linux-gnu
 	for f in $new; do
 		mv "$f" "$f.bin"
-		printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$libs/ld-linux-x86-64.so.2" "$libs" "$dir/${f#"$tmp/"}.bin" >"$f"
+		echo "exec $libs/ld-linux-x86-64.so.2 --library-path $libs $dir/${f#"$tmp/"}.bin \"\$@\"" >"$f"
+		sed -i '1i #!/bin/sh' "$f"
 		chmod 755 "$f"
 	done
 	touch "$tmp/done"
