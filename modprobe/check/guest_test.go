@@ -30,6 +30,7 @@ type trial struct {
 	file    string // in the guest
 	module  string // to be removed afterwards
 	flags   int
+	params  string
 	verdict *check.Verdict
 	keep    bool // do not remove it: later trials count on it
 	strict  bool // it has no init function that could fail
@@ -38,7 +39,7 @@ type trial struct {
 // text is how a trial is handed to the guest.
 func (tr *trial) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "kind %s\ntrial %s\nfile %s\nmodule %s\nflags %d\n", tr.from, tr.name, tr.file, tr.module, tr.flags)
+	fmt.Fprintf(&b, "kind %s\ntrial %s\nfile %s\nmodule %s\nflags %d\nparams %q\n", tr.from, tr.name, tr.file, tr.module, tr.flags, tr.params)
 	switch {
 	case tr.verdict.Outcome == check.Fails:
 		fmt.Fprintf(&b, "errno %d\n", int(tr.verdict.Errno))
@@ -85,6 +86,8 @@ var loaderWords = []string{
 	"module uses symbol", "exports duplicate symbol", "section must", "must occupy", "must match the kernel", "must exist",
 	"module has no symbols", "No module found", "is blacklisted", "is rejected", "fno-common", "retpoline compiler", "PKCS#7", "kernel_lockdown",
 	"GPL-only symbols", "proprietary module", "staging directory", "invalid section index", "invalid ELF structures", "extended version",
+	"invalid for parameter", "too large for parameter", "unknown parameter '", "string parameter too long", "string doesn't fit in",
+	"can only take", "dangerous option", "after `--' ignored",
 	"rela relocation", "REL relocation", "no flags for exported", "obsolete section", "module namespace", "livepatch support",
 }
 
@@ -127,10 +130,10 @@ type guest struct {
 	counts map[string]*tally
 
 	// The trial that is being read.
-	kind, name, file, module, errno, taint string
-	want, maybe, needs                     []string
-	flags                                  int
-	keep, strict                           bool
+	kind, name, file, module, errno, taint, params string
+	want, maybe, needs                             []string
+	flags                                          int
+	keep, strict                                   bool
 }
 
 // line takes one line of the list.
@@ -146,6 +149,8 @@ func (g *guest) line(key, value string) {
 		g.module = value
 	case "flags":
 		g.flags, _ = strconv.Atoi(value)
+	case "params":
+		g.params, _ = strconv.Unquote(value)
 	case "errno":
 		g.errno = value
 	case "log":
@@ -195,7 +200,7 @@ func (g *guest) judge() {
 			return
 		}
 	}
-	got := load(g.t, g.name, g.file, g.flags)
+	got := load(g.t, g.name, g.file, g.params, g.flags)
 	log := loaderLines(g.kmsg)
 	lacking, extra := missing(g.want, log), missing(log, append(g.want, g.maybe...))
 	initFailed := false
@@ -291,7 +296,7 @@ func firstLines(a, b []byte) (lineA, lineB []byte, ok bool) {
 
 // load loads a module. If the kernel never comes back from it, the test says so and switches the machine off: a
 // thread that hangs in the kernel cannot be ended.
-func load(t *testing.T, name, file string, flags int) syscall.Errno {
+func load(t *testing.T, name, file, params string, flags int) syscall.Errno {
 	fd, err := unix.Open(file, unix.O_RDONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +307,7 @@ func load(t *testing.T, name, file string, flags int) syscall.Errno {
 		runtime.LockOSThread()
 		name := []byte("modprobe\x00") // which some lines begin with
 		unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0)
-		done <- unix.FinitModule(fd, "", flags)
+		done <- unix.FinitModule(fd, params, flags)
 	}()
 	select {
 	case err = <-done:

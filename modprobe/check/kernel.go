@@ -38,6 +38,10 @@ type target struct {
 	// Present tells whether a module is in the kernel now, whether or not the one that is judged needs it. Nil: it is not.
 	Present func(module string) bool
 
+	// Resident returns what is known of the module in the kernel that has the name of one of the tree; nil if there is
+	// none. Nil: nothing is loaded.
+	Resident func(m *kernel.Module) *resident
+
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so
 	Lockdown  bool     // integrity or confidentiality: unsigned modules are refused otherwise
@@ -113,9 +117,12 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 	if k.Modules != nil {
 		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own; one
 		// that does not know them takes all of the other table for exports to everybody.
+		s, ok := k.Modules(name)
+		if ok && k.resident(s.From).other != "" {
+			return s, kernel.Unknown
+		}
 		flags := k.Words.Has(kernel.SayNoFlags)
-		if s, ok := k.Modules(name); ok &&
-			!(s.GPL && s.From != nil && !s.From.Flagged && flags == kernel.Yes) {
+		if ok && !(s.GPL && s.From != nil && !s.From.Flagged && flags == kernel.Yes) {
 			s.GPL = s.GPL && !(s.From != nil && s.From.Flagged && flags == kernel.No)
 			return s, kernel.Found
 		}
@@ -124,4 +131,15 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 		answer = kernel.Unknown
 	}
 	return s, answer
+}
+
+// resident returns what is known of the loaded module that has the name of one of the tree.
+func (k *target) resident(m *kernel.Module) resident {
+	if k.Resident == nil || m == nil {
+		return resident{}
+	}
+	if r := k.Resident(m); r != nil {
+		return *r
+	}
+	return resident{}
 }

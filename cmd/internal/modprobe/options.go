@@ -97,7 +97,7 @@ const modprobeUsage = `Usage:
 	modprobe [options] -r [-i] NAME...
 	modprobe [options] -c
 	modprobe [options] --show-modversions FILE
-	modprobe --check [options] [NAME|FILE...]
+	modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
 	modprobe --coldplug [options]
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
