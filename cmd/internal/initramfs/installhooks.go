@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -77,10 +78,10 @@ func initramfsInstallHooks(env *cli.Env, log *cli.Logger, args []string) int {
 	}
 	var failures []error
 	for _, h := range kernelHooks {
-		failures = append(failures, u.hook(u.root+h.name, h.text))
+		failures = append(failures, u.hook(env, u.root+h.name, h.text))
 	}
 	if !u.remove {
-		failures = append(failures, u.writeConfig())
+		failures = append(failures, u.writeConfig(env))
 	}
 	if err := errors.Join(failures...); err != nil {
 		log.Errorf("%v", err)
@@ -96,8 +97,8 @@ func initramfsInstallHooks(env *cli.Env, log *cli.Logger, args []string) int {
 }
 
 // hook writes or removes one program, unless a file of another origin has its name.
-func (u *updater) hook(name, text string) error {
-	old, err := os.ReadFile(name)
+func (u *updater) hook(env *cli.Env, name, text string) error {
+	old, err := readArg(env, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if u.remove {
@@ -111,11 +112,11 @@ func (u *updater) hook(name, text string) error {
 	if u.remove {
 		return os.Remove(name)
 	}
-	return writeWhole(name, text, 0o755)
+	return writeWhole(env, name, text, 0o755)
 }
 
 // writeConfig writes the configuration, unless there is one.
-func (u *updater) writeConfig() error {
+func (u *updater) writeConfig(env *cli.Env) error {
 	name := u.root + configFile
 	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -124,24 +125,21 @@ func (u *updater) writeConfig() error {
 	if _, err := os.Stat(u.root + bootProgram); err == nil {
 		text += "program=" + bootProgram + "\n"
 	}
-	return writeWhole(name, text, 0o644)
+	return writeWhole(env, name, text, 0o644)
 }
 
-// writeWhole writes a file beside its name and renames it.
-func writeWhole(name, text string, perm fs.FileMode) error {
+// writeWhole writes a file as a whole or not at all.
+func writeWhole(env *cli.Env, name, text string, perm fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	next := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".new") // run-parts passes over such names
-	err := os.WriteFile(next, []byte(text), perm)
-	if err == nil {
-		err = os.Chmod(next, perm) // whatever the umask says
-	}
-	if err == nil {
-		err = os.Rename(next, name)
-	}
-	if err != nil {
-		return errors.Join(err, removeAll(next))
-	}
-	return nil
+	return cli.SaveWith(env, name, func(w io.Writer) error {
+		if f, ok := w.(interface{ Chmod(fs.FileMode) error }); ok { // whatever the umask says
+			if err := f.Chmod(perm); err != nil {
+				return err
+			}
+		}
+		_, err := io.WriteString(w, text)
+		return err
+	})
 }

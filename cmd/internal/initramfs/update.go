@@ -107,7 +107,7 @@ func (u *updater) run(env *cli.Env, log *cli.Logger) error {
 	if err := b.build(env, log); err != nil {
 		return errors.Join(err, removeAll(b.output))
 	}
-	same, err := sameContent(image, b.output)
+	same, err := sameContent(env, image, b.output)
 	if err != nil {
 		return errors.Join(err, removeAll(b.output))
 	}
@@ -178,15 +178,15 @@ func removeAll(names ...string) error {
 }
 
 // sameContent compares two files, the first of which may be missing.
-func sameContent(a, b string) (bool, error) {
-	f, err := os.Open(a)
+func sameContent(env *cli.Env, a, b string) (bool, error) {
+	f, err := openArg(env, a)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	g, err := os.Open(b)
+	g, err := openArg(env, b)
 	if err != nil {
 		return false, err
 	}
@@ -237,7 +237,7 @@ func keep(env *cli.Env, image, old string) error {
 		return os.Rename(second, old)
 	}
 	return cli.SaveWith(env, old, func(w io.Writer) error {
-		f, err := os.Open(image)
+		f, err := openArg(env, image)
 		if err != nil {
 			return err
 		}
