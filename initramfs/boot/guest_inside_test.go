@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gomodprobe/gomodprobe/initramfs"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
@@ -66,7 +67,8 @@ func (b *bench) insideRoot(t *testing.T, programs ...string) string {
 	return root
 }
 
-// typist types a line when the console asks for it.
+// typist types a line when the console asks for it, again and again: what was typed before the echo was switched off is
+// thrown away.
 type typist struct {
 	bytes.Buffer
 	keys io.Writer
@@ -76,7 +78,16 @@ type typist struct {
 func (w *typist) Write(p []byte) (int, error) {
 	n, err := w.Buffer.Write(p)
 	if bytes.Contains(w.Bytes(), []byte("Enter passphrase for")) {
-		w.once.Do(func() { io.WriteString(w.keys, "secret\r") })
+		w.once.Do(func() {
+			go func() {
+				for range 10 {
+					time.Sleep(2 * time.Second)
+					if _, err := io.WriteString(w.keys, "secret\r"); err != nil {
+						return // the guest has ended
+					}
+				}
+			}()
+		})
 	}
 	return n, err
 }
