@@ -45,7 +45,7 @@ func newModinfoFinder(env *cli.Env, args *modinfoArgs, report func(error)) (*mod
 	}
 	var err error
 	f.prober, err = modprobe.New(&modprobe.Options{
-		FS: env.FS, Dir: dir, Release: args.release, Kernel: env.Kernel, NoConfig: true, Log: report,
+		FS: env.FS, Dir: dir, Release: args.release, Kernel: env.Kernel, NoConfig: true, Log: report, Facts: cli.Facts(env),
 	})
 	return f, err
 }

@@ -109,7 +109,7 @@ const modprobeUsage = `Usage:
 	modprobe [options] -r [-i] NAME...
 	modprobe [options] -c
 	modprobe [options] --show-modversions FILE
-	modprobe --check [options] [NAME|FILE...]
+	modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
 	modprobe --coldplug [options]
 	modprobe --policy [options] NAME...
 	modprobe --allowlist [options] [NAME...]
