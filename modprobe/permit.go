@@ -40,11 +40,6 @@ type Decision struct {
 // Allows reports whether a module may be loaded as a part of this load.
 func (d *Permission) Allows(module string) bool { return d == nil || d.may[module] }
 
-// Refuses reports whether a line forbids a module as a part of this load.
-func (d *Permission) Refuses(module string) bool {
-	return d != nil && slices.ContainsFunc(d.Decisions, func(x Decision) bool { return x.Module == module && !x.Allowed })
-}
-
 // Err returns nil if the module that was asked for may be loaded, else an *Error that wraps ErrForbidden and names the
 // line and the chain.
 func (d *Permission) Err() error {
