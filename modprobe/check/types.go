@@ -271,13 +271,13 @@ func keepRelease(cache Cache, release, label string) {
 func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice string) {
 	const name = "install that kernel, or name its boot image, or its types, with --built-for"
 	if asked := c.o.BuiltFor; strings.HasPrefix(asked, "/") {
-		a, err := c.typesIn(asked)
+		a, err := c.o.Files.kernel(asked, func() (*kernelTypes, error) { return c.typesIn(asked) })
 		if err != nil {
 			return nil, err.Error(), "--built-for takes a boot image, a file of BTF or a release"
 		}
 		return a, "", ""
 	} else if asked != "" {
-		if a := c.typesOfRelease(asked); a != nil {
+		if a := c.typesOnce(asked); a != nil {
 			return a, "", ""
 		}
 		return nil, "there are no types of " + asked, "install its boot image, or name it with --built-for"
@@ -290,14 +290,14 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 	case release == c.k.Release:
 		why = "it was built for another build of " + release + ", whose types are not here"
 	default:
-		if a := c.typesOfRelease(release); a != nil {
+		if a := c.typesOnce(release); a != nil {
 			return a, "", ""
 		}
 		why = "the types of " + release + " are not here, which it was built for"
 	}
 	if distilled := section(m.Image, ".BTF.base"); distilled != nil {
 		if f, err := btf.Parse(distilled, nil); err == nil {
-			a := &kernelTypes{source: m.Path + " (.BTF.base)"}
+			a := &kernelTypes{source: m.Path + " (.BTF.base)", label: ".BTF.base"}
 			a.Types, a.Distilled = f, true
 			return a, "", ""
 		}
@@ -308,7 +308,8 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 // typesIn reads a file that is named: a boot image or BTF.
 func (c *Checker) typesIn(name string) (*kernelTypes, error) {
 	if f, err := c.rawTypes(name); err == nil {
-		return &kernelTypes{Side: types.Side{Types: f}, source: name}, nil
+		label, _ := imageLabel(c.fsys, name)
+		return &kernelTypes{Side: types.Side{Types: f}, source: name, label: label}, nil
 	}
 	im, err := c.bootImage(name, false)
 	if err != nil {
@@ -323,7 +324,17 @@ func (c *Checker) imageSide(name string, im *kernel.Image) (*kernelTypes, error)
 	if err != nil {
 		return nil, err
 	}
-	return &kernelTypes{types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}, name, im.Release}, nil
+	label, _ := imageLabel(c.fsys, name)
+	side := types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}
+	return &kernelTypes{side, name, im.Release, label}, nil
+}
+
+// typesOnce is typesOfRelease, once for all Checkers with the same Options.Files.
+func (c *Checker) typesOnce(release string) *kernelTypes {
+	dir := c.p.Dir()
+	key := dir[:strings.LastIndexByte(dir, '/')+1] + release + " " + c.opts.Dir
+	a, _ := c.o.Files.kernel(key, func() (*kernelTypes, error) { return c.typesOfRelease(release), nil })
+	return a
 }
 
 // typesOfRelease returns the kernel of a release: by its boot image, else the running one, else by what the cache has.
@@ -340,7 +351,7 @@ func (c *Checker) typesOfRelease(release string) *kernelTypes {
 	}
 	if running, err := c.opts.Kernel.Release(); err == nil && running == release && c.opts.Dir == "" {
 		if f, err := c.rawTypes(sysTypes); err == nil {
-			return &kernelTypes{types.Side{Types: f}, sysTypes, release}
+			return &kernelTypes{Side: types.Side{Types: f}, source: sysTypes, release: release}
 		}
 	}
 	return c.keptRelease(release)
@@ -364,5 +375,6 @@ func (c *Checker) keptRelease(release string) *kernelTypes {
 	if err != nil {
 		return nil
 	}
-	return &kernelTypes{types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}, source, release}
+	side := types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}
+	return &kernelTypes{side, source, release, label}
 }

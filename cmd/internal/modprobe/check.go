@@ -43,7 +43,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	}
 	c.o.BuiltFor = r.check.BuiltFor
 	for _, p := range []*string{&c.o.Image, &c.o.Symvers} {
-		if *p == "" {
+		if *p == "" || r.manyKernels() {
 			continue
 		}
 		abs, err := cli.Absolute(r.Env, *p)
@@ -64,6 +64,9 @@ func (r *modprobeRun) checkModules(operands []string) int {
 			}
 			names[i] = path.Clean(abs)
 		}
+	}
+	if r.manyKernels() {
+		return c.matrix(names)
 	}
 	if len(names) == 0 {
 		return c.prepare()
@@ -96,7 +99,9 @@ func (r *modprobeRun) checkModules(operands []string) int {
 // that there are no verdicts.
 func (r *modprobeRun) checkFailed(err error) int {
 	for _, e := range causes(err) {
-		r.Errorf("%s", r.checkError(e))
+		if e != errReported {
+			r.Errorf("%s", r.checkError(e))
+		}
 	}
 	if errors.Is(err, modprobe.ErrNoTables) {
 		return checkUnknown

@@ -34,6 +34,11 @@ type modprobeRun struct {
 	checkOnly  bool // --check
 	check      check.Options
 	allKernels bool
+	images     []string        // --image
+	symvers    []string        // --symvers
+	format     string          // --format
+	weak       string          // --weak-update
+	namesNone  bool            // --names-none
 	compatible bool            // --force-compatible
 	forcer     *forcing.Forcer // made at the first module that is forced in
 	cold       coldArgs        // --coldplug
@@ -54,7 +59,8 @@ func Main(env *cli.Env) int {
 		r.Errorf("%s", text)
 		return 1
 	}
-	if len(operands) == 0 && !r.config && !r.cold.on && !r.checkOnly {
+	if len(operands) == 0 && !r.config && !r.cold.on && !r.checkOnly && r.weak != "list" &&
+		r.weak != "check" {
 		r.Errorf("missing parameters. See -h.")
 		return 1
 	}
@@ -122,6 +128,8 @@ func (r *modprobeRun) do(operands []string) int {
 	switch {
 	case r.checkOnly:
 		return r.checkModules(operands)
+	case r.weak != "":
+		return r.weakUpdate(operands)
 	case r.config:
 		return r.showConfig()
 	case r.symbols != 0:

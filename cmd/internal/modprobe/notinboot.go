@@ -15,6 +15,12 @@ func (r *modprobeRun) checkModules([]string) int {
 	return 2
 }
 
+// weakUpdate is not in this build.
+func (r *modprobeRun) weakUpdate([]string) int {
+	r.Errorf(cli.NotInBoot, "--weak-update")
+	return 1
+}
+
 // saveChart is not in this build.
 func (r *modprobeRun) saveChart(*coldplug.Report) error {
 	return fmt.Errorf(cli.NotInBoot, "--chart")
