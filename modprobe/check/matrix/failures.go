@@ -76,9 +76,7 @@ func (row *Row) addTo(f *Failure) {
 			continue
 		}
 		f.Loads++
-		if c.Advice != "" && !slices.Contains(f.Advice, c.Advice) && len(f.Advice) < 3 {
-			f.Advice = append(f.Advice, c.Advice)
-		}
+		f.advise(c.Advice)
 		text := c.line()
 		at := slices.IndexFunc(own, func(o trouble) bool { return o.text == text })
 		if at < 0 {
@@ -97,10 +95,30 @@ func (row *Row) addTo(f *Failure) {
 	}
 }
 
+// advise adds advice: at most three sentences, and one about headers.
+func (f *Failure) advise(text string) {
+	const rebuild, each = "rebuild it against the headers of ", "rebuild against the headers of each of these kernels"
+	for i, have := range f.Advice {
+		if have == text || have == each && strings.HasPrefix(text, rebuild) {
+			return
+		}
+		if strings.HasPrefix(have, rebuild) && strings.HasPrefix(text, rebuild) {
+			f.Advice[i] = each
+			return
+		}
+	}
+	if text != "" && len(f.Advice) < 3 {
+		f.Advice = append(f.Advice, text)
+	}
+}
+
 // line is the reason without what differs from kernel to kernel: the symbols, if there are any, and what became of the
 // types.
 func (c *Cell) line() string {
-	text := c.Text
+	text, _, _ := strings.Cut(c.Text, " in the module, ")
+	if text != c.Text {
+		text += " in the module"
+	}
 	if len(c.Symbols) > 0 && c.Kind != check.KindFile {
 		text = strings.Join(c.Symbols, " ")
 	}
