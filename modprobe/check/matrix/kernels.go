@@ -160,7 +160,7 @@ func treesIn(fsys fs.FS, dir string) ([]Kernel, error) {
 	if base, ok := strings.CutSuffix(parent, "/lib/modules"); ok {
 		return []Kernel{{Release: path.Base(dir), dir: strings.TrimSuffix(base, "/usr")}}, nil
 	}
-	list, err := Installed(fsys, dir)
+	list, err := Installed(fsys, strings.TrimSuffix(dir, "/"))
 	if err != nil {
 		return nil, fmt.Errorf("%s is a folder without module trees (lib/modules/RELEASE)", dir)
 	}

@@ -168,11 +168,11 @@ func (r *Report) Summary() []string {
 	if len(r.Kernels) > 1 {
 		kernels = "all " + kernels
 	}
-	head := fmt.Sprintf("%d of %s load on %s.", r.LoadOnAll, count(len(r.Modules), "module"), kernels)
-	if r.LoadOnAll == 1 {
-		head = fmt.Sprintf("1 of %s loads on %s.", count(len(r.Modules), "module"), kernels)
+	verb := "load"
+	if r.LoadOnAll == 1 || len(r.Modules) == 1 {
+		verb = "loads"
 	}
-	list := []string{head}
+	list := []string{fmt.Sprintf("%d of %s %s on %s.", r.LoadOnAll, count(len(r.Modules), "module"), verb, kernels)}
 	for i := range r.Modules {
 		if text := r.Modules[i].summary(); text != "" {
 			list = append(list, text)
