@@ -119,10 +119,12 @@ for c in modprobe gomodprobe
     complete -c $c -l force-compatible -d 'Force only modules that name no type which moved since the kernel they were built for, as far as both kernels\' types tell'
     complete -c $c -l force-modversion -d 'Ignore the checksums of the symbols that the module imports'
     complete -c $c -l force-vermagic -d 'Ignore the kernel version and options that the module was built for'
+    complete -c $c -l format -xa 'human tmpfiles devname' -d 'With --check: print a table of modules and kernels, as table, json, junit (XML for continuous integration) or html (one page that needs no other file)'
     complete -c $c -l help -s h -d 'Print a short help'
     complete -c $c -l ignore-install -l ignore-remove -s i -d 'Pass over the install or remove command of the modules on the command line'
     complete -c $c -l image -rF -d 'With --check: the boot image of the kernel to check against'
-    complete -c $c -l json -d 'With -D, -n, -R, -c, --check or --coldplug: print JSON'
+    complete -c $c -l json -d 'With -D, -n, -R, -c, --check, --coldplug or --weak-update: print JSON'
+    complete -c $c -l names-none -d 'With --weak-update: a link also stands where the module loads with --force-compatible only, that is where it names no type that changed'
     complete -c $c -l quiet -s q -d 'Show no messages'
     complete -c $c -l remove -s r -d 'Remove modules instead of loading them'
     complete -c $c -l remove-dependencies -d 'Old name of --remove-holders'
@@ -144,6 +146,7 @@ for c in modprobe gomodprobe
     complete -c $c -l verbose -s v -d 'Print each step before it is done'
     complete -c $c -l version -s V -d 'Print the version'
     complete -c $c -l wait -s w -x -d 'With -r: wait up to so many milliseconds until the module is no longer in use'
+    complete -c $c -l weak-update -x -d 'Make, remove, list or check links between the trees of kernels'
     complete -c $c -s j -x -d 'With --coldplug: load at most n modules at the same time'
 end
 for c in depmod godepmod
