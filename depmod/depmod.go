@@ -2,7 +2,7 @@
 // module drives which device, who has a symbol. They are what depmod(8) writes and modprobe(8) reads, described in
 // modules.dep(5), and byte for byte those of kmod 34.2.
 //
-//	tables, err := depmod.Build(ctx, &depmod.Options{FS: os.DirFS("/image"), Release: "6.1.0-50-amd64"})
+//	tables, err := depmod.Build(ctx, &depmod.Options{FS: modprobe.Root("/image"), Release: "6.1.0-50-amd64"})
 //	for _, p := range tables.Problems() { … }
 //	if err == nil { err = tables.Install("/image/lib/modules/6.1.0-50-amd64") }
 //
@@ -27,11 +27,13 @@ import (
 	"sync/atomic"
 
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
 // Options says what Build makes tables of. Only Release has to be set.
 type Options struct {
-	// FS is where everything is read from. Default: os.DirFS("/").
+	// FS is where everything is read from. Default: os.DirFS("/"). Of an os.DirFS of another folder links are followed
+	// inside, as by modprobe.Root.
 	FS fs.FS
 	// Overlay is laid over FS, the last on top: of two files of the same name the upper one counts, and a folder
 	// has what it has in all of them. So an image and the extensions to it are read as one.
@@ -260,6 +262,7 @@ func (b *builder) defaults() {
 	if len(b.Overlay) > 0 {
 		b.FS = overlay(append([]fs.FS{b.FS}, b.Overlay...))
 	}
+	b.FS = sysroot.Confine(b.FS)
 	b.files = filesOf(b.FS)
 	if b.Dir == "" {
 		dir, _ := moduledir.Find(b.FS, "", b.Release) // what is wrong with it is found out when it is searched

@@ -191,6 +191,34 @@ func TestCycles(t *testing.T) {
 			t.Errorf("problem %v", p)
 		}
 	}
+	// Of 5 modules: 10 pairs, 20 of three, 30 of four, 24 of all; and the one that needs itself.
+	if n := len(tables.Problems()); n != 10+20+30+24+1 {
+		t.Errorf("%d circles; want 85", n)
+	}
+}
+
+// TestManyCycles: where there are more circles than anybody can read, or no end of ways that lead to none, some are
+// reported in bounded time.
+func TestManyCycles(t *testing.T) {
+	var all strings.Builder
+	const n = 150 // all of them need each other
+	for i := range n {
+		fmt.Fprintf(&all, "module kernel/m%d.ko\n export s%d\n", i, i)
+		for j := range n {
+			fmt.Fprintf(&all, " import s%d\n", j)
+		}
+	}
+	// Twice as many ways as before from each step to the next, and none back to the start but one.
+	for i := range 60 {
+		fmt.Fprintf(&all, "module kernel/a%d.ko\n export sa%d\n import sa%d\n import sb%d\n", i, i, i+1, i+1)
+		fmt.Fprintf(&all, "module kernel/b%d.ko\n export sb%d\n import sa%d\n import sb%d\n", i, i, i+1, i+1)
+	}
+	all.WriteString("module kernel/a60.ko\n export sa60\n import sa59\n")
+	_, err := depmod.Build(context.Background(), &depmod.Options{FS: memory(t, all.String(), nil), Release: "6.1.0"})
+	var cycle *depmod.CycleError
+	if !errors.As(err, &cycle) || cycle.Modules < n+2 {
+		t.Errorf("Build: %v", err)
+	}
 }
 
 // TestDeterministic: the tables do not depend on the number of workers, nor on the order in which folders are listed.

@@ -68,7 +68,7 @@ func (n *names) number(name []byte) uint32 {
 // readModules reads modules, several at a time.
 func (b *builder) readModules(list []*module) {
 	todo, large := b.largestFirst(b.fromCache(list))
-	budget := compress.NewBudget()
+	budget := new(compress.Budget)
 	defer budget.Close()
 	var wg sync.WaitGroup
 	var next atomic.Int64

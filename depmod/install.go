@@ -47,8 +47,8 @@ const tempPrefix = ".depmod-"
 // Install puts the tables into a folder of the operating system, which it makes if need be: all of them, or none. They
 // are written under other names, with a journal that lists them, brought to the disk, and renamed at the end; if one
 // cannot be renamed, those before it are taken back. So whatever fails, a reader finds the tables of before, and also
-// after a loss of power no table is empty or cut short. Two at a time wait for each other, for a minute, where the file
-// system has locks.
+// after a loss of power no table is empty or cut short. Several at a time wait for each other, a minute for each, where
+// the file system has locks.
 //
 // A folder of tables cannot be exchanged in one step, so that there is one case left: killed in the fraction of a
 // millisecond between the first rename and the last, Install leaves some tables of each set, each of them whole.
@@ -62,7 +62,8 @@ func (t *Tables) Install(dir string) error { return t.InstallWith(dir, nil) }
 
 // InstallOptions say how to wait for another Install into the same folder.
 type InstallOptions struct {
-	// Wait is how long to wait; then Install goes on without the lock. Default: a minute.
+	// Wait is how long to wait for one process, and a tenth of the time for all one after the other; then Install goes
+	// on without the lock. Default: a minute.
 	Wait time.Duration
 	// Log is called with a *LockError when waiting begins, and once more if it was in vain.
 	Log func(error)
@@ -311,21 +312,35 @@ func (osDisk) read(name string) ([]byte, error) { return os.ReadFile(name) }
 // that nobody else can hold it. It does not begin with tempPrefix.
 const lockName = ".depmod.lock"
 
+// lockHolder is another process that has the lock.
+type lockHolder struct {
+	file    fs.FileInfo // of its lock
+	process func() int  // its number, or 0 if that is not known
+}
+
 func (d osDisk) lock(dir string) (unlock func(), ok bool, err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, false, err
 	}
-	end := time.Now().Add(d.wait)
+	// Whoever is next begins a new file. While the lock goes from hand to hand nobody hangs, and to go on without it
+	// would mix two sets.
+	end, last := time.Now().Add(d.wait), time.Now().Add(10*d.wait)
+	var before fs.FileInfo
 	for told := false; ; told = true {
-		f, process, err := tryLock(filepath.Join(dir, lockName))
+		f, held, err := tryLock(filepath.Join(dir, lockName))
 		if f != nil {
 			return func() { os.Remove(f.Name()); f.Close() }, true, nil
 		}
 		if err != nil { // a file system that cannot be written to, or without locks: nobody to wait for
 			return func() {}, true, nil
 		}
-		if late := !time.Now().Before(end); late || !told {
-			d.log(&LockError{Dir: dir, Process: process, Gone: late})
+		now := time.Now()
+		if told && !trusted.Same(held.file, before) && now.Before(last) {
+			end = now.Add(d.wait)
+		}
+		before = held.file
+		if late := !now.Before(end); late || !told {
+			d.log(&LockError{Dir: dir, Process: held.process(), Gone: late})
 			if late {
 				return func() {}, false, nil
 			}

@@ -8,38 +8,38 @@ import (
 	"syscall"
 )
 
-// tryLock takes the lock in a file, which it makes. Without an error, f is nil if another process has it. The lock is
-// given back when the file is removed and closed.
-func tryLock(name string) (f *os.File, process int, err error) {
+// tryLock takes the lock in a file, which it makes. Without an error, f is nil if another process has it, and held is
+// its lock. The lock is given back when the file is removed and closed.
+func tryLock(name string) (f *os.File, held lockHolder, err error) {
 	for {
 		f, err := os.OpenFile(name, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 		if err != nil {
-			return nil, 0, err
+			return nil, held, err
 		}
 		err = retry(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) })
 		if err == syscall.EWOULDBLOCK {
-			process = holder(f)
+			held.file, _ = f.Stat()
+			held.process = func() int { return holder(held.file) }
 			f.Close()
-			return nil, process, nil
+			return nil, held, nil
 		}
 		if err != nil {
 			f.Close()
-			return nil, 0, err
+			return nil, held, err
 		}
 		// Who had it before has removed the file: it is a lock only while it has its name.
 		now, err := os.Lstat(name)
 		info, err2 := f.Stat()
 		if err == nil && err2 == nil && os.SameFile(now, info) {
-			return f, 0, nil
+			return f, held, nil
 		}
 		f.Close()
 	}
 }
 
 // holder returns the number of the process that has the lock of a file, or 0 if that is not told.
-func holder(f *os.File) int {
-	info, err := f.Stat()
-	if err != nil {
+func holder(info fs.FileInfo) int {
+	if info == nil {
 		return 0
 	}
 	locks, _ := os.ReadFile("/proc/locks")

@@ -8,7 +8,7 @@ import (
 )
 
 // tryLock does nothing: depmod is for Linux, and builds elsewhere for the sake of those who make images there.
-func tryLock(string) (*os.File, int, error) { return nil, 0, fs.ErrInvalid }
+func tryLock(string) (*os.File, lockHolder, error) { return nil, lockHolder{}, fs.ErrInvalid }
 
 // onlyOurs cannot be told here.
 func onlyOurs(fs.FileInfo) bool { return true }

@@ -210,8 +210,9 @@ func (f *faultyFile) Close() error { return errors.Join(f.diskFile.Close(), f.d.
 func TestInstallFaults(t *testing.T) {
 	one, two := madeTables(t, 2), madeTables(t, 4)
 	oldSet, newSet := set(one), set(two)
-	mixed := 0
+	mixed, faults := 0, 0
 	defer func() {
+		t.Logf("%d faults", faults)
 		if mixed < len(newSet)-1 {
 			t.Errorf("%d times a mixture before Recover; want one for each two renames at least", mixed)
 		}
@@ -234,6 +235,7 @@ func TestInstallFaults(t *testing.T) {
 					}
 					break
 				}
+				faults++
 				var installError *InstallError
 				if err != nil && (!errors.As(err, &installError) || !errors.Is(err, errFault)) {
 					t.Errorf("%s: %v", name, err)

@@ -196,14 +196,13 @@ func (s *Selection) findFirmware(ctx context.Context) error {
 		return err
 	}
 	by := make(map[string][]string) // name of the firmware → modules
-	var buf []byte
 	for _, m := range s.Modules {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		names := builtin[m.Name]
 		if !m.Builtin {
-			if names, buf, err = s.moduleFirmware(m.Path, buf); err != nil {
+			if names, err = s.moduleFirmware(m.Path); err != nil {
 				return err
 			}
 		}
@@ -230,59 +229,58 @@ func (s *Selection) findFirmware(ctx context.Context) error {
 	return nil
 }
 
-// moduleFirmware returns what a module file names. Of a plain file only the part that says so is read; buf is for
-// the others.
-func (s *Selection) moduleFirmware(name string, buf []byte) ([]string, []byte, error) {
+// moduleFirmware returns what a module file names. Of a plain file only the part that says so is read.
+func (s *Selection) moduleFirmware(name string) ([]string, error) {
 	if !strings.HasPrefix(name, "/") {
 		name = path.Join(s.Dir, name)
 	}
 	name = strings.TrimPrefix(name, "/")
-	info, err := s.moduleInfo(name, &buf)
-	if errors.Is(err, elf.ErrNoSection) {
-		return nil, buf, nil
-	} else if err != nil {
-		return nil, buf, &fs.PathError{Op: "read", Path: name, Err: err}
-	}
 	var names []string
-	for _, field := range info {
-		if v, ok := strings.CutPrefix(field, "firmware="); ok {
-			names = append(names, strings.Clone(v))
+	err := s.moduleInfo(name, func(m *elf.File) error {
+		info, err := m.Modinfo()
+		for _, field := range info {
+			if v, ok := strings.CutPrefix(field, "firmware="); ok {
+				names = append(names, strings.Clone(v))
+			}
 		}
+		return err
+	})
+	if errors.Is(err, elf.ErrNoSection) {
+		return nil, nil
+	} else if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	return names, buf, nil
+	return names, nil
 }
 
-// moduleInfo returns the strings of a module's .modinfo, which may share the memory of buf.
-func (s *Selection) moduleInfo(name string, buf *[]byte) ([]string, error) {
+// moduleInfo calls do with a module file, of which do keeps nothing.
+func (s *Selection) moduleInfo(name string, do func(*elf.File) error) error {
 	f, err := s.fsys.Open(name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	if r, ok := f.(io.ReaderAt); ok {
 		var head [6]byte
 		info, err := f.Stat()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if _, err := r.ReadAt(head[:], 0); err == nil && compress.Detect(head[:]) == compress.None {
-			elf, err := elf.Open(r, info.Size())
+			m, err := elf.Open(r, info.Size())
 			if err != nil {
-				return nil, err
+				return err
 			}
-			return elf.Modinfo()
+			return do(m)
 		}
 	}
-	image, _, err := compress.ReadFile(s.fsys, name, *buf, 0)
-	if err != nil {
-		return nil, err
-	}
-	*buf = image
-	elf, err := elf.Parse(image)
-	if err != nil {
-		return nil, err
-	}
-	return elf.Modinfo()
+	return compress.Use(f, 0, func(image []byte, _ compress.Format) error {
+		m, err := elf.Parse(image)
+		if err != nil {
+			return err
+		}
+		return do(m)
+	})
 }
 
 // builtinFirmware reads what the modules that are part of the kernel name.

@@ -18,6 +18,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -139,6 +140,9 @@ type Selection struct {
 	Missing []Missing
 	// NoEffect are the elements of Options.Omit that no module of the kernel is meant by, in their order.
 	NoEffect []string
+	// BadTables is what is wrong with the tables in the module folder, an *fs.PathError; nil if nothing is. If it is not
+	// nil, Select and the image have tables that were made of the modules that are there.
+	BadTables error
 
 	fsys  fs.FS
 	deps  []depEntry
@@ -147,11 +151,16 @@ type Selection struct {
 }
 
 // Select finds what belongs into an image for the kernel of p, whose files are in fsys, the same file system that p
-// was made with. A module that is asked for and not found is not an error but in Missing. Without a module folder or
-// its modules.dep the error is modprobe.ErrNoTables.
+// was made with. A module that is asked for and not found is not an error but in Missing. Without a module folder, or
+// with neither tables nor modules in it, the error is modprobe.ErrNoTables. Of an os.DirFS of a folder links are
+// followed inside, as by modprobe.Root.
 func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*Selection, error) {
 	if o == nil {
 		o = new(Options)
+	}
+	p, fsys, bad, err := usable(ctx, p, sysroot.Confine(fsys))
+	if err != nil {
+		return nil, err
 	}
 	s, err := newSelector(ctx, p, fsys, o)
 	if err != nil {
@@ -177,6 +186,7 @@ func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*S
 		return nil, err
 	}
 	sel := s.selection()
+	sel.BadTables = bad
 	if o.Firmware {
 		if err := sel.findFirmware(ctx); err != nil {
 			return nil, err

@@ -115,12 +115,8 @@ func (m *Module) read(f *elf.File) error {
 	return nil
 }
 
-// images holds buffers for expanded files, arenas memory for parts of plain
-// ones.
-var (
-	images = sync.Pool{New: func() any { return new([]byte) }}
-	arenas = sync.Pool{New: func() any { return new(elf.Arena) }}
-)
+// arenas holds memory for parts of plain files.
+var arenas = sync.Pool{New: func() any { return new(elf.Arena) }}
 
 // withELF calls do with the module's file; do must not keep parts of it.
 func (m *Module) withELF(do func(*elf.File) error) error {
@@ -146,19 +142,14 @@ func (m *Module) withELF(do func(*elf.File) error) error {
 			return wrap(m.Path, do(f))
 		}
 	}
-	buf := images.Get().(*[]byte)
-	defer images.Put(buf)
-	image, format, err := compress.Read(file, *buf, MaxSize)
-	if err != nil {
-		return wrap(m.Path, err)
-	}
-	*buf = image
-	m.setCompression(format)
-	f, err := elf.Parse(image)
-	if err != nil {
-		return wrap(m.Path, err)
-	}
-	return wrap(m.Path, do(f))
+	return wrap(m.Path, compress.Use(file, MaxSize, func(image []byte, format compress.Format) error {
+		m.setCompression(format)
+		f, err := elf.Parse(image)
+		if err != nil {
+			return err
+		}
+		return do(f)
+	}))
 }
 
 // setCompression notes the format when the file is read for the first time.

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
@@ -50,6 +51,9 @@ type Options struct {
 	// and said what it wrote to its log. Its text is added to Error.Reason. Default: the kernel's own words only.
 	// Package check has one.
 	Explain func(p *Prober, path string, err error, said []string) string
+	// Facts keeps what the modules of a tree without tables say of themselves, so that the next Prober need not read
+	// them again. What it returns is believed: only root and the caller may be able to write it. Default: none is kept.
+	Facts Facts
 	// Log is called with problems that are not failures: *ConfigError, *TableError, *Error. Default: none.
 	Log func(error)
 }
@@ -65,6 +69,8 @@ type Prober struct {
 	dirName string // the same as a name in fsys
 	hasDir  bool   // whether it exists
 
+	now func() time.Time
+
 	tables atomic.Pointer[tables] // new ones when depmod has replaced the old
 	found  sync.Pool              // of *[]index.Value
 
@@ -77,7 +83,7 @@ type Prober struct {
 
 // New returns a Prober. o may be nil.
 func New(o *Options) (*Prober, error) {
-	p := new(Prober)
+	p := &Prober{now: time.Now}
 	p.tables.Store(new(tables))
 	if o != nil {
 		p.opts = *o

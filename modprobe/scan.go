@@ -4,7 +4,6 @@ import (
 	"errors"
 	"iter"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
+	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
 // lazyTree is a module directory that is read once.
@@ -31,6 +31,9 @@ type tree struct {
 
 	mu    sync.Mutex
 	known map[string]*treeFacts
+	all   sync.Once // readAll
+	names []string  // of the files, sorted, by readAll
+	kept  keptFacts
 }
 
 // treeFacts is what a module says of itself. It is read once.
@@ -38,6 +41,8 @@ type treeFacts struct {
 	once    sync.Once
 	info    []string // .modinfo
 	exports []string // names of symbols
+	stamp   trusted.Stamp
+	failed  bool
 }
 
 // treeFor returns the module directory itself, in place of a table that cannot be used because of err. It reports that
@@ -60,8 +65,7 @@ func (p *Prober) tree() *tree {
 		if p.hasDir {
 			// depmod says what is wrong there
 			config, _, _ := moduledir.ReadConfig(p.fsys, moduledir.ConfigDirs(), p.release)
-			t.files = moduledir.Files(p.fsys, moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true},
-				config)
+			t.restore(config)
 		}
 	})
 	return p.tables.Load().tree.tree
@@ -119,7 +123,10 @@ func (t *tree) facts(name string) *treeFacts {
 	t.mu.Unlock()
 	f.once.Do(func() {
 		if err := f.read(t.p, t.files[name]); err != nil {
+			f.failed = true
 			t.p.report(&TableError{File: t.p.path(t.files[name]), Err: err})
+		} else if t.p.opts.Facts != nil && t.keeps(f) {
+			t.kept.fresh.Store(true)
 		}
 	})
 	return f
@@ -127,17 +134,18 @@ func (t *tree) facts(name string) *treeFacts {
 
 // read reads a module's file.
 func (f *treeFacts) read(p *Prober, path string) error {
-	file := p.name(path)
-	if strings.HasPrefix(path, "/") {
-		var err error
-		if file, err = sysroot.Name(p.fsys, path); err != nil {
-			return err
-		}
-	}
-	image, _, err := compress.ReadFile(p.fsys, file, nil, 0)
+	file, err := p.fileName(path)
 	if err != nil {
 		return err
 	}
+	if p.opts.Facts != nil {
+		f.stamp = p.stamp(file)
+	}
+	return compress.UseFile(p.fsys, file, 0, func(image []byte, _ compress.Format) error { return f.take(image) })
+}
+
+// take takes the facts from a module, of which it keeps nothing else.
+func (f *treeFacts) take(image []byte) error {
 	module, err := elf.Parse(image)
 	if err != nil {
 		return err
@@ -147,7 +155,7 @@ func (f *treeFacts) read(p *Prober, path string) error {
 		return err
 	}
 	for _, text := range info {
-		f.info = append(f.info, strings.Clone(text)) // do not keep the whole image
+		f.info = append(f.info, strings.Clone(text))
 	}
 	exports, err := module.Exports()
 	if errors.Is(err, elf.ErrNoSection) {
@@ -159,24 +167,22 @@ func (f *treeFacts) read(p *Prober, path string) error {
 	return err
 }
 
+// fileName returns the name in fsys of a module's file.
+func (p *Prober) fileName(path string) (string, error) {
+	if strings.HasPrefix(path, "/") {
+		return sysroot.Name(p.fsys, path)
+	}
+	return p.name(path), nil
+}
+
 // readAll reads all modules, several at a time, and returns their names in order.
 func (t *tree) readAll() []string {
-	names := slices.Sorted(maps.Keys(t.files))
-	next := make(chan string)
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(names)) {
-		wg.Go(func() {
-			for name := range next {
-				t.facts(name)
-			}
-		})
-	}
-	for _, name := range names {
-		next <- name
-	}
-	close(next)
-	wg.Wait()
-	return names
+	t.all.Do(func() {
+		t.names = slices.Sorted(maps.Keys(t.files))
+		parallel(len(t.names), func(i int) { t.facts(t.names[i]) })
+		t.keep()
+	})
+	return t.names
 }
 
 // Search finds nothing: the names of modules are no patterns.

@@ -11,7 +11,7 @@ import (
 )
 
 // cacheHead begins a cached image. The number changes whenever what is read out of images does.
-const cacheHead = "# gomodprobe kernel image 5\n"
+const cacheHead = "# gomodprobe kernel image 6\n"
 
 var errCache = errors.New("not a cached kernel image of this version")
 

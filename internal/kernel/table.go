@@ -98,3 +98,10 @@ func (t *Table) Confirm(m *Module) error {
 	}
 	return nil
 }
+
+// Versioned tells whether Confirm has something to compare: both have a CRC of module_layout.
+func (t *Table) Versioned(m *Module) bool {
+	s, answer := t.Lookup(LayoutSymbol)
+	_, ok := m.version(LayoutSymbol)
+	return ok && answer == Found && s.HasCRC
+}

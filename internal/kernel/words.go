@@ -66,6 +66,14 @@ const (
 	SayREL
 	SayRELA
 	SayNonzero
+	SayUnknownParam
+	SayAfterDashes
+	SayInvalidParam
+	SayLargeParam
+	SayLongString
+	SayNoFit
+	SayArrayFull
+	SayDangerous
 	SayInSysfs
 	Sentences // how many there are
 )
@@ -161,9 +169,16 @@ var wording = [Sentences]struct {
 	SayREL:     {core: "%s: REL relocation unsupported", format: "module %s: REL relocation unsupported"},
 	SayRELA:    {core: "%s: Unknown rela relocation", format: "module: %s: Unknown rela relocation: %llu"},
 	SayNonzero: {core: "relocation target, existing value is nonzero",
-		format: "x86/modules: Invalid relocation target, existing value is nonzero for type %d, loc %p, " +
-			"val %Lx"},
-	SayInSysfs: {core: "%s: module is already loaded", format: "%s: module is already loaded", common: true},
+		format: "x86/modules: Invalid relocation target, existing value is nonzero for type %d, loc %p, val %Lx"},
+	SayUnknownParam: {core: "unknown parameter '%s' ignored", format: "%s: unknown parameter '%s' ignored", common: true},
+	SayAfterDashes:  {core: "after `--' ignored", format: "%s: parameters '%s' after `--' ignored", common: true},
+	SayInvalidParam: {core: "invalid for parameter", format: "%s: `%s' invalid for parameter `%s'", common: true},
+	SayLargeParam:   {core: "too large for parameter", format: "%s: `%s' too large for parameter `%s'", common: true},
+	SayLongString:   {core: "string parameter too long", format: "%s: string parameter too long", common: true},
+	SayNoFit:        {core: "string doesn't fit in", format: "%s: string doesn't fit in %u chars.", common: true},
+	SayArrayFull:    {core: "can only take %i arguments", format: "%s: can only take %i arguments", common: true},
+	SayDangerous:    {core: "Setting dangerous option", format: "Setting dangerous option %s - tainting kernel", common: true},
+	SayInSysfs:      {core: "%s: module is already loaded", format: "%s: module is already loaded", common: true},
 }
 
 // Words are the loader's sentences as a kernel has them.

@@ -54,13 +54,15 @@ type search struct {
 	config  *Config
 	files   map[string]string
 	folders int
+	visit   func(name string)
 }
 
 // Files returns the file of each module of the tree, by its name: a path below the folder, or an absolute one for
 // those of the configuration's external folders. It opens no file, enters links to folders, and of several files for
-// one name takes the one that depmod would take. Folders that cannot be read are skipped.
-func Files(fsys fs.FS, dir Dir, config *Config) map[string]string {
-	s := &search{fsys: fsys, config: config, files: make(map[string]string)}
+// one name takes the one that depmod would take. Folders that cannot be read are skipped. visit is called with the name of
+// each folder before it is read, and of each link that leads nowhere: as long as these are the same, so is the result.
+func Files(fsys fs.FS, dir Dir, config *Config, visit func(name string)) map[string]string {
+	s := &search{fsys: fsys, config: config, files: make(map[string]string), visit: visit}
 	s.folder(dir.Name, "", nil, false)
 	for _, external := range config.Externals() {
 		if name, err := sysroot.Name(fsys, external); err == nil {
@@ -76,6 +78,7 @@ func (s *search) folder(name, prefix string, above []fs.FileInfo, linked bool) {
 	if s.folders++; s.folders > maxFolders || len(above) > maxDepth {
 		return
 	}
+	s.visit(name)
 	entries, err := fs.ReadDir(s.fsys, name)
 	if err != nil {
 		return
@@ -89,6 +92,7 @@ func (s *search) folder(name, prefix string, above []fs.FileInfo, linked bool) {
 		if mode&fs.ModeSymlink != 0 {
 			info, err := fs.Stat(s.fsys, file)
 			if err != nil {
+				s.visit(file)
 				continue
 			}
 			mode, below = info.Mode().Type(), linked || info.IsDir()

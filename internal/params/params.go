@@ -22,13 +22,13 @@ type Param struct {
 }
 
 // Split cuts the text of parameters at its blanks, as the kernel does: double quotes keep blanks, and are taken off
-// around a value or a whole word. What follows "--" is not for the module.
-func Split(text string) (list []Param) {
+// around a value or a whole word. What follows "--" is not for the module: after is that text, if there are dashes.
+func Split(text string) (list []Param, after string, dashes bool) {
 	const blanks = " \t\n\v\f\r"
 	for {
 		text = strings.TrimLeft(text, blanks)
 		if text == "" {
-			return list
+			return list, "", false
 		}
 		quoted, end := false, 0
 		for ; end < len(text) && (quoted || strings.IndexByte(blanks, text[end]) < 0); end++ {
@@ -39,9 +39,10 @@ func Split(text string) (list []Param) {
 		if rest, ok := strings.CutPrefix(word, `"`); ok {
 			word = strings.TrimSuffix(rest, `"`)
 		}
-		name, value, hasValue := strings.Cut(word, "=")
+		name, value, hasValue := strings.Cut(word[min(1, len(word)):], "=") // a name has one letter at least
+		name = word[:len(name)+min(1, len(word))]
 		if name == "--" && !hasValue {
-			return list
+			return list, strings.TrimLeft(text, blanks), true
 		}
 		if rest, ok := strings.CutPrefix(value, `"`); ok {
 			value = strings.TrimSuffix(rest, `"`)
@@ -66,7 +67,7 @@ func NotIn(list []Param, info []string, image []byte) (unknown []Unknown) {
 	for _, text := range info {
 		key, value, _ := strings.Cut(text, "=")
 		if name, _, ok := strings.Cut(value, ":"); ok && (key == "parm" || key == "parmtype") {
-			known[plain(name)] = true
+			known[Plain(name)] = true
 		}
 	}
 	if len(known) == 0 {
@@ -74,7 +75,7 @@ func NotIn(list []Param, info []string, image []byte) (unknown []Unknown) {
 	}
 	names := slices.Sorted(maps.Keys(known))
 	for _, p := range list {
-		name := plain(p.Name)
+		name := Plain(p.Name)
 		if known[name] || name == "async_probe" || name == "dyndbg" ||
 			bytes.Contains(image, []byte("\x00__param_str_"+name+"\x00")) {
 			continue
@@ -85,5 +86,5 @@ func NotIn(list []Param, info []string, image []byte) (unknown []Unknown) {
 	return unknown
 }
 
-// plain spells a name as the kernel compares it: a dash is an underscore.
-func plain(name string) string { return strings.ReplaceAll(name, "-", "_") }
+// Plain spells a name as the kernel compares it: a dash is an underscore.
+func Plain(name string) string { return strings.ReplaceAll(name, "-", "_") }

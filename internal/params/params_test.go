@@ -16,11 +16,23 @@ func TestSplit(t *testing.T) {
 		`a=1 -- b=2`:               {{"a", "1", true}},
 		`a="open b=1`:              {{"a", "open b=1", true}},
 		"a=b=c":                    {{"a", "b=c", true}},
+		"=a =b=c =":                {{"=a", "", false}, {"=b", "c", true}, {"=", "", false}},
 		`"`:                        {{"", "", false}},
 	} {
-		if got := params.Split(text); !reflect.DeepEqual(got, want) {
+		if got, _, _ := params.Split(text); !reflect.DeepEqual(got, want) {
 			t.Errorf("Split(%q) = %+v; want %+v", text, got, want)
 		}
+	}
+}
+
+func TestSplitDashes(t *testing.T) {
+	for text, want := range map[string]string{"a=1 --": "", "--  b=2 c": "b=2 c"} {
+		if _, after, dashes := params.Split(text); !dashes || after != want {
+			t.Errorf("Split(%q): %q, %v; want %q", text, after, dashes, want)
+		}
+	}
+	if _, _, dashes := params.Split("--=x a=-- --a"); dashes {
+		t.Error("dashes that are none")
 	}
 }
 
@@ -37,7 +49,8 @@ func TestNotIn(t *testing.T) {
 		{"colour=red", info, []params.Unknown{{"colour", nil}}},
 		{"colour=red", info[:1], nil},
 	} {
-		if got := params.NotIn(params.Split(tt.text), tt.info, image); !reflect.DeepEqual(got, tt.want) {
+		list, _, _ := params.Split(tt.text)
+		if got := params.NotIn(list, tt.info, image); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("NotIn(%q) = %+v; want %+v", tt.text, got, tt.want)
 		}
 	}

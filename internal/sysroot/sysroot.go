@@ -107,8 +107,22 @@ type rootFS struct {
 	strict bool
 }
 
+// openInside has the file system below keep links inside, if it can.
+func (r rootFS) openInside(name string, now bool) (f fs.File, ok bool, err error) {
+	inside, is := r.fsys.(interface {
+		OpenInside(name string, now bool) (f fs.File, ok bool, err error)
+	})
+	if !is || r.strict || !valid(name) {
+		return nil, false, nil
+	}
+	return inside.OpenInside(name, now)
+}
+
 // Open opens the file a name leads to inside the root.
 func (r rootFS) Open(name string) (fs.File, error) {
+	if f, ok, err := r.openInside(name, false); ok {
+		return f, err
+	}
 	name, err := r.name("open", name)
 	if err != nil {
 		return nil, err
@@ -124,6 +138,9 @@ func (r rootFS) Within(name string) (fs.FS, string, error) {
 
 // OpenNow is Open, but does not wait for the other end of a FIFO, if the file system below can do that.
 func (r rootFS) OpenNow(name string) (fs.File, error) {
+	if f, ok, err := r.openInside(name, true); ok {
+		return f, err
+	}
 	name, err := r.name("open", name)
 	if err != nil {
 		return nil, err

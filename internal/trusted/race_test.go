@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
@@ -133,4 +134,30 @@ func TestOutputSwap(t *testing.T) {
 	if data, err := os.ReadFile(victim); err != nil || string(data) != "precious" {
 		t.Errorf("the file behind a stranger's link: %q, %v", data, err)
 	}
+}
+
+// TestTableSwap: a stranger who exchanges a table of his for a FIFO, a folder, or a link to what never ends keeps
+// nobody waiting, and nothing but a whole file is read.
+func TestTableSwap(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "modules.dep")
+	text := strings.Repeat("kernel/a.ko: kernel/b.ko\n", 1000)
+	read := 0
+	swap(t, name, []func() error{
+		func() error { return os.WriteFile(name+".next", []byte(text), 0o644) },
+		func() error { return syscall.Mkfifo(name+".next", 0o644) },
+		func() error { return os.Symlink("/dev/zero", name+".next") },
+		func() error { return os.WriteFile(name+".next", []byte(text+text), 0o644) },
+		func() error { return os.Symlink("/proc/self/mem", name+".next") },
+	}, func() {
+		data, err := trusted.ReadFile(sysroot.Host("/"), name[1:], int64(len(text)))
+		if err == nil && string(data) != text {
+			t.Errorf("%d bytes were read; want %d", len(data), len(text))
+		}
+		if err == nil {
+			read++
+		}
+	})
+	t.Logf("%d of %d tries read the table", read, tries())
 }

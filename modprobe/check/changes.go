@@ -159,6 +159,13 @@ type comparer struct {
 	against *kernelTypes // the Checker's kernel
 	noTypes string       // why there are none
 	pairs   map[string]*pair
+	kernels map[string]readKernel // by the file or the release that modules were built for
+}
+
+// A readKernel is a kernel that modules were built for, or why it cannot be read.
+type readKernel struct {
+	kernel *kernelTypes
+	err    error
 }
 
 // A pair is two kernels that are compared.
@@ -218,6 +225,9 @@ func (c *Checker) changes(m *kernel.Module) *Changes {
 	if c.o.BuiltFor == "" && c.sameVersions(m) {
 		return &Changes{Class: ClassSame, Why: "all versions of symbols are equal", Types: []TypeChange{}}
 	}
+	if c.k.Machine != 0 && (m.Machine != c.k.Machine || m.Class != c.k.Class || m.BigEndian != c.k.BigEndian) {
+		return notKnown("the module is for another machine", "build it for this machine")
+	}
 	b := c.typesOfKernel()
 	if b == nil {
 		return notKnown(c.cmp.noTypes,
@@ -226,6 +236,9 @@ func (c *Checker) changes(m *kernel.Module) *Changes {
 	a, why, advice := c.typesBuiltFor(m)
 	if a == nil {
 		return notKnown(why, advice)
+	}
+	if a.Types.ByteOrder() != b.Types.ByteOrder() || !a.Distilled && a.Types.PointerSize() != b.Types.PointerSize() {
+		return notKnown("the types of "+a.source+" are those of another machine", "name a kernel for this machine with --built-for")
 	}
 	p := c.cmp.pairs[a.source]
 	if p == nil {
@@ -295,6 +308,7 @@ func (c *Checker) typedModule(p *pair, m *kernel.Module) types.Module {
 		base = nil
 	}
 	tm.Types = moduleTypes(m.Image, base)
+	tm.Debug = func() *types.Debug { return moduleDebug(m.Image) }
 	return tm
 }
 

@@ -3,6 +3,7 @@ package check_test
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
@@ -141,4 +143,73 @@ func TestTypesDecide(t *testing.T) {
 			t.Errorf("%s: damaged: %s %v %q", key, v.Outcome, v.Errno, v.Log)
 		}
 	}
+}
+
+// TestNoTypes: what cannot be compared is said in a sentence.
+func TestNoTypes(t *testing.T) {
+	nbd := debianModule(t, "6.1-prev", "drivers/block/nbd")
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		if err := os.WriteFile(dir+"/"+name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir + "/" + name
+	}
+	made := func(order binary.ByteOrder, long uint32) []byte {
+		b := &kmodtest.BTF{Order: order}
+		b.Func("kfree", 0, kmodtest.Of("p", b.Pointer(b.Int("long unsigned int", long))))
+		return b.Bytes()
+	}
+	edited := func(at int, to byte) []byte {
+		image, err := os.ReadFile(nbd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		image[at] = to
+		return image
+	}
+	cache := &memory{data: map[string][]byte{}}
+	for _, test := range []struct{ name, built, module, why string }{
+		{"big-endian", write("big", made(binary.BigEndian, 8)), nbd, "those of another machine"},
+		{"32 bits", write("narrow", made(binary.LittleEndian, 4)), nbd, "those of another machine"},
+		{"damaged", write("damaged", append(made(nil, 8)[:24], 1)), nbd, "damaged"},
+		{"no types, no image", write("text", []byte("# a configuration\n")), nbd, "text"},
+		{"of i386", "", write("nbd.ko", edited(18, 3)), "the module is for another machine"},
+	} {
+		flags := modprobe.IgnoreModversions | modprobe.IgnoreVermagic
+		v := verdict(t, debian(t, "6.1", check.Options{Cache: cache, BuiltFor: test.built, Flags: flags}), test.module)
+		if ch := v.Changes; ch == nil || ch.Class != check.ClassNotKnown || !strings.Contains(ch.Why, test.why) || ch.Advice == "" {
+			t.Errorf("%s: %+v", test.name, v.Changes)
+		}
+	}
+	// The image itself has no types: 6.1's with the section renamed, as it stands in its ELF file.
+	vmlinux := write("vmlinux", withoutTypes(t, "6.1"))
+	old, _ := kmodtest.Corpus(t, "6.1-prev")
+	_, release := kmodtest.Corpus(t, "6.1")
+	c := checker(t, modprobe.Options{Dir: dir, Release: release, NoConfig: true, Kernel: &modprobetest.Kernel{Version: "1.2.3"}},
+		&check.Options{Image: vmlinux, BuiltFor: old + "/boot/vmlinuz"})
+	if ch := verdict(t, c, nbd).Changes; ch == nil || ch.Class != check.ClassNotKnown || !strings.Contains(ch.Why, "CONFIG_DEBUG_INFO_BTF") {
+		t.Errorf("an image without types: %+v", ch)
+	}
+}
+
+// withoutTypes returns a kernel that was built without types.
+func withoutTypes(t *testing.T, key string) []byte {
+	t.Helper()
+	dir, _ := kmodtest.Corpus(t, key)
+	image, err := os.ReadFile(dir + "/boot/vmlinuz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vmlinux, _, err := kernel.Unwrap(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := bytes.Clone(vmlinux)
+	types := kernel.Types(out)
+	if types == nil {
+		t.Fatal("no types")
+	}
+	types[0] ^= 0xff
+	return bytes.Replace(out, []byte("\x00.BTF\x00"), []byte("\x00.XTF\x00"), -1)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/alias"
@@ -43,6 +44,11 @@ type Options struct {
 	// Names are the names that Check will be given. Their modules, and what these need, are read while the kernel
 	// is read.
 	Names []string
+	// Params are the parameters that modules are loaded with, "a=1 b=2", by what Check is asked for; the options of
+	// modprobe.d come first.
+	Params map[string]string
+	// Alone judges every load by itself, as insmod makes it: without options and softdeps of modprobe.d.
+	Alone bool
 }
 
 // Cache keeps data by a key. Both methods may do nothing.
@@ -73,12 +79,18 @@ type Checker struct {
 
 	learning sync.WaitGroup // done when sample is set, and k has what modules of the kernel tell
 	sample   *kernel.Module // one of the kernel's modules; nil if there is none
+	lone     *kernel.Module // the same, if it is the only one and nothing confirms it
+	before   target         // k without what lone tells
 
+	kept    atomic.Int64                     // bytes of large modules in memory
 	ahead   map[string]*kernel.Module        // modules of Options.Names and what they need, by path
 	byName  map[string]*kernel.Module        // modules of the tree that were read, by name; nil if there is no such
 	tables  map[*kernel.Module]*kernel.Table // what modules export
 	offered map[*kernel.Module]bool          // modules that are asked for as files, as insmod loads them
 	judged  *kernel.Module                   // the module being checked: its own exports do not count for it
+	plans   map[string]modprobe.Plan         // what modprobe does for files, which is told of what is odd there once
+	given   map[*kernel.Module]string        // the parameters of modules that are asked for
+	inside  map[*kernel.Module]*resident     // modules that are loaded, by those of the tree; nil for one that is not
 	set     []*kernel.Module                 // modules checked together: they come before those of the tree
 }
 
@@ -103,7 +115,7 @@ func New(p *modprobe.Prober, o *Options) (*Checker, error) {
 	c := &Checker{
 		p: p, opts: opts, fsys: opts.FS, o: *o,
 		byName: map[string]*kernel.Module{}, tables: map[*kernel.Module]*kernel.Table{},
-		fresh: map[string][]byte{},
+		fresh: map[string][]byte{}, inside: map[*kernel.Module]*resident{}, plans: map[string]modprobe.Plan{},
 	}
 	c.k.Release = p.Release()
 	c.k.Modules, c.k.Taken, c.k.Types = c.provide, c.builtin, c.ownTypes
@@ -168,11 +180,11 @@ func (c *Checker) Source() string { return c.source }
 // built in come first. Names that nothing stands for, and files that cannot be read, are skipped: the error joins
 // the reasons.
 func (c *Checker) Check(names ...string) ([]*Verdict, error) {
-	c.set, c.offered = nil, map[*kernel.Module]bool{}
+	c.set, c.offered, c.given = nil, map[*kernel.Module]bool{}, map[*kernel.Module]string{}
 	var builtin []*Verdict
 	var failed []error
 	for _, name := range names {
-		files, err := c.files(name)
+		modules, err := c.modules(name)
 		if e := (*modprobe.Error)(nil); errors.As(err, &e) && e.Err == modprobe.ErrBuiltin {
 			builtin = append(builtin, &Verdict{Module: e.Module, Release: c.k.Release, Outcome: BuiltIn})
 			continue
@@ -180,13 +192,14 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 		if err != nil {
 			failed = append(failed, err)
 		}
-		for _, file := range files {
-			m, err := c.read(file)
+		for _, found := range modules {
+			m, err := c.read(found.Path)
 			if err != nil {
 				failed = append(failed, err)
 				continue
 			}
-			c.offered[m] = file == name && !c.o.Installed
+			c.offered[m] = found.Path == name && !c.o.Installed
+			c.given[m] = c.settings(found) + c.o.Params[name]
 			if !slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Path == m.Path }) {
 				c.set = append(c.set, m)
 			}
@@ -246,41 +259,50 @@ func (c *Checker) judgeAll(asked []*kernel.Module) []*Verdict {
 	return verdicts
 }
 
-// judge asks the rules about one module, and about the modules of the tree that it needs.
+// judge asks the rules about one module, and about the modules of the tree that modprobe loads with it.
 func (c *Checker) judge(m *kernel.Module) *Verdict {
 	c.judged = m
-	v := c.k.Check(m, c.o.Flags)
+	defer func(was string) { c.k.Tainted = was }(c.k.Tainted)
+	plan := c.planFor(m)
+	before := c.loads(plan.before)
+	v := c.check(m, c.o.Flags, c.given[m])
 	c.describe(v, m)
 	seen := map[string]bool{m.Name: true}
+	for _, s := range before {
+		seen[s.Module] = true
+		v.add(s)
+		if s.Required && s.Outcome == Fails {
+			v.Log, v.MayLog = s.Log, nil // the module itself is not loaded then
+		}
+	}
 	for queue := slices.Clone(v.Needs); len(queue) > 0; queue = queue[1:] {
 		name := queue[0]
-		if seen[name] {
+		if seen[name] || c.isAsked(name) || c.loaded(name) {
 			continue
 		}
 		seen[name] = true
-		if slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Name == name }) {
-			continue // judged by itself
+		if need := c.module(name); need != nil {
+			sub := c.check(need, 0, "")
+			queue = append(queue, sub.Needs...)
+			v.add(step(name, true, sub))
 		}
-		need := c.module(name)
-		if need == nil {
-			continue
+	}
+	if v.Outcome != Fails {
+		for _, s := range c.loads(plan.after) {
+			s.After = true
+			v.add(s)
 		}
-		sub := c.k.Check(need, 0)
-		queue = append(queue, sub.Needs...)
-		if sub.Outcome != Fails {
-			continue
-		}
-		why := ""
-		if len(sub.Findings) > 0 {
-			why = ": " + sub.Findings[0].Text
-		}
-		v.Outcome, v.Errno = Fails, sub.Errno
-		v.Log = append(slices.Clone(sub.Log), v.Log...)
-		missing := Finding{Kind: KindMissing, Fatal: true,
-			Text: "it needs " + name + ", which fails itself" + why}
-		v.Findings = append([]Finding{missing}, v.Findings...)
+	}
+	v.Notes = append(v.Notes, plan.notes...)
+	for _, text := range plan.unknown {
+		v.doubt(text)
 	}
 	return v
+}
+
+// isAsked reports whether a module is judged by itself.
+func (c *Checker) isAsked(name string) bool {
+	return slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Name == name })
 }
 
 // describe adds to a verdict what the Checker knows beyond the rules.
@@ -301,7 +323,11 @@ func (c *Checker) describe(v *Verdict, m *kernel.Module) {
 		v.Notes = append(v.Notes, "forbidden in modprobe.d: modprobe does not load it")
 	}
 	if c.loaded(name) {
-		v.Notes = append(v.Notes, "a module of this name is loaded already")
+		note := "a module of this name is loaded already"
+		if r := c.resident(m); r != nil && r.other != "" {
+			note += ", which is not this file: " + r.other
+		}
+		v.Notes = append(v.Notes, note)
 	}
 }
 

@@ -30,6 +30,7 @@ type trial struct {
 	file    string // in the guest
 	module  string // to be removed afterwards
 	flags   int
+	params  string
 	verdict *check.Verdict
 	keep    bool // do not remove it: later trials count on it
 }
@@ -37,7 +38,7 @@ type trial struct {
 // text is how a trial is handed to the guest.
 func (tr *trial) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "kind %s %s\ntrial %s\nfile %s\nmodule %s\nflags %d\n", tr.from, tr.verdict.Outcome, tr.name, tr.file, tr.module, tr.flags)
+	fmt.Fprintf(&b, "kind %s %s\ntrial %s\nfile %s\nmodule %s\nflags %d\nparams %q\n", tr.from, tr.verdict.Outcome, tr.name, tr.file, tr.module, tr.flags, tr.params)
 	switch {
 	case tr.verdict.Outcome == check.Fails:
 		fmt.Fprintf(&b, "errno %d\n", int(tr.verdict.Errno))
@@ -66,6 +67,8 @@ var loaderWords = []string{
 	"module uses symbol", "exports duplicate symbol", "section must", "must occupy", "must match the kernel", "must exist",
 	"module has no symbols", "No module found", "is blacklisted", "is rejected", "fno-common", "retpoline compiler", "PKCS#7", "kernel_lockdown",
 	"GPL-only symbols", "proprietary module", "staging directory", "invalid section index", "invalid ELF structures", "extended version",
+	"invalid for parameter", "too large for parameter", "unknown parameter '", "string parameter too long", "string doesn't fit in",
+	"can only take", "dangerous option", "after `--' ignored",
 	"rela relocation", "REL relocation", "no flags for exported", "obsolete section", "module namespace", "livepatch support",
 }
 
@@ -84,7 +87,7 @@ func TestGuestTrials(t *testing.T) {
 	counts := map[string]*tally{}
 	var kind string
 	var want, maybe []string
-	var name, file, module, errno string
+	var name, file, module, errno, params string
 	var flags int
 	keep := false
 	for line := range strings.Lines(string(list)) {
@@ -101,6 +104,8 @@ func TestGuestTrials(t *testing.T) {
 			module = value
 		case "flags":
 			flags, _ = strconv.Atoi(value)
+		case "params":
+			params, _ = strconv.Unquote(value)
 		case "errno":
 			errno = value
 		case "log":
@@ -115,7 +120,7 @@ func TestGuestTrials(t *testing.T) {
 			}
 			n := counts[kind]
 			n.trials++
-			got := load(t, name, file, flags)
+			got := load(t, name, file, params, flags)
 			log := loaderLines(kmsg, module)
 			initFailed := errno == "0" && got != 0 && got != syscall.ENOEXEC && len(missing(want, log)) == 0
 			switch {
@@ -199,7 +204,7 @@ func firstLines(a, b []byte) (lineA, lineB []byte, ok bool) {
 
 // load loads a module. If the kernel never comes back from it, the test says so and switches the machine off: a
 // thread that hangs in the kernel cannot be ended.
-func load(t *testing.T, name, file string, flags int) syscall.Errno {
+func load(t *testing.T, name, file, params string, flags int) syscall.Errno {
 	fd, err := unix.Open(file, unix.O_RDONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +215,7 @@ func load(t *testing.T, name, file string, flags int) syscall.Errno {
 		runtime.LockOSThread()
 		name := []byte("modprobe\x00") // which some lines begin with
 		unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&name[0])), 0, 0, 0)
-		done <- unix.FinitModule(fd, "", flags)
+		done <- unix.FinitModule(fd, params, flags)
 	}()
 	select {
 	case err = <-done:

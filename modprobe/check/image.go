@@ -85,7 +85,7 @@ func loadImage(fsys fs.FS, name string, cache Cache, cached bool) (*kernel.Image
 		}
 		if cache != nil {
 			cache.Put(label, im.Encode(label))
-			keepTypes(cache, label, im.Types)
+			keepTypes(cache, label, im)
 			keepRelease(cache, im.Release, label)
 		}
 	}
@@ -127,11 +127,12 @@ func (c *Checker) use(name string, im *kernel.Image) error {
 	if im.Release != c.p.Release() {
 		return fmt.Errorf("%s: %w: %s, not %s", name, errOtherRelease, im.Release, c.p.Release())
 	}
-	if sample := c.learned(); sample != nil {
+	if sample := c.learned(); sample != nil && sample != c.lone {
 		if err := im.Exports.Confirm(sample); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	c.settleLone(im)
 	was := c.k.Features
 	c.k.Use(im)
 	if name != kcoreName {

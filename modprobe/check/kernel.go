@@ -36,6 +36,10 @@ type target struct {
 	// is not.
 	Loaded func(m *kernel.Module) bool
 
+	// Resident returns what is known of the module in the kernel that has the name of one of the tree; nil if there is
+	// none. Nil: nothing is loaded.
+	Resident func(m *kernel.Module) *resident
+
 	// The state of a running kernel. The zero value is a kernel that has just started and enforces nothing.
 	Enforce   bool     // unsigned modules are refused, even if Features.SignEnforce does not say so
 	Lockdown  bool     // integrity or confidentiality: unsigned modules are refused otherwise
@@ -110,8 +114,11 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 	}
 	if k.Modules != nil {
 		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own.
-		if s, ok := k.Modules(name); ok &&
-			!(s.GPL && s.From != nil && !s.From.Flagged && k.Words.Has(kernel.SayNoFlags) == kernel.Yes) {
+		s, ok := k.Modules(name)
+		if ok && k.resident(s.From).other != "" {
+			return s, kernel.Unknown
+		}
+		if ok && !(s.GPL && s.From != nil && !s.From.Flagged && k.Words.Has(kernel.SayNoFlags) == kernel.Yes) {
 			return s, kernel.Found
 		}
 	}
@@ -119,4 +126,15 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 		answer = kernel.Unknown
 	}
 	return s, answer
+}
+
+// resident returns what is known of the loaded module that has the name of one of the tree.
+func (k *target) resident(m *kernel.Module) resident {
+	if k.Resident == nil || m == nil {
+		return resident{}
+	}
+	if r := k.Resident(m); r != nil {
+		return *r
+	}
+	return resident{}
 }

@@ -16,6 +16,7 @@ type loader struct {
 	k     *target
 	m     *kernel.Module
 	flags int
+	given string // the parameters
 	v     *Verdict
 	sig   kernel.SigState
 	name  string // of the module, in messages
@@ -28,15 +29,19 @@ type loader struct {
 
 // Check replays what the kernel does with a module given to finit_module with these flags
 // (modprobe.IgnoreModversions, modprobe.IgnoreVermagic), up to the module's own init function, which it cannot judge.
-func (k *target) Check(m *kernel.Module, flags int) *Verdict {
-	l := &loader{k: k, m: m, flags: flags, v: &Verdict{Outcome: Loads}, name: m.Name,
+func (k *target) Check(m *kernel.Module, flags int) *Verdict { return k.CheckWith(m, flags, "") }
+
+// CheckWith is Check for a load with parameters, "a=1 b=2".
+func (k *target) CheckWith(m *kernel.Module, flags int, given string) *Verdict {
+	l := &loader{k: k, m: m, flags: flags, given: given, v: &Verdict{Outcome: Loads}, name: m.Name,
 		namespaces: m.Fields("import_ns")}
 	if l.name == "" {
 		l.name = "(missing .modinfo section or name field)"
 	}
 	steps := []func() bool{
 		l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.perCPU,
-		l.exportVersions, l.moduleNamespaces, l.symbols, l.relocations, l.duplicates, l.types, l.sysfs,
+		l.exportVersions, l.moduleNamespaces, l.symbols, l.relocations, l.duplicates, l.types, l.parameters,
+		l.sysfs,
 	}
 	if l.headerFirst() {
 		steps = slices.Insert(steps, 1, l.header)
@@ -310,7 +315,8 @@ func (l *loader) say(s kernel.Sentence, args ...any) {
 	if words.Has(s) == kernel.No {
 		return
 	}
-	if line, sure := words.Line(s, args); sure {
+	const most = 960 // of a line, more or less, is kept
+	if line, sure := words.Line(s, args); sure && len(line) <= most {
 		l.v.Log = append(l.v.Log, line)
 	} else {
 		l.v.MayLog = append(l.v.MayLog, line)

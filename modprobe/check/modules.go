@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,16 +16,15 @@ import (
 	"iter"
 )
 
-// files returns the module files that a name stands for, in the order of loading, without what they depend on.
-func (c *Checker) files(name string) ([]string, error) {
+// modules returns the modules that a name stands for, in the order of loading, without what they depend on.
+func (c *Checker) modules(name string) ([]modprobe.Module, error) {
 	if strings.HasPrefix(name, "/") {
-		return []string{name}, nil
+		return []modprobe.Module{{Name: alias.FromPath(name), Path: name}}, nil
 	}
 	modules, err := c.p.Resolve(name)
 	if err != nil {
 		return nil, err
 	}
-	var files []string
 	for _, m := range modules {
 		if m.Builtin {
 			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrBuiltin}
@@ -32,9 +32,8 @@ func (c *Checker) files(name string) ([]string, error) {
 		if m.Path == "" {
 			return nil, &modprobe.Error{Op: "check", Module: m.Name, Err: modprobe.ErrNotFound}
 		}
-		files = append(files, m.Path)
 	}
-	return files, nil
+	return modules, nil
 }
 
 // module returns a module of the tree by its name, or nil.
@@ -104,13 +103,12 @@ func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
 		}
 	}
 	for _, name := range names {
-		asked, _ := c.files(name)
-		for _, file := range asked {
-			add(file)
-			m, _ := c.p.Module(alias.FromPath(file))
-			for _, need := range m.Depends {
-				if file := c.file(need); file != "" {
-					add(file)
+		asked, _ := c.modules(name)
+		for _, m := range asked {
+			add(m.Path)
+			for _, s := range c.plan(m.Path) {
+				if s.Module.Path != "" {
+					add(s.Module.Path)
 				}
 			}
 		}
@@ -158,12 +156,24 @@ func (c *Checker) readFile(file string) (*kernel.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, _, err := compress.ReadFile(c.fsys, name, nil, 0)
+	var m *kernel.Module
+	err = compress.UseFile(c.fsys, name, 0, func(image []byte, _ compress.Format) error {
+		// The modules that are compared are in memory at the same time. All that are large count.
+		if size := int64(len(image)); size > largeImage && c.kept.Add(size) > maxImages {
+			c.kept.Add(-size)
+			return compress.ErrTooLarge
+		}
+		m = kernel.ReadModule(file, bytes.Clone(image))
+		return nil
+	})
 	if err != nil {
 		return nil, &modprobe.Error{Op: "check", Module: alias.FromPath(file), Path: file, Err: err}
 	}
-	return kernel.ReadModule(file, image), nil
+	return m, nil
 }
+
+// A Checker keeps at most maxImages bytes of modules that are larger than largeImage.
+const largeImage, maxImages = 16 << 20, compress.DefaultLimit
 
 // tree reads the modules of the tree that belong to the kernel itself, at most atOnce at a time, and yields them in
 // their order.

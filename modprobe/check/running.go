@@ -35,6 +35,7 @@ func (c *Checker) state() {
 	}
 	c.k.Tainted = kernel.TaintLetters(read("proc/sys/kernel/tainted"))
 	c.live = true
+	c.k.Resident = c.resident
 	c.k.Loaded = func(m *kernel.Module) bool {
 		state := c.p.State(m.Name)
 		return c.offered[m] && state.Live && !state.Builtin

@@ -74,7 +74,7 @@ func (c *Checker) strict() kernel.Tri {
 
 // learn reads modules of the kernel, until struct module is known, and the kernel's configuration. It returns one of
 // the modules, or nil. A single module may not be this kernel's, though it lies in the tree: what counts is two modules
-// that agree, or the only one.
+// that agree. One that is alone is asked, but nothing fails on its word.
 func (c *Checker) learn() (sample *kernel.Module) {
 	var all []*kernel.Module
 	tries := 0
@@ -99,7 +99,7 @@ func (c *Checker) learn() (sample *kernel.Module) {
 		}
 	}
 	if len(all) == 1 {
-		sample = all[0]
+		sample, c.lone, c.before = all[0], all[0], c.k
 		c.k.LearnFrom(sample)
 	}
 	c.config()

@@ -37,6 +37,41 @@ func TestCheckStray(t *testing.T) {
 	}
 }
 
+// TestCheckLoneStray: the only module in kernel/ is of another machine, another build or another configuration. Nothing
+// fails on its word, and what fails without it does.
+func TestCheckLoneStray(t *testing.T) {
+	good := kmodtest.Module{Name: "good", Path: "updates/good.ko", Vermagic: magic61, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout61}}
+	stray := func(change func(m *kmodtest.Module)) kmodtest.Module {
+		m := kmodtest.Module{Name: "stray", Vermagic: magic61, Info: []string{"intree=Y"}, Imports: []kmodtest.Import{layout61}}
+		change(&m)
+		return m
+	}
+	for name, m := range map[string]kmodtest.Module{
+		"machine":  stray(func(m *kmodtest.Module) { m.Machine = elf.EM_AARCH64 }),
+		"class":    stray(func(m *kmodtest.Module) { m.Class, m.Big = 32, true }),
+		"vermagic": stray(func(m *kmodtest.Module) { m.Vermagic = "6.1.0 SMP preempt mod_unload modversions " }),
+		"build": stray(func(m *kmodtest.Module) {
+			m.Imports = []kmodtest.Import{{Name: "module_layout", CRC: 0x99, VersionOnly: true}}
+		}),
+	} {
+		root := kmodtest.Tree(t, "6.1.0", good, m)
+		c := checker(t, modprobe.Options{Dir: root, Release: "6.1.0", NoConfig: true}, nil)
+		if v := verdict(t, c, "good"); v.Outcome != check.Unknown || v.Errno != 0 {
+			t.Errorf("%s: %+v", name, v)
+		}
+		write(t, root, "broken.ko", "\x7fELF, and not a module, but long enough for the header that an ELF file has")
+		if v := verdict(t, c, root+"/broken.ko"); v.Outcome != check.Fails || v.Errno != syscall.ENOEXEC {
+			t.Errorf("%s, a file that is no module: %+v", name, v)
+		}
+	}
+	// A Module.symvers with its CRC of module_layout confirms it: then its vermagic counts.
+	root := kmodtest.Tree(t, "6.1.0", good, stray(func(m *kmodtest.Module) { m.Vermagic = "6.1.0 SMP preempt mod_unload modversions " }))
+	write(t, root, "lib/modules/6.1.0/build/Module.symvers", "0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n")
+	if v := verdict(t, checker(t, modprobe.Options{Dir: root, Release: "6.1.0", NoConfig: true}, nil), "good"); v.Outcome != check.Fails {
+		t.Errorf("confirmed: %+v", v)
+	}
+}
+
 // TestCheckSymversAdded: a Module.symvers without the kernel's own symbols is added to what the kernel exports.
 func TestCheckSymversAdded(t *testing.T) {
 	foo := kmodtest.Module{Name: "foo", Vermagic: magic61,

@@ -158,6 +158,10 @@ func (l *loader) symbols() bool {
 			continue
 		}
 		s, answer := k.lookup(im.Name)
+		if answer == kernel.Unknown && s.From != nil {
+			l.otherLoaded(s)
+			continue
+		}
 		if answer == kernel.Unknown {
 			l.unsureOf("that the kernel exports %s", im.Name)
 			continue
@@ -239,6 +243,12 @@ func (l *loader) inherit(s kernel.Symbol, gplUsed bool, proprietary *bool) sysca
 // proprietary reports whether a module that is loaded earlier counts as proprietary: by its licence, or because it uses
 // a module that does.
 func (l *loader) proprietary(m *kernel.Module, seen map[*kernel.Module]bool) bool {
+	switch l.k.resident(m).proprietary {
+	case kernel.Yes:
+		return true
+	case kernel.No:
+		return false
+	}
 	if _, gpl := m.Licence(); !gpl {
 		return true
 	}
@@ -252,7 +262,18 @@ func (l *loader) proprietary(m *kernel.Module, seen map[*kernel.Module]bool) boo
 	return false
 }
 
-// ignored reports whether an undefined symbol is one that the loader does not resolve.
+// otherLoaded is about a symbol of a module that is loaded and is not the file of its name: nothing tells what that
+// exports.
+func (l *loader) otherLoaded(s kernel.Symbol) {
+	l.unsureOf("what the module "+s.Owner+" that is loaded exports, which is not its file: %s", s.Name)
+	said := func(f Finding) bool { return f.Kind == KindState && f.Symbol == s.Owner }
+	if !slices.ContainsFunc(l.v.Findings, said) {
+		l.v.reason(false, KindState, s.Owner, "load the file instead (modprobe -r "+s.Owner+"), or ask again after the next start",
+			"%s is loaded, and is not the file %s: %s", s.Owner, s.From.Path, l.k.resident(s.From).other)
+	}
+}
+
+// ignored are undefined symbols that the kernel defines itself.
 func (l *loader) ignored(name string) bool {
 	switch l.k.Machine {
 	case kernel.EMX8664, kernel.EM386:

@@ -71,5 +71,8 @@ func (c *Checker) useSymvers(name string, table *kernel.Table) error {
 		}
 	}
 	c.k.Core, c.source = table.Of(kernel.Core), name
+	if c.lone != nil && table.Versioned(c.lone) {
+		c.lone = nil
+	}
 	return nil
 }

@@ -100,12 +100,17 @@ func newCourse(t testing.TB, key string, k *check.Target) *course {
 
 // add predicts what happens to a module and puts it on the list.
 func (c *course) add(from, name string, image []byte, flags int, keep bool) *check.Verdict {
+	return c.offer(from, name, image, flags, "", keep)
+}
+
+// offer is add for a load with parameters.
+func (c *course) offer(from, name string, image []byte, flags int, params string, keep bool) *check.Verdict {
 	m := kernel.ReadModule(name, image)
-	v := c.k.Check(m, flags)
+	v := c.k.CheckWith(m, flags, params)
 	file := fmt.Sprintf("trials/%05d.ko", c.trials)
 	c.trials++
 	c.files[file] = image
-	tr := trial{from: from, name: name, file: "/" + file, module: m.Name, flags: flags, verdict: v, keep: keep}
+	tr := trial{from: from, name: name, file: "/" + file, module: m.Name, flags: flags, params: params, verdict: v, keep: keep}
 	c.list.WriteString(tr.text())
 	c.counts[from+" "+string(v.Outcome)]++
 	for _, taint := range v.Taints {

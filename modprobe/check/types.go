@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"syscall"
@@ -161,10 +162,12 @@ func (c *Checker) imageTypes(name string) (*btf.File, error) {
 			return nil, err
 		}
 		if data = keptTypes(c.o.Cache, label); data == nil {
-			if data, err = readTypes(c.fsys, name); err != nil {
-				return nil, err
+			im, err := readImage(c.fsys, name)
+			if err != nil {
+				return nil, named(name, err)
 			}
-			keepTypes(c.o.Cache, label, data)
+			keepTypes(c.o.Cache, label, im)
+			data = im.Types
 		}
 	}
 	return parseTypes(name, data)
@@ -180,28 +183,6 @@ func parseTypes(name string, data []byte) (*btf.File, error) {
 		return nil, fmt.Errorf("%s: .BTF: %w", name, err)
 	}
 	return f, nil
-}
-
-// readTypes reads the types out of a boot image.
-func readTypes(fsys fs.FS, name string) ([]byte, error) {
-	file, err := sysroot.Name(fsys, name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := fsys.Open(file)
-	if err != nil {
-		return nil, named(name, err)
-	}
-	defer f.Close()
-	data, err := compress.ReadRaw(f, 0)
-	if err != nil {
-		return nil, named(name, err)
-	}
-	vmlinux, _, err := kernel.Unwrap(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return bytes.Clone(kernel.Types(vmlinux)), nil
 }
 
 // imageNames lists where distributions put the boot image of a release, below base; dir is where its modules are.
@@ -234,11 +215,19 @@ func imageLabel(fsys fs.FS, name string) (string, error) {
 // built for a kernel that is gone.
 const typesKey, releaseKey = "types of ", "image of "
 
-// keepTypes puts the types of an image into the cache.
-func keepTypes(cache Cache, label string, data []byte) {
-	if cache == nil || len(data) == 0 {
+// keepTypes puts the types of an image into the cache, without those of functions that modules cannot call.
+func keepTypes(cache Cache, label string, im *kernel.Image) {
+	if cache == nil || len(im.Types) == 0 {
 		return
 	}
+	f, err := btf.Parse(im.Types, nil)
+	if err != nil {
+		return
+	}
+	data := f.Prune(func(name string) bool {
+		_, answer := im.Exports.Lookup(name)
+		return answer == kernel.Found
+	})
 	if packed, err := compress.Pack(data); err == nil {
 		cache.Put(typesKey+label, append([]byte(typesKey+label+"\n"), packed...))
 	}
@@ -271,13 +260,13 @@ func keepRelease(cache Cache, release, label string) {
 func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice string) {
 	const name = "install that kernel, or name its boot image, or its types, with --built-for"
 	if asked := c.o.BuiltFor; strings.HasPrefix(asked, "/") {
-		a, err := c.o.Files.kernel(asked, func() (*kernelTypes, error) { return c.typesIn(asked) })
+		a, err := c.typesOf(asked)
 		if err != nil {
 			return nil, err.Error(), "--built-for takes a boot image, a file of BTF or a release"
 		}
 		return a, "", ""
 	} else if asked != "" {
-		if a := c.typesOnce(asked); a != nil {
+		if a, _ := c.typesOf(asked); a != nil {
 			return a, "", ""
 		}
 		return nil, "there are no types of " + asked, "install its boot image, or name it with --built-for"
@@ -290,7 +279,7 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 	case release == c.k.Release:
 		why = "it was built for another build of " + release + ", whose types are not here"
 	default:
-		if a := c.typesOnce(release); a != nil {
+		if a, _ := c.typesOf(release); a != nil {
 			return a, "", ""
 		}
 		why = "the types of " + release + " are not here, which it was built for"
@@ -305,9 +294,31 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 	return nil, why, name
 }
 
+// typesOf returns the kernel of a file or a release; nil if there is none. It is read once: many modules may be checked.
+func (c *Checker) typesOf(asked string) (*kernelTypes, error) {
+	if c.cmp.kernels == nil {
+		c.cmp.kernels = map[string]readKernel{}
+	}
+	read, ok := c.cmp.kernels[asked]
+	if !ok {
+		read.kernel, read.err = c.o.Files.kernel(c.typesKey(asked), func() (*kernelTypes, error) {
+			if strings.HasPrefix(asked, "/") {
+				return c.typesIn(asked)
+			}
+			return c.typesOfRelease(asked), nil
+		})
+		c.cmp.kernels[asked] = read
+	}
+	return read.kernel, read.err
+}
+
 // typesIn reads a file that is named: a boot image or BTF.
 func (c *Checker) typesIn(name string) (*kernelTypes, error) {
-	if f, err := c.rawTypes(name); err == nil {
+	if c.beginsAsTypes(name) {
+		f, err := c.rawTypes(name)
+		if err != nil {
+			return nil, err
+		}
 		label, _ := imageLabel(c.fsys, name)
 		return &kernelTypes{Side: types.Side{Types: f}, source: name, label: label}, nil
 	}
@@ -316,6 +327,22 @@ func (c *Checker) typesIn(name string) (*kernelTypes, error) {
 		return nil, err
 	}
 	return c.imageSide(name, im)
+}
+
+// beginsAsTypes tells whether a file is BTF by its first bytes: a boot image is large.
+func (c *Checker) beginsAsTypes(name string) bool {
+	file, err := sysroot.Name(c.fsys, name)
+	if err != nil {
+		return false
+	}
+	f, err := c.fsys.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var head [4]byte
+	_, err = io.ReadFull(f, head[:])
+	return err == nil && btf.Begins(head[:])
 }
 
 // imageSide is the kernel of a boot image.
@@ -329,12 +356,10 @@ func (c *Checker) imageSide(name string, im *kernel.Image) (*kernelTypes, error)
 	return &kernelTypes{side, name, im.Release, label}, nil
 }
 
-// typesOnce is typesOfRelease, once for all Checkers with the same Options.Files.
-func (c *Checker) typesOnce(release string) *kernelTypes {
+// typesKey is what the answer of typesOf depends on, beside the file system.
+func (c *Checker) typesKey(asked string) string {
 	dir := c.p.Dir()
-	key := dir[:strings.LastIndexByte(dir, '/')+1] + release + " " + c.opts.Dir
-	a, _ := c.o.Files.kernel(key, func() (*kernelTypes, error) { return c.typesOfRelease(release), nil })
-	return a
+	return asked + " " + dir[:strings.LastIndexByte(dir, '/')+1] + " " + c.opts.Dir
 }
 
 // typesOfRelease returns the kernel of a release: by its boot image, else the running one, else by what the cache has.

@@ -24,6 +24,7 @@ const (
 	KindNamespace Kind = "namespace"  // a symbol's namespace is not imported
 	KindDuplicate Kind = "duplicate"  // a symbol is exported already
 	KindTypes     Kind = "types"      // the types in BTF that the module brings
+	KindParameter Kind = "parameter"  // a parameter that the module is given
 	KindState     Kind = "state"      // the running kernel refuses it in its present state
 	KindForce     Kind = "force"      // what a forced load ignores, or that the kernel allows none
 )
@@ -31,7 +32,7 @@ const (
 // hopeless reports whether the load fails for something that no flag makes the kernel ignore.
 func (f Finding) hopeless() bool {
 	switch f.Kind {
-	case KindVermagic, KindVersion, KindNoVersion, KindTypes, KindState:
+	case KindVermagic, KindVersion, KindNoVersion, KindTypes, KindParameter, KindState:
 		return false
 	case KindLayout:
 		return f.Fatal && f.Symbol == ""
@@ -103,6 +104,9 @@ type Verdict struct {
 	NotVerified []string `json:"not_verified,omitempty"`
 	// Needs names the modules that have to be loaded first.
 	Needs []string `json:"needs,omitempty"`
+	// Steps are the loads that modprobe makes besides, in their order: what the module needs, and its softdeps. What is
+	// loaded already, or judged by itself, is not among them.
+	Steps []Step `json:"steps,omitempty"`
 	// Notes say what else is known: loaded already, blacklisted, forbidden.
 	Notes []string `json:"notes,omitempty"`
 	// Source says where the kernel's exports were read from.

@@ -47,7 +47,7 @@ func (f *Forcer) loads(file string) bool {
 	if err != nil {
 		return false
 	}
-	checker, err := check.New(p, &check.Options{Quick: true, Cache: CacheDir(f.Env)})
+	checker, err := check.New(p, &check.Options{Quick: true, Alone: true, Cache: CacheDir(f.Env)})
 	if err != nil {
 		return false
 	}

@@ -64,7 +64,7 @@ func (f *Forcer) ready(flags int) bool {
 	if err != nil {
 		return false
 	}
-	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Cache: CacheDir(f.Env)})
+	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Alone: true, Cache: CacheDir(f.Env)})
 	if err != nil {
 		return false
 	}
@@ -123,7 +123,7 @@ func Explain(l *cli.Logger, p *modprobe.Prober, f *Forcer, file string, flags in
 	if p, err = running(p); err != nil {
 		return
 	}
-	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Cached: true, Cache: CacheDir(l.Env)})
+	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Alone: true, Cached: true, Cache: CacheDir(l.Env)})
 	if err != nil || checker.Source() == "" {
 		return
 	}

@@ -63,6 +63,11 @@ func (b *builder) choose(env *cli.Env, log *cli.Logger, fsys fs.FS) (*initramfs.
 	if err != nil {
 		return nil, err
 	}
+	var bad *fs.PathError
+	if errors.As(sel.BadTables, &bad) {
+		log.Warningf("%s: %v; the image gets tables made of the modules themselves (depmod %s mends those on disk)",
+			bad.Path, bad.Err, sel.Release)
+	}
 	b.loadable(log, config, sel)
 	return sel, b.missing(log, sel)
 }

@@ -32,8 +32,9 @@ func (f *modinfoFinder) readModules(log *cli.Logger, operands []string) (list []
 		}
 		if err == nil {
 			m := kernel.ReadModule(path.Clean(t.path), image)
-			list = append(list, m)
-			err = m.Err()
+			if err = m.Err(); err == nil {
+				list = append(list, m)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("could not read %s: %s", t.path, cli.Strerror(err))

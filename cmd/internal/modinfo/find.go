@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/modinfo"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -44,7 +45,7 @@ func newModinfoFinder(env *cli.Env, args *modinfoArgs, report func(error)) (*mod
 	}
 	var err error
 	f.prober, err = modprobe.New(&modprobe.Options{
-		FS: env.FS, Dir: dir, Release: args.release, Kernel: env.Kernel, NoConfig: true, Log: report,
+		FS: env.FS, Dir: dir, Release: args.release, Kernel: env.Kernel, NoConfig: true, Log: report, Facts: cli.Facts(env),
 	})
 	return f, err
 }
@@ -61,7 +62,7 @@ func (f *modinfoFinder) find(operand string, found func(*modinfoTarget)) {
 	}
 	// A path is a file whatever it is called; a bare name may be a module's, so only the names that module files
 	// have count.
-	if strings.Contains(operand, "/") || isModuleFile(operand) {
+	if strings.Contains(operand, "/") || moduledir.IsModule(operand) {
 		if t := f.file(operand); t != nil {
 			found(t)
 			return
@@ -153,16 +154,6 @@ func (t *modinfoTarget) moduleName() string {
 		return alias.FromPath(t.path)
 	}
 	return t.name
-}
-
-// isModuleFile reports whether a name ends as those of module files do.
-func isModuleFile(name string) bool {
-	for _, ext := range [...]string{".ko", ".ko.gz", ".ko.xz", ".ko.zst"} {
-		if len(name) > len(ext) && strings.HasSuffix(name, ext) {
-			return true
-		}
-	}
-	return false
 }
 
 // open reads what a module says about itself.

@@ -20,13 +20,21 @@ func diffKernels(env *cli.Env, log *cli.Logger, args *modinfoArgs) (status int, 
 	if len(args.operands) < 2 {
 		return 0, false
 	}
+	// Expanding an image takes half a second, so both are expanded at the same time.
+	var b types.Side
+	var errB error
+	read := make(chan struct{})
+	go func() {
+		b, errB = kernelSide(env, args.operands[1])
+		close(read)
+	}()
 	a, err := kernelSide(env, args.operands[0])
-	if err != nil {
+	<-read
+	switch {
+	case err != nil:
 		return 0, false // a module, or nothing: the comparison of modules says what is wrong
-	}
-	b, err := kernelSide(env, args.operands[1])
-	if err != nil {
-		log.Errorf("%s: %s", args.operands[1], cli.Strerror(err))
+	case errB != nil:
+		log.Errorf("%s: %s", args.operands[1], cli.Strerror(errB))
 		return 1, true
 	}
 	c := types.Compare(a, b)

@@ -53,17 +53,10 @@ func (r *modprobeRun) checkModules(operands []string) int {
 		}
 		*p = path.Clean(abs)
 	}
-	names := make([]string, len(operands))
-	for i, o := range operands {
-		names[i] = o
-		if isPath(o) || strings.HasSuffix(o, ".ko") || strings.Contains(o, ".ko.") {
-			abs, err := cli.Absolute(r.Env, o)
-			if err != nil {
-				r.Errorf("%s: %s", o, cli.Strerror(err))
-				return checkFails
-			}
-			names[i] = path.Clean(abs)
-		}
+	names, err := c.operands(operands)
+	if err != nil {
+		r.Errorf("%v", err)
+		return checkFails
 	}
 	if r.manyKernels() {
 		return c.matrix(names)
@@ -95,8 +88,44 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	return worst(a.verdicts)
 }
 
-// checkFailed shows why a check, or that of some modules, could not be made. It returns the exit status for the case
-// that there are no verdicts.
+// operands returns the names and files that are asked for. A word with "=" behind one is a parameter of it, unless it is
+// a path, or every operand is a name.
+func (c *checkRun) operands(words []string) (names []string, err error) {
+	given := map[string][]string{}
+	for _, word := range words {
+		name, _, assigns := strings.Cut(word, "=")
+		file := isPath(word) || isFile(name) || len(names) == 0 && isFile(word)
+		switch {
+		case assigns && !file && !c.modprobeRun.all && !strings.Contains(name, ":"):
+			if len(names) == 0 {
+				return nil, fmt.Errorf("%s: a parameter stands behind the module that it is for", word)
+			}
+			last := names[len(names)-1]
+			given[last] = append(given[last], word)
+			continue
+		case file:
+			abs, err := cli.Absolute(c.Env, word)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %s", word, cli.Strerror(err))
+			}
+			word = path.Clean(abs)
+		}
+		names = append(names, word)
+	}
+	c.o.Params = map[string]string{}
+	for name, list := range given {
+		c.o.Params[name] = cli.QuoteParams(list)
+	}
+	return names, nil
+}
+
+// isFile reports whether a word without slashes names a file, and not a module.
+func isFile(word string) bool {
+	return strings.HasSuffix(word, ".ko") || strings.Contains(word, ".ko.")
+}
+
+// checkFailed shows why a check could not be made, as a whole or of some modules. The result is the exit status if it
+// is all there is to say.
 func (r *modprobeRun) checkFailed(err error) int {
 	for _, e := range causes(err) {
 		if e != errReported {
@@ -260,6 +289,7 @@ func (c *checkRun) print(v *check.Verdict) {
 	if len(v.Needs) > 0 && v.Outcome != check.Fails {
 		out.Line("  needs first: ", strings.Join(v.Needs, " "))
 	}
+	c.softdeps(v)
 	for _, n := range v.Notes {
 		out.Line("  note: ", n)
 	}
@@ -289,7 +319,28 @@ func (c *checkRun) findings(v *check.Verdict) {
 	}
 }
 
-// taintLetters returns the letters of the taint flags of a verdict.
+// softdeps says which softdeps do not load, which keeps modprobe from nothing else.
+func (c *checkRun) softdeps(v *check.Verdict) {
+	for _, s := range v.Steps {
+		if s.Required || s.Outcome != check.Fails && s.Outcome != check.Unknown {
+			continue
+		}
+		text := s.Module + ", a softdep to be loaded before it: "
+		if s.After {
+			text = s.Module + ", a softdep to be loaded after it: "
+		}
+		text += string(s.Outcome)
+		if s.Error != "" {
+			text += " (" + s.Error + ")"
+		}
+		if s.Why != "" {
+			text += ": " + s.Why
+		}
+		c.out.Line("  ", text)
+		c.out.Line("    -> modprobe goes on without it")
+	}
+}
+
 func taintLetters(v *check.Verdict) string {
 	letters := ""
 	for _, t := range v.Taints {

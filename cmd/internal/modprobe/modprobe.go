@@ -109,6 +109,8 @@ func (r *modprobeRun) start() error {
 			return err
 		}
 		o.Shell = modprobe.NoShell // who is root in there is not root here
+	} else {
+		o.Facts = cli.Facts(r.Env)
 	}
 	p, err := modprobe.New(o)
 	if err != nil {

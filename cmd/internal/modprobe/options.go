@@ -103,7 +103,7 @@ const modprobeUsage = `Usage:
 	modprobe [options] -r [-i] NAME...
 	modprobe [options] -c
 	modprobe [options] --show-modversions FILE
-	modprobe --check [options] [NAME|FILE...]
+	modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
 	modprobe --coldplug [options]
 	modprobe --weak-update=add|remove|list|check [options] [NAME|FILE...]
 

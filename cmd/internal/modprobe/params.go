@@ -91,7 +91,8 @@ func readParams(r *modprobeRun, from modprobe.Module) *module {
 
 // judge says which of the parameters the module does not have; from says where they stand.
 func (m *module) judge(text, from string) {
-	for _, u := range params.NotIn(params.Split(text), m.info, m.image) {
+	list, _, _ := params.Split(text)
+	for _, u := range params.NotIn(list, m.info, m.image) {
 		hint := "; modinfo -p " + m.name + " lists those it has"
 		if len(u.Near) > 0 {
 			hint = "; is " + strings.Join(u.Near, " or ") + " meant?"

@@ -2,6 +2,7 @@ package small
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -184,6 +185,11 @@ func (n *nodesRun) read() (data []byte, status int, done bool) {
 	}
 	switch {
 	case err == nil:
+		if errors.Is(moduledir.Usable(name, data), moduledir.ErrCut) {
+			// What is left of the line may be a number of another device.
+			data = data[:bytes.LastIndexByte(data, '\n')+1]
+			fmt.Fprintf(env.Stderr, "Warning: %s: %v; what is left is used (depmod makes the tables)\n", name, moduledir.ErrCut)
+		}
 		return data, 0, false
 	case cli.Strerror(err) == "No such file or directory":
 		fmt.Fprintf(env.Stderr, "Warning: %s not found - ignoring\n", name)

@@ -38,6 +38,8 @@ module kernel/drivers/top.ko
 	alias pci:v00001111d*
 module kernel/drivers/alone.ko
 	alias pci:v00002222d*
+	alias devname:net/tun
+	alias char-major-10-200
 module updates/other.ko
 	export other_do 3
 module kernel/drivers/other.ko

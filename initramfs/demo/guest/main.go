@@ -231,6 +231,8 @@ func booted() error {
 // byKernel mounts a file system whose driver is a module. There is none on the device, so that the mount fails, but not
 // before the kernel has run /sbin/modprobe -q -- fs-minix.
 func byKernel() error {
+	fmt.Println("There is no minix file system here, so this mount is meant to fail. Before it does, the kernel starts")
+	fmt.Println("/sbin/modprobe -q -- fs-minix.")
 	fmt.Println("# mount -t minix /dev/loop0 /mnt")
 	err := unix.Mount("/dev/loop0", "/mnt", "minix", unix.MS_RDONLY, "")
 	fmt.Println("mount:", err)

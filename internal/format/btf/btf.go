@@ -99,6 +99,12 @@ const (
 	maxTypes   = 1 << 20 // as many as kernels take
 )
 
+// Begins tells whether data begins as BTF does, in either byte order.
+func Begins(data []byte) bool {
+	return len(data) >= 3 && data[2] == 1 &&
+		(binary.LittleEndian.Uint16(data) == magic || binary.BigEndian.Uint16(data) == magic)
+}
+
 // Parse reads BTF and checks all of it. The base is that of split BTF, else nil.
 func Parse(data []byte, base *File) (*File, error) {
 	f := &File{base: base, data: data, first: 1}

@@ -9,7 +9,8 @@ import (
 
 // A Budget bounds the memory of files that several goroutines expand at once. All that are expected to be small share
 // [budgetSize]; one that is larger than it seemed, or large anyway, is expanded by one goroutine at a time, in memory
-// that is kept for the next. So a hostile set of files takes as much as one hostile file, and a little more.
+// that is kept for the next. So a hostile set of files takes as much as one hostile file, and a little more. The zero
+// value is an unused Budget.
 type Budget struct {
 	mu    sync.Mutex
 	cond  sync.Cond
@@ -25,19 +26,20 @@ const (
 	maxShare   = 16 << 20
 	shareRatio = 6
 	minShare   = 256 << 10
+	// maxIdle is how much memory of the room stays in use between two files.
+	maxIdle = 64 << 20
 )
 
-// NewBudget returns an unused Budget.
-func NewBudget() *Budget {
-	b := new(Budget)
-	b.cond.L = &b.mu
-	return b
-}
+// shared is the budget of those who have none of their own: [Use], and what [Read] and [Expand] make room for.
+var shared Budget
 
 // A Share is the part of a Budget that an expanded file takes.
 type Share struct {
+	// Format is how the file was compressed.
+	Format Format
 	budget *Budget
-	size   int64 // 0: the room of large files
+	size   int64  // 0: the room of large files
+	image  []byte // what is in the room
 }
 
 // Large reports whether the file is in memory that the next one gets: nothing of it may be kept after Done.
@@ -48,6 +50,9 @@ func (s Share) Done() {
 	switch {
 	case s.budget == nil:
 	case s.size == 0:
+		if int64(len(s.image)) > maxIdle {
+			emptyRoom(s.image, s.budget.room)
+		}
 		s.budget.large.Unlock()
 	default:
 		s.budget.give(s.size)
@@ -56,6 +61,7 @@ func (s Share) Done() {
 
 func (b *Budget) take(n int64) {
 	b.mu.Lock()
+	b.cond.L = &b.mu
 	for b.used+n > budgetSize {
 		b.cond.Wait()
 	}
@@ -104,38 +110,105 @@ func (b *Budget) Read(f fs.File, dst []byte, limit int64) (image []byte, share S
 		b.large.Lock()
 		return b.expandLarge(src, limit, nil)
 	}
+	format := Detect(src)
 	*p = src[:0]
 	buffers.Put(p)
 	if err != nil {
 		b.give(n)
 		return nil, Share{}, err
 	}
-	return image, Share{b, n}, nil
+	return image, Share{Format: format, budget: b, size: n}, nil
 }
 
 // expandLarge expands a large file. It is called with the lock of the room.
 func (b *Budget) expandLarge(src []byte, limit int64, err error) ([]byte, Share, error) {
+	var image []byte
+	if err == nil {
+		image, err = expandOver(b.roomFor(limit), src, limit)
+	}
+	if err != nil {
+		emptyRoom(b.room, b.room) // a bomb has filled it
+		b.large.Unlock()
+		return nil, Share{}, err
+	}
+	return image, Share{Format: Detect(src), budget: b, image: image}, nil
+}
+
+// roomFor returns the room, empty, with space for limit bytes. It is called with the lock of the room.
+func (b *Budget) roomFor(limit int64) []byte {
 	if int64(cap(b.room)) < limit+roomSlack {
 		unmapRoom(b.room)
 		b.room = mapRoom(limit + roomSlack)
 	}
-	var image []byte
-	if err == nil {
-		image, err = expandOver(b.room[:0], src, limit)
+	return b.room[:0]
+}
+
+// expandKept expands src into memory of its own. A buffer that grows would take three times the size of a large file,
+// of each goroutine: so that is expanded in the room, and moved out of it.
+func (b *Budget) expandKept(src []byte, limit int64) ([]byte, error) {
+	if limit <= maxShare {
+		return expand(nil, src, limit)
 	}
+	if int64(len(src))*shareRatio <= maxShare {
+		image, err := expand(nil, src, maxShare)
+		if !errors.Is(err, ErrTooLarge) {
+			return image, err
+		}
+	}
+	b.large.Lock()
+	defer b.large.Unlock()
+	image, err := expand(b.roomFor(limit), src, limit)
 	if err != nil {
-		b.large.Unlock()
-		return nil, Share{}, err
+		emptyRoom(b.room, b.room)
+		return nil, err
 	}
-	return image, Share{budget: b}, nil
+	return moveOut(image, b.room), nil
+}
+
+// images holds buffers for files that are not large.
+var images = sync.Pool{New: func() any { return new([]byte) }}
+
+// Use expands a file that has been opened and calls do with the contents, within a budget that all of the program
+// share. Nothing of the image may be kept, and do must not read another file by Use, whose turn would not come before
+// do returns. The error is that of reading, or else that of do.
+func Use(f fs.File, limit int64, do func(image []byte, format Format) error) error {
+	buf := images.Get().(*[]byte)
+	defer images.Put(buf)
+	image, share, err := shared.Read(f, *buf, limit)
+	if err != nil {
+		return err
+	}
+	defer share.Done()
+	if !share.Large() {
+		*buf = image
+	}
+	return do(image, share.Format)
+}
+
+// UseFile is [Use] for a file that is not open yet. Errors of reading are an *[fs.PathError].
+func UseFile(fsys fs.FS, name string, limit int64, do func(image []byte, format Format) error) error {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var failed error
+	err = Use(f, limit, func(image []byte, format Format) error {
+		failed = do(image, format)
+		return nil
+	})
+	if err != nil {
+		return named(name, err)
+	}
+	return failed
 }
 
 // roomSlack is what decoders want behind the data.
 const roomSlack = 64 << 10
 
-// expandOver is Expand, but always writes over dst.
+// expandOver is expand, but always writes over dst.
 func expandOver(dst, src []byte, limit int64) ([]byte, error) {
-	image, err := Expand(dst, src, limit)
+	image, err := expand(dst, src, limit)
 	if err == nil && Detect(src) == None {
 		image = append(grow(dst[:0], len(src)), src...)
 	}

@@ -104,6 +104,14 @@ func Expand(dst, src []byte, limit int64) ([]byte, error) {
 		limit = DefaultLimit
 	}
 	limit = min(limit, math.MaxInt-slack)
+	if dst == nil && Detect(src) != None {
+		return shared.expandKept(src, limit)
+	}
+	return expand(dst, src, limit)
+}
+
+// expand is Expand with a limit that is set; dst grows as needed.
+func expand(dst, src []byte, limit int64) ([]byte, error) {
 	f := Detect(src)
 	var out []byte
 	var off int64

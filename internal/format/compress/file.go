@@ -23,13 +23,18 @@ func ReadFile(fsys fs.FS, name string, dst []byte, limit int64) (image []byte, f
 	defer f.Close()
 	image, format, err = Read(f, dst, limit)
 	if err != nil {
-		var pe *fs.PathError
-		if !errors.As(err, &pe) {
-			err = &fs.PathError{Op: "read", Path: name, Err: err}
-		}
-		return nil, format, err
+		return nil, format, named(name, err)
 	}
 	return image, format, nil
+}
+
+// named adds the name of the file to an error that has none.
+func named(name string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return err
+	}
+	return &fs.PathError{Op: "read", Path: name, Err: err}
 }
 
 // Read is [ReadFile] for a file that has been opened; it reads from the current

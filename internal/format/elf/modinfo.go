@@ -69,6 +69,12 @@ func (f *File) BuildID() []byte {
 	if err != nil {
 		return nil
 	}
+	return f.NoteBuildID(data)
+}
+
+// NoteBuildID returns the fingerprint in notes for this file's machine, as the kernel shows those of loaded modules; nil
+// if there is none.
+func (f *File) NoteBuildID(data []byte) []byte {
 	const noteBuildID = 3
 	for len(data) >= 12 {
 		namesz, descsz, typ := uint64(f.u32(data)), uint64(f.u32(data[4:])), f.u32(data[8:])

@@ -49,44 +49,14 @@ func (f *File) thisModuleCalls(index int, t *ThisModule) error {
 	if err != nil {
 		return err
 	}
-	total := uint64(0) // of relocations
-	for i := 1; i < f.count; i++ {
-		s := f.SectionAt(i)
-		if (s.Type != shtRel && s.Type != shtRela) || int(s.Info) != index {
-			continue
+	return f.relocs(index, syms, func(off uint64, r reloc) {
+		switch {
+		case syms.is(r.symbol, "init_module"):
+			t.Init = int64(off)
+		case syms.is(r.symbol, "cleanup_module"):
+			t.Exit = int64(off)
 		}
-		data, err := f.Data(s)
-		if err != nil {
-			return err
-		}
-		if total += s.Size; total > 4*f.size {
-			return badf(s.Off, "section %d overlaps others, as they do each other", i)
-		}
-		step := 2 * f.longSize()
-		if s.Type == shtRela {
-			step += f.longSize()
-		}
-		for ; len(data) >= step; data = data[step:] {
-			var sym uint64
-			if info := f.long(data[f.longSize():]); !f.wide {
-				sym = info >> 8
-			} else if f.machine == emMIPS && !f.big {
-				sym = info & 0xffffffff // MIPS swaps the halves
-			} else {
-				sym = info >> 32
-			}
-			if sym >= uint64(syms.len()) {
-				continue
-			}
-			switch {
-			case syms.is(int(sym), "init_module"):
-				t.Init = int64(f.long(data))
-			case syms.is(int(sym), "cleanup_module"):
-				t.Exit = int64(f.long(data))
-			}
-		}
-	}
-	return nil
+	})
 }
 
 // Machines that need a word of their own.

@@ -42,6 +42,12 @@ type Module struct {
 	// Types are the module's own, split over kernel a's or over its distilled base; nil if it has none, or the base
 	// is not there.
 	Types *btf.File
+
+	// Debug returns the module's debugging information, or nil; nil if there is none. It is called only if Types are
+	// nil and something has moved: to read it takes long.
+	Debug func() *Debug
+
+	debug *Debug // what it returned
 }
 
 // Changes are what differs for a module between the kernel it was built for and another one.
@@ -66,12 +72,16 @@ type Changes struct {
 
 // Module tells what differs for a module.
 func (c *Comparison) Module(m Module) *Changes {
+	c.look(m.Imports)
 	ch := &Changes{Types: []TypeChange{}}
 	starts, unknown := c.imports(ch, m.Imports)
 	found := c.reach(starts)
 	roots := c.roots(found)
 	counts := c.counts(starts, roots)
-	used := c.used(ch, m.Types, starts)
+	if m.Types == nil && m.Debug != nil && slices.ContainsFunc(roots, func(n int32) bool { return c.nodes[n].change.Moves() }) {
+		m.debug = m.Debug()
+	}
+	used := c.used(ch, m, starts)
 	for i, n := range roots {
 		t := c.typeChange(n)
 		t.Symbols, t.Via = counts[i], c.way(found, n)
@@ -168,13 +178,20 @@ func (c *Comparison) explained(ch *Changes, starts, roots []int32, versioned []*
 
 // used returns the pairs that changed and that the module names or that are contained in what it names, with what it
 // does with them. A module names what the functions take and return that it calls.
-func (c *Comparison) used(ch *Changes, module *btf.File, starts []int32) map[int32]string {
+func (c *Comparison) used(ch *Changes, m Module, starts []int32) map[int32]string {
 	used := map[int32]string{}
 	if c.a.Types == nil || c.b.Types == nil {
 		return used
 	}
-	if module != nil {
-		ids, found, all := c.usesOf(module)
+	if m.Types != nil || m.debug != nil {
+		var ids []btf.ID
+		var found map[btf.ID]use
+		var all bool
+		if m.Types != nil {
+			ids, found, all = c.usesOf(m.Types)
+		} else {
+			ids, found, all = c.usesOfDebug(m.debug)
+		}
 		ch.Named, ch.tooMuch = len(ids), !all
 		for _, id := range ids {
 			if n := c.partner(id); n >= 0 {
@@ -258,7 +275,7 @@ func (c *Comparison) class(ch *Changes, m Module) (Class, string) {
 		return ClassNotKnown, "the module has sizes alone of the kernel it was built for"
 	case len(ch.Foreign) > 0:
 		return ClassNotKnown, "the module was not built for that kernel: it has another version of " + few(ch.Foreign)
-	case worst.Moves() && m.Types == nil:
+	case worst.Moves() && m.Types == nil && m.debug == nil:
 		return ClassNotKnown, "the module has no types of its own that tell what it names"
 	case worst.Moves():
 		return ClassNoneNamed, ""

@@ -32,6 +32,7 @@ func (c *Comparison) Report(names ...string) *Report {
 		Types: []TypeChange{}, Prototypes: []TypeChange{},
 		Gone: []string{}, New: []string{}, CRCOnly: []string{}, NoType: []string{},
 	}
+	c.look(nil)
 	list := c.named(names)
 	var starts []int32
 	for _, s := range list {

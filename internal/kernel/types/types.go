@@ -38,8 +38,9 @@ type Side struct {
 type Comparison struct {
 	a, b    Side
 	spaces  []space
-	symbols map[string]*symbol
-	left    int // steps that may still be made to compare
+	symbols map[string]*symbol // those that were looked for
+	looked  bool               // for those of a module
+	left    int                // steps that may still be made to compare
 
 	nodes []node
 	ids   map[key]int32
@@ -51,7 +52,12 @@ type Comparison struct {
 }
 
 // A space is where ids are looked up: the two kernels, or two builds of a module over them.
-type space struct{ a, b *btf.File }
+type space struct {
+	a, b *btf.File
+
+	exportsA, exportsB []Export
+	indexed            bool // symbols has all of them
+}
 
 // maxSteps is how many types are looked at in all to compare, and how many to tell what one type or one module is
 // about. Two kernels need 200,000, a large module 50,000; more than this is made to keep us busy.
@@ -66,12 +72,14 @@ func Compare(a, b Side) *Comparison {
 		a: a, b: b, left: maxSteps, symbols: map[string]*symbol{}, ids: map[key]int32{},
 		first: map[btf.ID]int32{}, told: map[int32]TypeChange{},
 	}
-	c.add(a, b)
+	c.AddModule(a, b)
 	return c
 }
 
 // AddModule adds what a module exports in both kernels. Its types must be split over theirs.
-func (c *Comparison) AddModule(a, b Side) { c.add(a, b) }
+func (c *Comparison) AddModule(a, b Side) {
+	c.spaces = append(c.spaces, space{a: a.Types, b: b.Types, exportsA: a.Exports, exportsB: b.Exports})
+}
 
 // TooMuch tells that the types are too many or nested too deep to be compared: what is not found to differ is then
 // not known to be the same.
@@ -94,42 +102,63 @@ func (s *symbol) differs() bool {
 	return s.a != nil && s.b != nil && s.a.HasCRC && s.b.HasCRC && s.a.CRC != s.b.CRC
 }
 
-func (c *Comparison) add(a, b Side) {
-	in := uint32(len(c.spaces))
-	c.spaces = append(c.spaces, space{a.Types, b.Types})
-	found := make(map[string]*symbol, len(a.Exports))
-	list := make([]symbol, 0, len(a.Exports)+len(b.Exports)) // never longer: pointers to its elements stay good
+// look fills symbols: for the first module with what it imports, then with all. There are ten thousand, and one module
+// needs a hundred: to find these alone takes a fifth of the time.
+func (c *Comparison) look(imports []Export) {
+	if imports == nil || c.looked {
+		for i := range c.spaces {
+			if s := &c.spaces[i]; !s.indexed {
+				s.indexed = true
+				c.find(uint32(i), nil)
+			}
+		}
+		return
+	}
+	c.looked = true
+	wanted := make(map[string]bool, len(imports))
+	for _, im := range imports {
+		wanted[im.Name] = true
+	}
+	for i := range c.spaces {
+		c.find(uint32(i), wanted)
+	}
+}
+
+// find enters the exports of one space, those that are wanted if that is not nil.
+func (c *Comparison) find(in uint32, wanted map[string]bool) {
+	of := &c.spaces[in]
+	found := make(map[string]*symbol, len(wanted))
 	get := func(name string) *symbol {
 		s := found[name]
 		if s == nil {
-			list = append(list, symbol{name: name, space: in, node: -1})
-			s = &list[len(list)-1]
+			s = &symbol{name: name, space: in, node: -1}
 			found[name] = s
 		}
 		return s
 	}
-	for i := range a.Exports {
-		get(a.Exports[i].Name).a = &a.Exports[i]
+	for i := range of.exportsA {
+		if e := &of.exportsA[i]; wanted == nil || wanted[e.Name] {
+			get(e.Name).a = e
+		}
 	}
-	for i := range b.Exports {
-		get(b.Exports[i].Name).b = &b.Exports[i]
+	for i := range of.exportsB {
+		if e := &of.exportsB[i]; wanted == nil || wanted[e.Name] {
+			get(e.Name).b = e
+		}
 	}
 	// Some functions are there twice: the first counts.
-	for name, id := range objects(a.Types) {
+	for name, id := range objects(of.a) {
 		if s := found[name]; s != nil && s.idA == 0 {
 			s.idA = id
 		}
 	}
-	for name, id := range objects(b.Types) {
+	for name, id := range objects(of.b) {
 		if s := found[name]; s != nil && s.idB == 0 {
 			s.idB = id
 		}
 	}
-	if len(c.symbols) == 0 {
-		c.symbols = found
-	}
 	for name, s := range found {
-		if s.typed() && assembled(a.Types, s.idA) != assembled(b.Types, s.idB) {
+		if s.typed() && assembled(of.a, s.idA) != assembled(of.b, s.idB) {
 			s.idA, s.idB = 0, 0
 		}
 		if c.symbols[name] == nil { // the kernel's own before a module's

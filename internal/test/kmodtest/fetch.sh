@@ -6,6 +6,7 @@
 #   fetch.sh oracle              kmod of Debian 13, with its own loader and libraries
 #   fetch.sh oracle30            kmod of Debian 12, likewise
 #   fetch.sh kernel KEY          KEY = SERIES[-prev][-cloud][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
+#                                or a build that the security archive still has: 6.1.0-53  6.12.116
 #   fetch.sh tree KEY EXT        the modules of that kernel as .ko.EXT (xz, zst or gz; none: not compressed)
 #   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
 #   fetch.sh kbuild KEY          all that modules for that kernel are built with, but for the compiler
@@ -95,6 +96,7 @@ suite() {
 	if [ "$renew" = again ]; then
 		online
 		uri=$(APT_CONFIG=$apt_config mirror)
+		case $1 in *-security) uri=${uri%/debian}/debian-security ;; esac
 		mkdir -p "$d/lists/partial" "$d/cache/archives/partial"
 		rm -f "$d/updated"
 		echo "deb $uri $1 main" >"$d/sources.list"
@@ -197,6 +199,8 @@ names() {
 	case $series in
 	5.10) suite_=bullseye re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
 	6.1) suite_=bookworm re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
+	6.1.0-*) suite_=bookworm-security re="linux-image-$re-$flavour" ;;
+	6.12.*) suite_=trixie-security re="linux-image-$re\\+deb13-$flavour" ;;
 	6.12) suite_=trixie re="linux-image-$re\\.[0-9]+\\+deb13-$flavour" ;;
 	*) suite_=sid re="linux-binary-[0-9]+\\.[0-9.]+\\+deb[0-9]+-$flavour" ;;
 	esac

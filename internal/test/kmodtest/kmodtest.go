@@ -75,7 +75,7 @@ type Module struct {
 	Raw []byte
 }
 
-// Param is a parameter in .modinfo.
+// Param is a parameter, in .modinfo and in the table of parameters.
 type Param struct {
 	// Name is the parameter's name.
 	Name string
@@ -83,6 +83,15 @@ type Param struct {
 	Type string
 	// Desc is the value of parm=NAME: and empty for no such string.
 	Desc string
+	// Ops names the functions that set it, in the table of parameters; "own" are the module's. Empty: it is not in the
+	// table, which is all that kernels look at.
+	Ops string
+	// Max is how many elements there are in an array (param_array_ops) of what Elem sets, or the size of a string
+	// (param_ops_string).
+	Max  uint32
+	Elem string
+	// Flags are 1 for one that marks the kernel, 2 for one that a locked-down kernel does not take.
+	Flags byte
 }
 
 // Export is a symbol the module offers.

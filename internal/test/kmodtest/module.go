@@ -16,6 +16,7 @@ func (m Module) Bytes() []byte {
 	w.exports()
 	w.section(".modinfo", elf.SHF_ALLOC, 1, m.modinfo())
 	w.imports()
+	w.params()
 	w.thisModule()
 	for _, s := range m.Sections {
 		i := w.section(s.Name, s.Flags, 1, s.Data)

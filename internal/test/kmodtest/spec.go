@@ -40,6 +40,7 @@ type Builtin struct {
 //	    import printk [0x92997ed8] [weak] [versiononly]   (without a CRC: not in the version table)
 //	    alias PATTERN | softdep TEXT | weakdep TEXT | firmware PATH | license TEXT | vermagic TEXT
 //	    param NAME [TYPE|-] [description]
+//	    paramops NAME OPS [MAX [ELEM]]   (puts it into the table; OPS may be "own")
 //	    depends a,b
 //	    info key=value          bare          omit SECTION
 //	    class 32                big           machine s390
@@ -131,7 +132,9 @@ func (m *Module) set(key, rest string) (err error) {
 		if typ == "-" {
 			typ = ""
 		}
-		m.Params = append(m.Params, Param{name, typ, strings.TrimSpace(desc)})
+		m.Params = append(m.Params, Param{Name: name, Type: typ, Desc: strings.TrimSpace(desc)})
+	case "paramops":
+		return m.setOps(words)
 	case "depends":
 		m.Depends = rest
 	case "bare":
