@@ -10,18 +10,18 @@ import (
 
 // A Failure is a paragraph of the report: a kind of reason, and where it counts.
 type Failure struct {
-	Kind   check.Kind
-	Title  string
-	Loads  int // how many cells it is about
-	Lines  []FailureLine
-	Advice []string
+	Kind   check.Kind    // of the findings
+	Title  string        // the kind in words
+	Loads  int           // how many cells it is about
+	Lines  []FailureLine // what differs within the kind
+	Advice []string      // what to do, at most three sentences
 }
 
 // A FailureLine says of modules with which kernels they have the same trouble.
 type FailureLine struct {
-	Modules []string
-	Kernels []int // numbers from 1
-	Text    string
+	Modules []string // their names
+	Kernels []int    // numbers from 1
+	Text    string   // the trouble
 }
 
 // titles say what a kind of failure is, in the order of the paragraphs.

@@ -168,9 +168,8 @@ func treesIn(fsys fs.FS, dir string) ([]Kernel, error) {
 }
 
 // releasePath is how the path of a Module.symvers tells its release.
-var releasePath = regexp.MustCompile(
-	`(?:^|/)(?:linux-headers-|kernel-devel-|symvers-)?([0-9]+\.[0-9][^/]*?)(?:/(?:build|source))?` +
-		`(?:/Module\.symvers)?(?:\.gz|\.xz|\.zst)?$`)
+const releasePath = `(?:^|/)(?:linux-headers-|kernel-devel-|symvers-)?([0-9]+\.[0-9][^/]*?)(?:/(?:build|source))?` +
+	`(?:/Module\.symvers)?(?:\.gz|\.xz|\.zst)?$`
 
 // symversRelease returns the release that a Module.symvers is of, "" if nothing tells.
 func symversRelease(fsys fs.FS, file string) string {
@@ -181,7 +180,7 @@ func symversRelease(fsys fs.FS, file string) string {
 			}
 		}
 	}
-	if m := releasePath.FindStringSubmatch(file); m != nil {
+	if m := regexp.MustCompile(releasePath).FindStringSubmatch(file); m != nil {
 		return m[1]
 	}
 	return ""
