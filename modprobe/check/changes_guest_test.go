@@ -56,7 +56,7 @@ func forcedGuest(t *testing.T, from, key string) {
 	slices.SortStableFunc(files, func(a, b string) int { return rank(a) - rank(b) })
 
 	classes := map[check.Class]int{}
-	o := vmtest.Options{Tests: "^TestGuestForced$", Files: map[string][]byte{"trials/ext4": disk(t, "mke2fs", "-q", "-t", "ext4"),
+	o := vmtest.Options{Tests: "^TestGuestForced$", Timeout: time.Hour, Files: map[string][]byte{"trials/ext4": disk(t, "mke2fs", "-q", "-t", "ext4"),
 		"trials/vfat": disk(t, "mkfs.vfat"), "trials/minix": disk(t, "mkfs.minix"), "trials/squashfs": squashed(t)}, Modules: []string{"loop", "nls_cp437", "nls_ascii"}}
 	var list strings.Builder
 	size := 0

@@ -38,6 +38,12 @@ const (
 	optTimeout
 	optSettle
 	optChart
+	optPolicy
+	optAllowlist
+	optProfile
+	optHost
+	optKmod
+	optAudit
 )
 
 // modprobeOptions are kmod 34.2's, in its order, which shows in its list of possibilities; the Exact ones are names
@@ -93,6 +99,12 @@ func modprobeOptions() []getopt.Option {
 		{Long: "settle", Arg: getopt.Required, ID: optSettle, Exact: true},
 		{Long: "chart", Arg: getopt.Required, ID: optChart, Exact: true},
 		{Short: 'j', Arg: getopt.Required, ID: 'j'},
+		{Long: "policy", ID: optPolicy, Exact: true},
+		{Long: "allowlist", ID: optAllowlist, Exact: true},
+		{Long: "profile", Arg: getopt.Required, ID: optProfile, Exact: true},
+		{Long: "host", ID: optHost, Exact: true},
+		{Long: "kmod", ID: optKmod, Exact: true},
+		{Long: "audit", ID: optAudit, Exact: true},
 	}
 }
 
@@ -106,6 +118,9 @@ const modprobeUsage = `Usage:
 	modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
 	modprobe --coldplug [options]
 	modprobe --weak-update=add|remove|list|check [options] [NAME|FILE...]
+	modprobe --policy [options] NAME...
+	modprobe --allowlist [options] [NAME...]
+	modprobe --audit [options] [FILE]
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
 
@@ -126,6 +141,12 @@ What to do:
 	    --weak-update=ACTION    links in the weak-updates folders of all kernels, or that of -S: add makes
 	                            them where FILE loads; remove NAME; list says why each stands; check
 	                            finds those that do not (exit status 1, or 2: not known)
+	    --policy                say whether NAME may be loaded, by which line, and through whom;
+	                            exit status 0: it may, 1: it may not
+	    --allowlist             write lines for modprobe.d that forbid all but what this machine uses
+	    --audit                 say what was refused since boot, and what the lines, or those of FILE,
+	                            would have refused of what is loaded; exit status 0: nothing,
+	                            1: something, 2: not known
 	-n, --dry-run               do nothing; with -v print what would be done
 	    --show                  the same
 How to do it:
@@ -162,11 +183,16 @@ How long, with --coldplug:
 	    --settle=TIME           else until nothing has happened for TIME; default: 250ms
 	    --timeout=TIME          but not longer than TIME, such as 10s
 	-j NUMBER                   load at most NUMBER modules at a time
+Of whom, with --allowlist:
+	    --host                  of this machine: devices, loaded modules, file systems; the default
+	    --profile=FILE          of the machine that goinitramfs profile described in FILE
+	    --kmod                  for kmod, which knows no forbid: the nearest, with what it leaves open
 What to say:
 	-v, --verbose               print what is done; twice: why, too
 	-q, --quiet                 print no messages
 	-s, --syslog                send messages to the system's log
-	    --json                  with -c, -D, -n, -R, --check, --coldplug or --weak-update: print JSON
+	    --json                  with -c, -D, -n, -R, --check, --coldplug, --policy, --audit, --weak-update:
+	                            print JSON
 	    --format=FORMAT         with --check: print that table as table, json, junit or html
 	    --chart=FILE            with --coldplug: draw what was loaded when into FILE, an SVG
 	-V, --version               print the version
@@ -175,7 +201,8 @@ What to say:
 
 // parse reads the command line. done is set for -h, -V and mistakes.
 func (r *modprobeRun) parse() (operands []string, status int, done bool) {
-	args := append(splitWords(r.Env.Getenv("MODPROBE_OPTIONS")), r.Env.Args[1:]...)
+	typed := r.Env.Args[1:]
+	args := append(splitWords(r.Env.Getenv("MODPROBE_OPTIONS")), typed...)
 	p := getopt.New(modprobeOptions(), r.Env.Order(), args)
 	for {
 		o, value, err := p.Next()
@@ -193,10 +220,26 @@ func (r *modprobeRun) parse() (operands []string, status int, done bool) {
 			io.WriteString(r.Env.Stdout, modprobeUsage)
 			return nil, 0, true
 		}
+		if p.Left() > len(typed) && !r.inherited(o.ID) {
+			return nil, 1, true
+		}
 		if !r.option(o.ID, value) {
 			return nil, 1, true
 		}
 	}
+}
+
+// inherited handles an option that stands in MODPROBE_OPTIONS: none of these may go round what is forbidden. It reports
+// false after an error message.
+func (r *modprobeRun) inherited(id int) bool {
+	switch id {
+	case optAllowForbidden, optRoot:
+		r.Errorf("MODPROBE_OPTIONS: --allow-forbidden and --root count on the command line only")
+		return false
+	case 'C':
+		r.from.Policy = modprobe.ConfigDirs()
+	}
+	return true
 }
 
 // option applies one option; it reports false after an error message.
@@ -291,9 +334,21 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.compatible = true
 	case optAllKernels:
 		r.allKernels = true
+	case optPolicy, optAllowlist, optProfile, optHost, optKmod, optAudit:
+		return r.policyOption(id, value)
 	default:
 		return r.coldOption(id, value)
 	}
+	return true
+}
+
+// once sets an option that cannot be given twice with different values: one would be silently ignored.
+func (r *modprobeRun) once(to *string, option, value string) bool {
+	if *to != "" && *to != value {
+		r.Errorf("%s %s and %s %s: only one can be given", option, *to, option, value)
+		return false
+	}
+	*to = value
 	return true
 }
 
@@ -301,6 +356,9 @@ func (r *modprobeRun) option(id int, value string) bool {
 // its own options kmod ignores some, and so do we.
 func (r *modprobeRun) conflict() string {
 	c, other := &r.check, r.weak != "" || r.config || r.resolve || r.remove || r.symbols != 0
+	if text := r.rules.conflict(r.checkOnly || r.cold.on || other, r.json); text != "" {
+		return text
+	}
 	switch {
 	case r.cold.used && !r.cold.on:
 		return "--until, --timeout, --settle, -j and --chart go with --coldplug"
