@@ -14,7 +14,7 @@ __gomodprobe_options()
 	rmmod) echo '--force -f --help -h --syslog -s --verbose -v --version -V' ;;
 	lsmod) echo '--help -h --json --syslog -s --verbose -v --version -V' ;;
 	kmod) echo '--format:human,tmpfiles,devname -f:human,tmpfiles,devname --help -h --output:file -o:file --root:value -b:value --set-version:release -S:release --version -V' ;;
-	initramfs) echo '--add:modules --allow-missing --base:file --compress:zstd,gzip,xz,none --config --early:modules --file --firmware --help -h --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --root:dir --tables:value --universal --verbose -v --version -V' ;;
+	initramfs) echo '--add:modules --allow-missing --append:value --base:file --compress:zstd,gzip,xz,none --config --disk:file --dry-run -n --early:modules --file --firmware --help -h --hook:value --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --remove --root:dir --tables:value --universal --verbose -v --version -V' ;;
 	# END options
 	esac
 }
@@ -155,7 +155,7 @@ _gomodprobe()
 	kmod) [[ ${#operands[@]} -eq 0 ]] && __gomodprobe_words 'help list static-nodes' ;;
 	initramfs)
 		if [[ ${#operands[@]} -eq 0 ]]; then
-			__gomodprobe_words 'build ls cat extract diff why check profile'
+			__gomodprobe_words 'build ls cat extract diff why check profile boot update install-hooks'
 		else
 			__gomodprobe_value file
 		fi

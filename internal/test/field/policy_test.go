@@ -71,7 +71,7 @@ rm -rf /usr/src /usr/lib/gcc /usr/share/doc /usr/share/locale /usr/share/man /va
 		checks(t, results.String(), console.String())
 	}
 	proved(t, "Debian 12 boots under forbid * and a list of modprobe --allowlist; network, disk, iptables, loop and USB work, and AF_ALG, "+
-		"TIPC, DCCP and XFS, which unprivileged users have the kernel ask for, are refused and logged with the line")
+		"CAN, SCTP and XFS, which unprivileged users have the kernel ask for, are refused and logged with the line")
 }
 
 // copyModules copies the modules that the guest may want, without the large folders of drivers for other machines.
