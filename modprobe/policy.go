@@ -128,7 +128,7 @@ func (p *Prober) otherNames(n *node) (names []string, err error) {
 	if listed, _, ok := p.files(n.name); ok && listed == n.path && p.opts.Dir == "" {
 		return names, nil // whoever writes into the system's tree is root
 	}
-	image, _, err := compress.ReadFile(p.fsys, name, nil, 0)
+	image, err := p.readModule(name)
 	if err != nil {
 		return names, err
 	}
@@ -151,7 +151,30 @@ func (p *Prober) otherNames(n *node) (names []string, err error) {
 	return names, err
 }
 
-// errNoName is that a module does not say its name.
+// readModule expands a module's file as the kernel does: its decompressor does not look behind the compressed data, where
+// a signature may be that was made after the compression.
+func (p *Prober) readModule(name string) ([]byte, error) {
+	image, _, err := compress.ReadFile(p.fsys, name, nil, 0)
+	if err == nil {
+		return image, nil
+	}
+	f, openErr := p.fsys.Open(name)
+	if openErr != nil {
+		return nil, err
+	}
+	defer f.Close()
+	raw, readErr := compress.ReadRaw(f, 0)
+	if readErr != nil {
+		return nil, err
+	}
+	packed, signature := elf.SplitSignature(raw)
+	if signature == nil {
+		return nil, err
+	}
+	return compress.Expand(nil, packed, 0)
+}
+
+// errNoName reports that a module does not say its name.
 var errNoName error = &condition{text: "it has none"}
 
 // Wildcard reports whether the rule is about all modules that match a pattern, and not about one by its name.

@@ -41,8 +41,8 @@ func (k *target) CheckWith(m *kernel.Module, flags int, given string) *Verdict {
 	}
 	steps := []func() bool{
 		l.state, l.signature, l.file, l.blacklist, l.layout, l.vermagic, l.loaded, l.taints, l.perCPU,
-		l.exportVersions, l.moduleNamespaces, l.symbols, l.relocations, l.duplicates, l.types, l.parameters,
-		l.sysfs,
+		l.exportVersions, l.moduleNamespaces, l.symbols, l.relocations, l.exportNames, l.duplicates, l.types,
+		l.parameters, l.sysfs,
 	}
 	if l.headerFirst() {
 		steps = slices.Insert(steps, 1, l.header)

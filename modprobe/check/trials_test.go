@@ -235,6 +235,9 @@ func TestTrials(t *testing.T) {
 			for _, m := range mutations(t, target) {
 				c.add("mutation", m.name, m.image, m.flags, m.keep)
 			}
+			if os.Getenv("GOMODPROBE_LONG") == "" {
+				c.sample(t, target)
+			}
 			for _, p := range pairs {
 				files := corpusModules(t, p.from, func(name string) bool {
 					return !slices.ContainsFunc(unsuitable, func(part string) bool { return strings.Contains(name, part) })

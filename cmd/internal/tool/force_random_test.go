@@ -38,75 +38,105 @@ func (g gen) forceTree(release string) string {
 }
 
 // TestForceReaches forces modules in random trees, without tables, images or a Module.symvers, with strays, and of
-// other releases than the running one: the kernel is asked whenever kmod asks it. What forcing means is advice.
+// other releases than the running one: the kernel is asked whenever kmod asks it. What forcing means is advice. Eight
+// processes run for each tree; GOMODPROBE_LONG=1 tries 1,200 trees, several at a time.
 func TestForceReaches(t *testing.T) {
-	n, s := randomSandbox(t, "module kernel/a.ko")
-	if n == 60 {
-		n = 20
+	lanes, trees := 1, 20
+	if os.Getenv("GOMODPROBE_LONG") != "" {
+		lanes, trees = 4, 300
 	}
-	reached := 0
-	for seed := uint64(1); seed <= uint64(n); seed++ {
-		g := gen{rand.New(rand.NewPCG(seed, 3)), map[string]bool{}}
-		for _, dir := range []string{"lib/modules", "boot"} {
-			os.RemoveAll(filepath.Join(s.Root, dir))
-		}
-		trees := ""
-		for _, release := range []string{"6.1.0", "6.2.0"} {
-			if g.chance(10) {
-				continue
-			}
-			text := g.forceTree(release)
-			trees += text
-			spec, err := kmodtest.ParseSpec(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := spec.Write(s.Root); err != nil {
-				t.Fatal(err)
-			}
-			if g.chance(80) {
-				if r := s.Kmod(t, kmodtest.Run{Args: []string{"depmod", release}}); r.Status != 0 {
-					t.Fatal(r)
+	asked := make([]int, lanes)
+	t.Run("lanes", func(t *testing.T) {
+		for lane := range lanes {
+			t.Run(fmt.Sprint(lane), func(t *testing.T) {
+				t.Parallel()
+				_, s := randomSandbox(t, "module kernel/a.ko")
+				for seed := lane * trees; seed < (lane+1)*trees; seed++ {
+					asked[lane] += forceReaches(t, s, uint64(seed+1))
 				}
-			}
-			if g.chance(40) {
-				s.WriteFile(t, "lib/modules/"+release+"/build/Module.symvers", g.pick("0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n", "no table\n")+
-					g.pick("", "0x00000001\te1\tvmlinux\tEXPORT_SYMBOL\t\n"))
-			}
-			if g.chance(30) {
-				s.WriteFile(t, "boot/config-"+release, "#\nCONFIG_MODULES=y\n"+g.pick("CONFIG_MODVERSIONS=y\n", "CONFIG_MODULE_SIG_FORCE=y\n", ""))
-			}
-			if g.chance(20) {
-				s.WriteFile(t, "boot/vmlinuz-"+release, "no image")
+			})
+		}
+	})
+	total := 0
+	for _, n := range asked {
+		total += n
+	}
+	t.Logf("%d command lines in %d trees: kmod asks the kernel %d times, and ours as often or more", 3*lanes*trees, lanes*trees, total)
+	if total < lanes*trees {
+		t.Errorf("the kernel was asked only %d times", total)
+	}
+}
+
+// forceReaches makes trees by a seed and tries three command lines there. It returns how often kmod asked the kernel.
+func forceReaches(t *testing.T, s *kmodtest.Sandbox, seed uint64) (asked int) {
+	g := gen{rand.New(rand.NewPCG(seed, 3)), map[string]bool{}}
+	trees := g.forceTrees(t, s)
+	for range 3 {
+		args := g.forceArgs()
+		s.SetLoaded(t)
+		ours, kmod, _, _ := s.Compare(t, kmodtest.Run{Args: args})
+		got := calls(ours)
+		for _, call := range calls(kmod) { // ours also finds modules that no table names
+			if !slices.Contains(got, call) {
+				t.Errorf("seed %d: %q in\n%s%s is missing from\n%s", seed, args, trees, call, ours)
 			}
 		}
-		for range 3 {
-			args := []string{"modprobe", g.pick("-f", "--force", "--force-vermagic", "--force-modversion", "-qf")}
-			if g.chance(30) {
-				args = append(args, "-S", g.pick("6.1.0", "6.2.0", "9.9"))
+		asked += len(kmod.Calls)
+	}
+	return asked
+}
+
+// forceTrees fills the sandbox with the trees of two releases, and returns what they are made of.
+func (g gen) forceTrees(t *testing.T, s *kmodtest.Sandbox) (trees string) {
+	for _, dir := range []string{"lib/modules", "boot"} {
+		os.RemoveAll(filepath.Join(s.Root, dir))
+	}
+	for _, release := range []string{"6.1.0", "6.2.0"} {
+		if g.chance(10) {
+			continue
+		}
+		text := g.forceTree(release)
+		trees += text
+		spec, err := kmodtest.ParseSpec(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := spec.Write(s.Root); err != nil {
+			t.Fatal(err)
+		}
+		if g.chance(80) {
+			if r := s.Kmod(t, kmodtest.Run{Args: []string{"depmod", release}}); r.Status != 0 {
+				t.Fatal(r)
 			}
-			name := fmt.Sprint("m", g.IntN(6))
-			if g.chance(20) {
-				name = g.pick("/lib/modules/6.1.0/kernel/", "/lib/modules/6.2.0/extra/") + name + ".ko"
-			}
-			args = append(args, name)
-			if g.chance(20) {
-				args = []string{"insmod", "-f", "/lib/modules/" + g.pick("6.1.0", "6.2.0") + "/" + g.pick("kernel", "extra") + "/m" + fmt.Sprint(g.IntN(6)) + ".ko"}
-			}
-			s.SetLoaded(t)
-			ours, kmod, _, _ := s.Compare(t, kmodtest.Run{Args: args})
-			got := calls(ours)
-			for _, call := range calls(kmod) { // ours also finds modules that no table names
-				if !slices.Contains(got, call) {
-					t.Errorf("seed %d: %q in\n%s%s is missing from\n%s", seed, args, trees, call, ours)
-				}
-			}
-			reached += len(kmod.Calls)
+		}
+		if g.chance(40) {
+			s.WriteFile(t, "lib/modules/"+release+"/build/Module.symvers", g.pick("0x00000011\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t\n", "no table\n")+
+				g.pick("", "0x00000001\te1\tvmlinux\tEXPORT_SYMBOL\t\n"))
+		}
+		if g.chance(30) {
+			s.WriteFile(t, "boot/config-"+release, "#\nCONFIG_MODULES=y\n"+g.pick("CONFIG_MODVERSIONS=y\n", "CONFIG_MODULE_SIG_FORCE=y\n", ""))
+		}
+		if g.chance(20) {
+			s.WriteFile(t, "boot/vmlinuz-"+release, "no image")
 		}
 	}
-	if reached < n {
-		t.Errorf("the kernel was asked only %d times", reached)
+	return trees
+}
+
+// forceArgs makes a command line that forces a module.
+func (g gen) forceArgs() []string {
+	args := []string{"modprobe", g.pick("-f", "--force", "--force-vermagic", "--force-modversion", "-qf")}
+	if g.chance(30) {
+		args = append(args, "-S", g.pick("6.1.0", "6.2.0", "9.9"))
 	}
+	name := fmt.Sprint("m", g.IntN(6))
+	if g.chance(20) {
+		name = g.pick("/lib/modules/6.1.0/kernel/", "/lib/modules/6.2.0/extra/") + name + ".ko"
+	}
+	if g.chance(20) {
+		return []string{"insmod", "-f", "/lib/modules/" + g.pick("6.1.0", "6.2.0") + "/" + g.pick("kernel", "extra") + "/m" + fmt.Sprint(g.IntN(6)) + ".ko"}
+	}
+	return append(args, name)
 }
 
 // calls are the calls of a run, by line.

@@ -45,6 +45,7 @@ type RawSection struct {
 	Addr  uint64 // where it is loaded; 0 in modules
 	Off   uint64 // where it begins in the file, in bytes
 	Size  uint64 // in bytes
+	Align uint64 // of its address
 }
 
 // Section reads the header of section i.
@@ -54,6 +55,7 @@ func (e View) Section(i uint64) RawSection {
 	w := e.Pick(8, 4)
 	s.Flags, s.Addr, s.Off, s.Size = e.Word(at+8), e.Word(at+8+w), e.Word(at+8+2*w), e.Word(at+8+3*w)
 	s.Link, s.Info = e.Order.Uint32(e.B[at+8+4*w:]), e.Order.Uint32(e.B[at+12+4*w:])
+	s.Align = e.Word(at + 16 + 4*w)
 	return s
 }
 
