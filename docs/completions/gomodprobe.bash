@@ -14,7 +14,7 @@ __gomodprobe_options()
 	rmmod) echo '--force -f --help -h --syslog -s --verbose -v --version -V' ;;
 	lsmod) echo '--help -h --json --syslog -s --verbose -v --version -V' ;;
 	kmod) echo '--format:human,tmpfiles,devname -f:human,tmpfiles,devname --help -h --output:file -o:file --root:value -b:value --set-version:release -S:release --version -V' ;;
-	initramfs) echo '--add:modules --allow-missing --base:file --compress:zstd,gzip,xz,none --config --early:modules --file --firmware --help -h --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --root:dir --tables:value --universal --verbose -v --version -V' ;;
+	initramfs) echo '--add:modules --allow-missing --base:file --compress:zstd,gzip,xz,none --config --early:file --file:file --firmware --help -h --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --root:dir --tables:boot,all,none --universal --verbose -v --version -V' ;;
 	# END options
 	esac
 }
@@ -29,7 +29,7 @@ __gomodprobe_tree()
 		[[ $value == = ]] && value=${COMP_WORDS[i + 2]}
 		case $tool$word in
 		modprobe-d | modprobe--dirname | *--root | modinfo-b | depmod-b | *--basedir) root=$value ;;
-		modprobe-S | *--set-version | modinfo-k | initramfs-k) release=$value ;;
+		modprobe-S | *--set-version | modinfo-k | initramfs-k | initramfs--kernel) release=$value ;;
 		esac
 	done
 	dir=${root%/}/$moduledir/${release:-$(uname -r)}
@@ -156,6 +156,13 @@ _gomodprobe()
 	initramfs)
 		if [[ ${#operands[@]} -eq 0 ]]; then
 			__gomodprobe_words 'build ls cat extract diff why check profile'
+		elif [[ ${operands[0]} == why ]]; then
+			__gomodprobe_words "$(__gomodprobe_modules)" modules
+			[[ ${#operands[@]} -gt 1 ]] && return
+			compopt -o filenames
+			mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
+		elif [[ ${operands[*]} == profile ]]; then
+			__gomodprobe_words save
 		else
 			__gomodprobe_value file
 		fi
