@@ -68,6 +68,8 @@ func valueKind(words []string) string {
 	switch {
 	case long == "early", long == "file":
 		return "file"
+	case long == "color":
+		return "auto,always,never"
 	case long == "tables":
 		return "boot,all,none"
 	case i < 0 || slices.Contains(words, "Op"):

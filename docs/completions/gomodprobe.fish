@@ -112,6 +112,7 @@ for c in modprobe gomodprobe
     complete -c $c -l chart -rF -d 'With --coldplug: write a drawing (SVG) of what was loaded when and for which device'
     complete -c $c -l check -d 'Say whether the kernel would take the modules, without loading anything'
     complete -c $c -l coldplug -d 'Load the drivers of all devices of this machine'
+    complete -c $c -l color -xa 'auto always never' -d 'Show the verdicts of --check in colour: never, always, or auto, which is the default and means on a terminal, unless NO_COLOR is set'
     complete -c $c -l config -s C -rF -d 'Read this file, or the *.conf files of this directory, in place of the directories in modprobe.d(5)'
     complete -c $c -l dirname -s d -xa '(__fish_complete_directories)' -d 'Look for modules below dir/lib/modules'
     complete -c $c -l dry-run -s n -d 'Do everything but load, remove or run a command'

@@ -25,6 +25,7 @@ const (
 	optJSON
 	optAllowForbidden
 	optCheck
+	optColour
 	optImage
 	optSymvers
 	optAllKernels
@@ -76,6 +77,7 @@ func modprobeOptions() []getopt.Option {
 		{Long: "json", ID: optJSON, Exact: true},
 		{Long: "allow-forbidden", ID: optAllowForbidden, Exact: true},
 		{Long: "check", ID: optCheck, Exact: true},
+		{Long: "color", Arg: getopt.Required, ID: optColour, Exact: true},
 		{Long: "image", Arg: getopt.Required, ID: optImage, Exact: true},
 		{Long: "symvers", Arg: getopt.Required, ID: optSymvers, Exact: true},
 		{Long: "all-kernels", ID: optAllKernels, Exact: true},
@@ -173,6 +175,8 @@ What to say:
                               JSON
       --chart=FILE            with --coldplug: draw what was loaded when into
                               FILE, an SVG
+      --color=WHEN            with --check: verdicts in colour never, always, or
+                              auto (default): on a terminal without NO_COLOR
   -V, --version               print the version
   -h, --help                  print this text
 `
@@ -268,6 +272,12 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.load.AllowForbidden = true
 	case optCheck:
 		r.checkOnly = true
+	case optColour:
+		if !cli.IsColourWord(value) {
+			r.Errorf("--color=%s: there are never, auto and always", value)
+			return false
+		}
+		r.colour = value
 	case optImage:
 		return r.once(&r.check.Image, "--image", value)
 	case optSymvers:
