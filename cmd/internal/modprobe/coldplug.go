@@ -84,6 +84,7 @@ func (r *modprobeRun) coldplug(operands []string) int {
 		return 1
 	}
 	report.Waiting = append(report.Waiting, missing()...)
+	r.refusedCold(report)
 	switch {
 	case r.json:
 		r.out.JSON(report)
