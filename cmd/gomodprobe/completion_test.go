@@ -330,7 +330,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 		{[]string{"kmod", "static-nodes", "--format", "=", "tm"}, "tmpfiles", "human"},
 		{[]string{"depmod", "--based"}, "--basedir", ""},
 		{[]string{"depmod", "-b", root + "/li"}, root + "/lib", ""},
-		{[]string{"goinitramfs", "b"}, "build", ""},
+		{[]string{"goinitramfs", "bu"}, "build", ""},
 		{[]string{"goinitramfs", "build", "--tables", "=", ""}, "boot all none", ""},
 		{[]string{"goinitramfs", "build", "--early", "=", root + "/li"}, root + "/lib", ""},
 		{[]string{"goinitramfs", "build", "--file", "=", root + "/li"}, root + "/lib", ""},

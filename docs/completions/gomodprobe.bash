@@ -155,7 +155,7 @@ _gomodprobe()
 	kmod) [[ ${#operands[@]} -eq 0 ]] && __gomodprobe_words 'help list static-nodes' ;;
 	initramfs)
 		if [[ ${#operands[@]} -eq 0 ]]; then
-			__gomodprobe_words 'build ls cat extract diff why check profile'
+			__gomodprobe_words 'build ls cat extract diff why check profile boot update install-hooks'
 		elif [[ ${operands[0]} == why ]]; then
 			__gomodprobe_words "$(__gomodprobe_modules)" modules
 			[[ ${#operands[@]} -gt 1 ]] && return

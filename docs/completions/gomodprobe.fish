@@ -97,7 +97,7 @@ end
 for c in kmod gokmod
     complete -c $c -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'help list static-nodes'
 end
-complete -c goinitramfs -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'build ls cat extract diff why check profile'
+complete -c goinitramfs -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'build ls cat extract diff why check profile boot update install-hooks'
 complete -c goinitramfs -n 'test "$(__gomodprobe_operands)[1]" = why' -a '(__gomodprobe_modules)'
 complete -c goinitramfs -n 'test "$(__gomodprobe_operands)" = profile' -xa save
 
@@ -232,7 +232,8 @@ for c in kmod gokmod
 end
 for c in goinitramfs
     complete -c $c -l add -xa '(__gomodprobe_modules)' -d 'Take this module, the modules of this alias, all whose names match a pattern nls_*, all whose paths match a pattern with a slash drivers/net/phy/*, all below a folder =drivers/scsi, or the one in this file'
-    complete -c $c -l allow-missing -d 'Go on if a module that --add names does not exist'
+    complete -c $c -l allow-missing -d 'Go on if a module that --add names does not exist, or the file of one that is needed is gone although modules.dep lists it'
+    complete -c $c -l append -x -d 'Words for the kernel\'s command line'
     complete -c $c -l base -rF -d 'Put this archive in front, and fit in with its folders and links'
     complete -c $c -l compress -xa 'zstd gzip xz none' -d 'none, which is the default, zstd, gzip or xz, which is the smallest and takes the kernel three times as long to unpack as zstd'
     complete -c $c -l config -d 'Add the configuration of modprobe.d(5)'
@@ -240,6 +241,7 @@ for c in goinitramfs
     complete -c $c -l file -rF -d 'Add a file, under another path if one is given'
     complete -c $c -l firmware -d 'Add the firmware that the modules ask for, if this kernel can read it'
     complete -c $c -l help -s h -d 'Print a short help'
+    complete -c $c -l hook -x -d 'Add what a hook needs: the programs, modules, files and scripts in the file list of the folder /etc/gomodprobe/hooks/NAME or /usr/share/gomodprobe/hooks/NAME, or of the folder name, if it has a slash'
     complete -c $c -l host -d 'Take what the devices and the loaded modules of this machine need'
     complete -c $c -l init -rF -d 'Use this program as /init'
     complete -c $c -l kernel -s k -xa '(__gomodprobe_releases)' -d 'The kernel that the image is for'
@@ -251,6 +253,7 @@ for c in goinitramfs
     complete -c $c -l output -s o -rF -d 'Write the image to this file, which is replaced as a whole or not at all'
     complete -c $c -l profile -rF -d 'Take what another machine wrote down with profile save'
     complete -c $c -l program -rF -d 'The static gomodprobe to put in, as /sbin/modprobe and so on'
+    complete -c $c -l remove -d 'Remove the image of the kernel, with the old one, or what install-hooks has installed'
     complete -c $c -l root -xa '(__fish_complete_directories)' -d 'Take modules, firmware and configuration from the system below dir'
     complete -c $c -l tables -xa 'boot all none' -d 'boot for the tables that loading by name and alias needs, which is the default, all for everything depmod(8) writes, or none'
     complete -c $c -l universal -d 'Take what any usual machine needs to boot'

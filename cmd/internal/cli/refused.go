@@ -46,6 +46,9 @@ const (
 // Refused keeps the fact that a load was refused, for modprobe --audit and in the kernel's log: a line the first, the
 // tenth, the hundredth time and so on. name is what was asked for. It is silent: not everyone may write there.
 func Refused(env *Env, name string, e *modprobe.Error) {
+	if env.WriteOwned == nil {
+		return
+	}
 	r := Refusal{Module: e.Module, Chain: e.Chain, Rule: e.Reason, Boot: bootID(env.FS)}
 	file := fmt.Sprintf("%s/%016x", refusedDir, r.hash())
 	if old, err := readRefusal(env.FS, file); err == nil && old.Boot == r.Boot && old.Module == r.Module {

@@ -120,6 +120,7 @@ func (r *modprobeRun) findSpecs() (missing func() []string, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("--until=%s: %w", u, err)
 		}
+		spec.Inside = true // a hook waits for what it opens
 		texts, specs = append(texts, u), append(specs, spec)
 	}
 	r.cold.o.Until = names

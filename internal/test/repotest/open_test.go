@@ -33,6 +33,7 @@ var openers = map[string]struct {
 	"modprobe/kernel_linux.go":              {1, "/dev/kmsg"},
 	"cmd/internal/cli/system.go":            {1, "/dev/kmsg, to write to"},
 	"cmd/internal/initramfs/read.go":        {1, "the folder to extract into, by os.Root"},
+	"cmd/internal/initramfs/update.go":      {1, "the folder of an image, to write its new name to the disk"},
 	"modprobe/modprobetest/modprobetest.go": {3, "a fake kernel, for tests"},
 }
 

@@ -48,6 +48,7 @@ type Machine struct {
 	Parallel bool
 	Console  io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
 	Results  io.Writer // gets what comes out of the second serial port, which arm64 has not; nil: nothing does
+	Keys     *os.File  // what is typed on the console; nil: nothing
 	// Timeout ends the guest. It does not count while another guest runs. 0: none.
 	Timeout time.Duration
 	Waiting func() // called if another guest runs, before waiting for its end; may be nil
@@ -107,6 +108,9 @@ func (m *Machine) Boot(ctx context.Context) (int, error) {
 	cmd := exec.CommandContext(ctx, program, append(args, m.Args...)...)
 	cmd.Stdout = writer(m.Console)
 	cmd.Stderr = cmd.Stdout
+	if m.Keys != nil {
+		cmd.Stdin = m.Keys
+	}
 	cmd.ExtraFiles = []*os.File{in}
 	if err := cmd.Start(); err != nil {
 		in.Close()
