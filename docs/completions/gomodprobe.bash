@@ -14,7 +14,7 @@ __gomodprobe_options()
 	rmmod) echo '--force -f --help -h --syslog -s --verbose -v --version -V' ;;
 	lsmod) echo '--help -h --json --syslog -s --verbose -v --version -V' ;;
 	kmod) echo '--format:human,tmpfiles,devname -f:human,tmpfiles,devname --help -h --output:file -o:file --root:value -b:value --set-version:release -S:release --version -V' ;;
-	initramfs) echo '--add:modules --allow-missing --base:file --compress:zstd,gzip,xz,none --config --early:file --file:file --firmware --help -h --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --root:dir --tables:boot,all,none --universal --verbose -v --version -V' ;;
+	initramfs) echo '--add:modules --allow-missing --append:value --base:file --compress:zstd,gzip,xz,none --config --disk:file --dry-run -n --early:file --file:file --firmware --help -h --hook:value --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --remove --root:dir --tables:boot,all,none --universal --verbose -v --version -V' ;;
 	# END options
 	esac
 }
