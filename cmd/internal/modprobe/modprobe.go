@@ -35,6 +35,11 @@ type modprobeRun struct {
 	colour     string // --color
 	check      check.Options
 	allKernels bool
+	images     []string        // --image
+	symvers    []string        // --symvers
+	format     string          // --format
+	weak       string          // --weak-update
+	namesNone  bool            // --names-none
 	compatible bool            // --force-compatible
 	forcer     *forcing.Forcer // made at the first module that is forced in
 	cold       coldArgs        // --coldplug
@@ -56,7 +61,8 @@ func Main(env *cli.Env) int {
 		r.Errorf("%s", text)
 		return 1
 	}
-	alone := r.config || r.cold.on || r.checkOnly || r.rules.allowlist || r.rules.audit
+	alone := r.config || r.cold.on || r.checkOnly || r.rules.allowlist || r.rules.audit ||
+		r.weak == "list" || r.weak == "check"
 	if len(operands) == 0 && !alone {
 		r.Errorf("missing parameters. See -h.")
 		return 1
@@ -127,6 +133,8 @@ func (r *modprobeRun) do(operands []string) int {
 	switch {
 	case r.checkOnly:
 		return r.checkModules(operands)
+	case r.weak != "":
+		return r.weakUpdate(operands)
 	case r.rules.explain:
 		return r.explainPolicy(operands)
 	case r.rules.allowlist:
