@@ -70,6 +70,8 @@ type Options struct {
 	MaxSize int64
 	// Workers is how many modules are read at a time. Default: runtime.GOMAXPROCS(0).
 	Workers int
+	// Progress, if not nil, is called as modules are read, by several goroutines, with how many of all are done.
+	Progress func(done, all int)
 	// Cache, if not nil, has what an earlier Build has read, and gets what this one reads.
 	Cache *Cache
 }

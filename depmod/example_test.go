@@ -8,20 +8,18 @@ import (
 	"testing/fstest"
 
 	"github.com/gomodprobe/gomodprobe/depmod"
-	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
+	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
 // Tables can be made of any file system, here one in memory, and looked at without writing anything.
 func ExampleBuild() {
 	const dir = "lib/modules/6.12.0/"
-	bus := kmodtest.Module{Name: "bus", Exports: []kmodtest.Export{{Name: "bus_register", CRC: 0x1234}}}
-	card := kmodtest.Module{
-		Name: "card", Aliases: []string{"pci:v00008086d00001533*"},
-		Imports: []kmodtest.Import{{Name: "bus_register", CRC: 0x1234}},
+	card := modprobetest.File{
+		Name: "card", Depends: []string{"bus"}, Info: []string{"alias=pci:v00008086d00001533*"},
 	}
 	tables, err := depmod.Build(context.Background(), &depmod.Options{
 		FS: fstest.MapFS{
-			dir + "kernel/bus.ko":      {Data: bus.Bytes()},
+			dir + "kernel/bus.ko":      {Data: modprobetest.Module("bus")},
 			dir + "kernel/net/card.ko": {Data: card.Bytes()},
 		},
 		Release: "6.12.0",
@@ -45,8 +43,8 @@ func ExampleBuild() {
 func ExampleOptions_overlay() {
 	const dir = "lib/modules/6.12.0/"
 	image := fstest.MapFS{
-		dir + "kernel/disk.ko":          {Data: kmodtest.Module{Name: "disk", Aliases: []string{"old"}}.Bytes()},
-		dir + "kernel/net.ko":           {Data: kmodtest.Module{Name: "net"}.Bytes()},
+		dir + "kernel/disk.ko":          {Data: modprobetest.File{Name: "disk", Info: []string{"alias=old"}}.Bytes()},
+		dir + "kernel/net.ko":           {Data: modprobetest.Module("net")},
 		dir + "modules.order":           {},
 		dir + "modules.builtin":         {},
 		"etc/depmod.d/vendor.conf":      {Data: []byte("search vendor built-in\n")},
@@ -54,8 +52,8 @@ func ExampleOptions_overlay() {
 		dir + "modules.builtin.modinfo": {},
 	}
 	extension := fstest.MapFS{
-		dir + "vendor/disk.ko": {Data: kmodtest.Module{
-			Name: "disk", Aliases: []string{"new"}, Imports: []kmodtest.Import{{Name: "vendor_call"}},
+		dir + "vendor/disk.ko": {Data: modprobetest.File{
+			Name: "disk", Info: []string{"alias=new"}, Imports: []modprobetest.Symbol{{Name: "vendor_call"}},
 		}.Bytes()},
 	}
 	symbols, err := image.Open("boot/System.map-6.12.0")

@@ -71,14 +71,20 @@ func (b *builder) readModules(list []*module) {
 	budget := new(compress.Budget)
 	defer budget.Close()
 	var wg sync.WaitGroup
-	var next atomic.Int64
+	var next, done atomic.Int64
 	next.Store(int64(large))
 	for worker := range min(b.Workers, len(todo)) {
 		wg.Go(func() {
 			r := newReader(b, budget)
+			read := func(m *module) {
+				r.read(m)
+				if n := done.Add(1); b.Progress != nil {
+					b.Progress(int(n), len(todo))
+				}
+			}
 			if worker == 0 {
 				for i := 0; i < large && b.ctx.Err() == nil; i++ {
-					r.read(todo[i])
+					read(todo[i])
 				}
 			}
 			for b.ctx.Err() == nil {
@@ -86,7 +92,7 @@ func (b *builder) readModules(list []*module) {
 				if i >= len(todo) {
 					return
 				}
-				r.read(todo[i])
+				read(todo[i])
 			}
 		})
 	}

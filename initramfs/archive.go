@@ -31,6 +31,8 @@ type WriteOptions struct {
 	ModTime uint32
 	// Base is what comes before the image when it is unpacked.
 	Base *Base
+	// Progress, if not nil, is called as entries are written, with how many of all are done.
+	Progress func(done, all int)
 }
 
 // Write writes entries as a cpio archive in the format that the kernel unpacks. The bytes depend on nothing but
@@ -46,7 +48,7 @@ func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 		return err
 	}
 	if o.Compression == Plain {
-		return writeMember(w, entries, nil, o)
+		return writeMember(w, entries, nil, o, 0, len(entries))
 	}
 	var first, second []Entry
 	used := make(map[string]bool) // directories that the first member needs
@@ -65,7 +67,7 @@ func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 		}
 	}
 	if len(first) > 0 {
-		if err := writeMember(w, first, nil, o); err != nil {
+		if err := writeMember(w, first, nil, o, 0, len(entries)); err != nil {
 			return err
 		}
 	}
@@ -73,7 +75,7 @@ func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := writeMember(z, second, used, o); err != nil {
+	if err := writeMember(z, second, used, o, len(first), len(entries)); err != nil {
 		z.Close()
 		return err
 	}
@@ -83,8 +85,11 @@ func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 // parent returns the directory of a path, "" at the top.
 func parent(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
 
-// writeMember writes one member of an archive, when the directories in there are there already.
-func writeMember(w io.Writer, entries []Entry, there map[string]bool, o *WriteOptions) error {
+// writeMember writes one member of an archive, when the directories in there are there already. done of all entries have
+// been written before.
+func writeMember(
+	w io.Writer, entries []Entry, there map[string]bool, o *WriteOptions, done, all int,
+) error {
 	c := cpio.NewWriter(w)
 	for d := range there {
 		c.Assume(d)
@@ -97,6 +102,9 @@ func writeMember(w io.Writer, entries []Entry, there map[string]bool, o *WriteOp
 	for i := range entries {
 		if err := writeEntry(c, &entries[i], o.ModTime); err != nil {
 			return err
+		}
+		if o.Progress != nil {
+			o.Progress(min(done+i+1, all), all)
 		}
 	}
 	return c.Close()

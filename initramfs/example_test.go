@@ -39,6 +39,22 @@ func selectBoot() *initramfs.Selection {
 	return s
 }
 
+// Not every device has a module: its driver may be a part of the kernel, or it may need none.
+func ExampleSelection_noModule() {
+	p, err := modprobe.New(&modprobe.Options{FS: system, Release: "6.1.0"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	s, err := initramfs.Select(context.Background(), p, system, &initramfs.Options{
+		Aliases: []string{"virtio:d00000002v00001AF4", "pci:v00008086d00001237"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("no module for", s.NoModule)
+	// Output: no module for [pci:v00008086d00001237]
+}
+
 // A program that has an archive already, as u-root's builder makes one, puts the modules behind it. The kernel unpacks
 // both, and /lib stays the link that it is in the first.
 func Example_behindAnArchive() {

@@ -151,6 +151,8 @@ type Selection struct {
 	Firmware []Firmware
 	// Missing things, sorted by name.
 	Missing []Missing
+	// NoModule are the elements of Options.Aliases that no module of the kernel is for, in their order.
+	NoModule []string
 	// NoEffect are the elements of Options.Omit that no module of the kernel is meant by, in their order.
 	NoEffect []string
 	// BadTables is what is wrong with the tables in the module folder, an *fs.PathError; nil if nothing is. If it is not

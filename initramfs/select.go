@@ -18,23 +18,24 @@ import (
 
 // selector walks from what is asked for to all that is needed.
 type selector struct {
-	ctx     context.Context
-	p       *modprobe.Prober
-	fsys    fs.FS
-	o       *Options
-	config  *modprobe.Config
-	dir     string // module folder in fsys
-	deps    []depEntry
-	byName  map[string]int // position in deps
-	omitted map[string]bool
-	modules []Module
-	index   map[string]int // position in modules
-	missing []Missing
-	missed  map[string]bool
-	unused  []string            // of Options.Omit
-	needs   map[string][]string // of Hidden; nil before the first use
-	gone    map[string]string   // what only the tables on the disk have: name → path
-	lost    map[string][]string // needs of modules that are gone
+	ctx      context.Context
+	p        *modprobe.Prober
+	fsys     fs.FS
+	o        *Options
+	config   *modprobe.Config
+	dir      string // module folder in fsys
+	deps     []depEntry
+	byName   map[string]int // position in deps
+	omitted  map[string]bool
+	modules  []Module
+	index    map[string]int // position in modules
+	missing  []Missing
+	missed   map[string]bool
+	unused   []string            // of Options.Omit
+	noModule []string            // of Options.Aliases
+	needs    map[string][]string // of Hidden; nil before the first use
+	gone     map[string]string   // what only the tables on the disk have: name → path
+	lost     map[string][]string // needs of modules that are gone
 }
 
 // newSelector reads the configuration and the list of modules.
@@ -118,6 +119,7 @@ func (s *selector) compare(disk fs.FS) {
 func (s *selector) device(modalias string) {
 	modules, err := s.p.Resolve(modalias)
 	if err != nil {
+		s.noModule = append(s.noModule, modalias)
 		return
 	}
 	for _, m := range modules {
@@ -296,7 +298,8 @@ func (s *selector) optional(what string, r Reason) {
 func (s *selector) selection() *Selection {
 	sel := &Selection{
 		Release: s.p.Release(), Dir: s.dir, Modules: s.modules, Missing: s.missing, NoEffect: s.unused,
-		fsys: s.fsys, o: *s.o, index: make(map[string]int, len(s.modules)),
+		NoModule: s.noModule,
+		fsys:     s.fsys, o: *s.o, index: make(map[string]int, len(s.modules)),
 	}
 	sort.Slice(sel.Modules, func(i, j int) bool {
 		a, b := &sel.Modules[i], &sel.Modules[j]

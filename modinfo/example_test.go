@@ -5,23 +5,22 @@ import (
 	"log"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modinfo"
+	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
 
 // root stands for os.DirFS("/") on a machine with a module and a builtin one.
 var root = fstest.MapFS{
-	"lib/modules/6.1.0/kernel/fs/sample.ko": {Data: kmodtest.Module{
+	"lib/modules/6.1.0/kernel/fs/sample.ko": {Data: modprobetest.File{
 		Name:    "sample",
 		License: "GPL v2",
-		Depends: "crc16,jbd2",
-		Aliases: []string{"fs-sample", "sample-*"},
-		Params:  []kmodtest.Param{{Name: "debug", Type: "int", Desc: "how much to say"}},
-		Exports: []kmodtest.Export{{Name: "sample_open", CRC: 0x11223344, GPL: true}},
-		Imports: []kmodtest.Import{{Name: "printk", CRC: 0x92997ed8}, {Name: "perhaps", CRC: 0x5, Weak: true}},
-		Signature: &kmodtest.Signature{
-			Kind: kmodtest.PKCS7, Signer: "Build time key", KeyID: []byte{0x12, 0xab}, Sig: []byte("signature"),
+		Depends: []string{"crc16", "jbd2"},
+		Info: []string{
+			"alias=fs-sample", "alias=sample-*", "parm=debug:how much to say", "parmtype=debug:int",
 		},
+		Exports: []modprobetest.Symbol{{Name: "sample_open", CRC: 0x11223344, GPL: true}},
+		Imports: []modprobetest.Symbol{{Name: "printk", CRC: 0x92997ed8}, {Name: "perhaps", CRC: 0x5, Weak: true}},
+		Signer:  "Build time key",
 	}.Bytes()},
 	"lib/modules/6.1.0/modules.builtin.modinfo": {Data: []byte("unix.license=GPL\x00unix.alias=net-pf-1\x00")},
 }
@@ -81,14 +80,14 @@ func ExampleModule_Imports() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, e := range exports {
+	for _, e := range exports[1:] { // the first is sample_call, which all of modprobetest have
 		fmt.Printf("offers %s, %#x, GPL only: %v\n", e.Name, e.CRC, e.GPL)
 	}
 	imports, err := m.Imports()
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, im := range imports {
+	for _, im := range imports[:2] {
 		fmt.Printf("needs %s, %#x, weak: %v\n", im.Name, im.CRC, im.Weak)
 	}
 	// Output:

@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
 )
@@ -20,8 +19,8 @@ func image() fstest.MapFS {
 		"lib/modules/6.1.0/modules.dep":         file("kernel/fs/ext4.ko: kernel/lib/crc16.ko\nkernel/lib/crc16.ko:\n"),
 		"lib/modules/6.1.0/modules.alias":       file("alias fs-ext4 ext4\n"),
 		"lib/modules/6.1.0/modules.symbols":     file(""),
-		"lib/modules/6.1.0/kernel/fs/ext4.ko":   {Data: kmodtest.Module{Name: "ext4"}.Bytes()},
-		"lib/modules/6.1.0/kernel/lib/crc16.ko": {Data: kmodtest.Module{Name: "crc16"}.Bytes()},
+		"lib/modules/6.1.0/kernel/fs/ext4.ko":   {Data: modprobetest.Module("ext4", "crc16")},
+		"lib/modules/6.1.0/kernel/lib/crc16.ko": {Data: modprobetest.Module("crc16")},
 		"etc/modprobe.d/local.conf":             file("options ext4 a=1\nforbid crc32 has a bug\n"),
 	}
 }

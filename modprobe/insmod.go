@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -95,11 +96,12 @@ func (r *runner) unexpanded(err error, whole func() ([]byte, error)) bool {
 	return err == nil && compress.BeyondKernel(data)
 }
 
-// InsmodFile loads the module in the file of that name in Options.FS, as [Prober.Insmod]. The error is an *Error
-// with what the kernel said.
+// InsmodFile loads the module in the file of that name in Options.FS, as [Prober.Insmod]. The name is an absolute path,
+// such as Module.Path, or one of [fs.FS]. The error is an *Error with what the kernel said.
 func (p *Prober) InsmodFile(name, params string, flags int) error {
 	r := runner{p: p}
 	defer r.close()
+	name = strings.TrimPrefix(path.Clean(name), "/")
 	f, err := p.fsys.Open(name)
 	s := &Step{Op: OpInsmod, Module: Module{Name: alias.FromPath(name), Path: "/" + name}}
 	if err == nil {

@@ -5,6 +5,8 @@ import (
 	"iter"
 	"strings"
 	"time"
+
+	"github.com/gomodprobe/gomodprobe/internal/glob"
 )
 
 // The operations of a Step.
@@ -38,6 +40,18 @@ func (p Plan) Groups() iter.Seq[Plan] {
 			p = p[n:]
 		}
 	}
+}
+
+// String returns the lines that modprobe --show-depends prints for the plan, each with its newline.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, s := range p {
+		if line := s.String(); line != "" {
+			b.WriteString(line)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }
 
 // Step is one thing to do.
@@ -297,6 +311,22 @@ func (p *Prober) Softdeps(module string) (pre, post []Module) {
 	}
 	dep := p.softdep(module)
 	return modules(dep.Pre), modules(dep.Post)
+}
+
+// Weakdeps returns the modules that a module may ask the kernel for, as the first weakdep directive about it says. They
+// belong into a boot image together; a load of the module does not load them. Names that stand for nothing are skipped.
+func (p *Prober) Weakdeps(module string) (modules []Module) {
+	s := newSearch(p)
+	for _, d := range p.Config().Weakdeps {
+		if !glob.Match(d.Pattern, module) {
+			continue
+		}
+		for _, n := range s.softNodes(d.Modules) {
+			modules = append(modules, p.module(*n))
+		}
+		break
+	}
+	return modules
 }
 
 // notFound returns the error for a name that stands for nothing.

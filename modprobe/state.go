@@ -33,8 +33,9 @@ type State struct {
 	Users int
 }
 
-// State returns the state of the module of that name, spelled with underscores.
+// State returns the state of the module of that name, spelled with underscores or dashes.
 func (p *Prober) State(module string) State {
+	module = strings.ReplaceAll(module, "-", "_")
 	s := p.state(module)
 	users, ok := p.refcount(module)
 	if !ok {

@@ -45,7 +45,8 @@ func manEntries(page string) []manEntry {
 		}
 	}
 	for i := range list {
-		text := strings.NewReplacer(" Ns ", "", " .", ".", " ,", ",", " :", ":", " ;", ";").Replace(list[i].text + " ")
+		text := strings.NewReplacer(" Ns ", "", " .", ".", " ,", ",", " :", ":", " ;", ";",
+			" Po ", " (", " Pc", ")").Replace(list[i].text + " ")
 		for _, end := range []string{". ", "; "} {
 			text, _, _ = strings.Cut(text, end)
 		}
@@ -58,7 +59,20 @@ func manEntries(page string) []manEntry {
 // valueKind tells from the words of an .It line what the value of the option is.
 func valueKind(words []string) string {
 	i := slices.Index(words, "Ar")
-	if i < 0 || slices.Contains(words, "Op") {
+	long := ""
+	for n, w := range words[:max(i, 0)] {
+		if w == "Fl" {
+			long = words[n+1]
+		}
+	}
+	switch {
+	case long == "early", long == "file":
+		return "file"
+	case long == "color":
+		return "auto,always,never"
+	case long == "tables":
+		return "boot,all,none"
+	case i < 0 || slices.Contains(words, "Op"):
 		return ""
 	}
 	switch words[i+1] {
@@ -141,6 +155,29 @@ func completionOptions(t *testing.T, shell string) string {
 		}
 	}
 	return b.String()
+}
+
+// macros are words that stand for something else in a page, and mean nothing in a description.
+var macros = strings.Fields("Ap Ar Cm Dc Dq Dv Em Ev Fl Ic Li Nm Ns Oc Oo Op Pa Pc Po Pq Ql Qq Sq Sx Sy Va Xr")
+
+// TestCompletionText: no macro of mdoc(7) is left in a description.
+func TestCompletionText(t *testing.T) {
+	for _, m := range manPages {
+		page, err := os.ReadFile(filepath.Join(manDir, m.page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range manEntries(string(page)) {
+			if e.text == "" {
+				t.Errorf("%s: %s has no description", m.page, e.names[0])
+			}
+			for _, w := range strings.Fields(e.text) {
+				if slices.Contains(macros, strings.Trim(w, "().,;:")) {
+					t.Errorf("%s: %s: %s in %q", m.page, e.names[0], w, e.text)
+				}
+			}
+		}
+	}
 }
 
 func zshSpec(e manEntry) string {
@@ -294,6 +331,11 @@ printf '%s\n' "${COMPREPLY[@]}"
 		{[]string{"depmod", "--based"}, "--basedir", ""},
 		{[]string{"depmod", "-b", root + "/li"}, root + "/lib", ""},
 		{[]string{"goinitramfs", "bu"}, "build", ""},
+		{[]string{"goinitramfs", "build", "--tables", "=", ""}, "boot all none", ""},
+		{[]string{"goinitramfs", "build", "--early", "=", root + "/li"}, root + "/lib", ""},
+		{[]string{"goinitramfs", "build", "--file", "=", root + "/li"}, root + "/lib", ""},
+		{[]string{"goinitramfs", "why", root + "/li"}, root + "/lib", ""},
+		{[]string{"goinitramfs", "profile", "s"}, "save", ""},
 		{[]string{"insmod", root + "/lib/modules/6.1.0-test/kernel/snd-f"}, root + "/lib/modules/6.1.0-test/kernel/snd-foo.ko", ""},
 		{[]string{"modinfo", "-F", "ver"}, "version vermagic", "alias"},
 	} {
@@ -306,16 +348,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 			t.Errorf("%q: %v %s", c.words, err, &stderr)
 		}
 		got := strings.Fields(string(out))
-		for _, w := range strings.Fields(c.want) {
-			if !slices.Contains(got, w) {
-				t.Errorf("%q offers %q; want %q among them", c.words, got, w)
-			}
-		}
-		for _, w := range strings.Fields(c.not) {
-			if slices.Contains(got, w) {
-				t.Errorf("%q offers %q; want no %q", c.words, got, w)
-			}
-		}
+		offered(t, strings.Join(c.words, " "), got, c.want, c.not)
 	}
 	log, err := os.ReadFile(filepath.Join(bin, "gomodinfo.log"))
 	if err != nil {
@@ -323,6 +356,73 @@ printf '%s\n' "${COMPREPLY[@]}"
 	}
 	if want := fmt.Sprintf("-b %s/ -k 6.1.0-test -F parm snd-foo\n", root); string(log) != want {
 		t.Errorf("gomodinfo was called as %q, want %q", log, want)
+	}
+}
+
+// zshDriver types a line and a tab into an interactive zsh, and writes what is offered to the file $OUT.
+const zshDriver = `zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z "PS1=; fpath=(${(q)1} \$fpath); LISTMAX=100000"
+zpty -w z "autoload -U compinit; compinit -u -d ${(q)2}"
+zpty -w z 'compadd() {
+	local -a hits
+	[[ " ${@[1,(i)(-|--)]} " == *" -"(O|A|D)" "* ]] || { builtin compadd -A hits "$@"; print -rl -- $hits >>$OUT; }
+	builtin compadd "$@"
+}'
+zpty -w z 'probe() { zle expand-or-complete; exit }; zle -N probe; bindkey "^I" probe'
+zpty -w -n z "$3"$'\t'
+while zpty -r z text; do :; done
+`
+
+// TestCompletionZsh types lines into a real zsh on a terminal of its own.
+func TestCompletionZsh(t *testing.T) {
+	kmodtest.Programs(t, "zsh")
+	root, bin := completionTree(t)
+	dir, err := filepath.Abs(completionDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := " -d " + root + " -S 6.1.0-test "
+	for _, c := range []struct{ line, want, not string }{
+		{"modprobe --show-d", "--show-depends", "--show-alias"},
+		{"gomodprobe" + at + "snd", "snd-foo snd_bar", ""},
+		{"gomodprobe" + at + "snd-foo i", "index= id=", "snd_bar"},
+		{"gomodprobe" + at + "snd-foo --al", "--all", ""},
+		{"gomodprobe" + at + "-a snd-foo snd", "snd_bar", "index="},
+		{"goinitramfs ", "build why profile", ""},
+		{"goinitramfs build --", "--add --early --host", ""},
+		{"goinitramfs build --tables=", "boot all none", ""},
+		{"goinitramfs build --file=" + root + "/li", "lib", ""},
+		{"goinitramfs build --early=" + root + "/li", "lib", ""},
+		{"goinitramfs why " + root + "/li", "lib", ""},
+		{"kmod st", "static-nodes", "list"},
+	} {
+		out := filepath.Join(t.TempDir(), "offered")
+		cmd := exec.Command("zsh", "-f", "-c", zshDriver, "zsh", dir, filepath.Join(bin, "dump"), c.line)
+		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + bin, "TERM=dumb", "OUT=" + out}
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%q: %v\n%s", c.line, err, text)
+		}
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Errorf("%q: nothing is offered: %v", c.line, err)
+		}
+		offered(t, c.line, strings.Fields(string(text)), c.want, c.not)
+	}
+}
+
+// offered compares what a shell offers with words that must be there, and words that must not.
+func offered(t *testing.T, line string, got []string, want, not string) {
+	t.Helper()
+	for _, w := range strings.Fields(want) {
+		if !slices.Contains(got, w) {
+			t.Errorf("%q offers %q; want %q among them", line, got, w)
+		}
+	}
+	for _, w := range strings.Fields(not) {
+		if slices.Contains(got, w) {
+			t.Errorf("%q offers %q; want no %q", line, got, w)
+		}
 	}
 }
 
@@ -341,6 +441,11 @@ func TestCompletionFish(t *testing.T) {
 		{"gomodprobe" + at + "-a snd-foo snd", "snd_bar", "index="},
 		{"gokmod static-nodes --format=tm", "--format=tmpfiles", "--format=human"},
 		{"goinitramfs bu", "build", "ls"},
+		{"goinitramfs build --tables=", "--tables=boot --tables=none", ""},
+		{"goinitramfs build --early=" + root + "/li", "--early=" + root + "/lib/", ""},
+		{"goinitramfs build --file=" + root + "/li", "--file=" + root + "/lib/", ""},
+		{"goinitramfs why " + root + "/li", root + "/lib/", ""},
+		{"goinitramfs profile s", "save", ""},
 	} {
 		cmd := exec.Command("fish", "--no-config", "-c", `source $argv[1]; complete -C $argv[2]`, file, c.line)
 		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
@@ -353,15 +458,6 @@ func TestCompletionFish(t *testing.T) {
 			word, _, _ := strings.Cut(strings.TrimSpace(line), "\t")
 			got = append(got, word)
 		}
-		for _, w := range strings.Fields(c.want) {
-			if !slices.Contains(got, w) {
-				t.Errorf("%q offers %q; want %q among them", c.line, got, w)
-			}
-		}
-		for _, w := range strings.Fields(c.not) {
-			if slices.Contains(got, w) {
-				t.Errorf("%q offers %q; want no %q", c.line, got, w)
-			}
-		}
+		offered(t, c.line, got, c.want, c.not)
 	}
 }

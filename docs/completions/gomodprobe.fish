@@ -98,6 +98,8 @@ for c in kmod gokmod
     complete -c $c -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'help list static-nodes'
 end
 complete -c goinitramfs -n 'test (count (__gomodprobe_operands)) -eq 0' -xa 'build ls cat extract diff why check profile boot update install-hooks'
+complete -c goinitramfs -n 'test "$(__gomodprobe_operands)[1]" = why' -a '(__gomodprobe_modules)'
+complete -c goinitramfs -n 'test "$(__gomodprobe_operands)" = profile' -xa save
 
 # The options, from docs/man by
 #   go test ./cmd/gomodprobe -run Completion -update
@@ -112,6 +114,7 @@ for c in modprobe gomodprobe
     complete -c $c -l chart -rF -d 'With --coldplug: write a drawing (SVG) of what was loaded when and for which device'
     complete -c $c -l check -d 'Say whether the kernel would take the modules, without loading anything'
     complete -c $c -l coldplug -d 'Load the drivers of all devices of this machine'
+    complete -c $c -l color -xa 'auto always never' -d 'Show the verdicts of --check in colour: never, always, or auto, which is the default and means on a terminal, unless NO_COLOR is set'
     complete -c $c -l config -s C -rF -d 'Read this file, or the *.conf files of this directory, in place of the directories in modprobe.d(5)'
     complete -c $c -l dirname -s d -xa '(__fish_complete_directories)' -d 'Look for modules below dir/lib/modules'
     complete -c $c -l dry-run -s n -d 'Do everything but load, remove or run a command'
@@ -188,7 +191,7 @@ for c in modinfo gomodinfo
     complete -c $c -l filename -s n -d 'The same as -F filename'
     complete -c $c -l help -s h -d 'Print a short help'
     complete -c $c -l imports -d 'Print the symbols that the module imports: checksum, name, whether it can do without, and which module here exports it'
-    complete -c $c -l json -d 'Print an array of objects, one a module, with the keys name, builtin, filename and compression Po none, gzip, xz or zstd'
+    complete -c $c -l json -d 'Print an array of objects, one a module, with the keys name, builtin, filename and compression (none, gzip, xz or zstd'
     complete -c $c -l license -s l -d 'The same as -F license'
     complete -c $c -l modname -s m -d 'Take the operands as names of modules only, not as aliases or files'
     complete -c $c -l null -s 0 -d 'End each field with a zero byte in place of a newline, and write key=value in place of a table'
@@ -239,8 +242,8 @@ for c in goinitramfs
     complete -c $c -l config -d 'Add the configuration of modprobe.d(5)'
     complete -c $c -l disk -rF -d 'A disk for the machine, which is not written to'
     complete -c $c -l dry-run -s n -d 'Print the command only'
-    complete -c $c -l early -xa '(__gomodprobe_modules)' -d 'Put this into a member of its own before all others, which is never compressed'
-    complete -c $c -l file -d 'Add a file or a folder, under another path if one is given'
+    complete -c $c -l early -rF -d 'Put this into a member of its own before all others, which is never compressed'
+    complete -c $c -l file -rF -d 'Add a file or a folder, under another path if one is given'
     complete -c $c -l firmware -d 'Add the firmware that the modules ask for, if this kernel can read it'
     complete -c $c -l help -s h -d 'Print a short help'
     complete -c $c -l hook -x -d 'Add what a hook needs: the programs, modules, files and scripts in the file list of the folder /etc/gomodprobe/hooks/NAME or /usr/share/gomodprobe/hooks/NAME, or of the folder name, if it has a slash'
@@ -257,7 +260,7 @@ for c in goinitramfs
     complete -c $c -l program -rF -d 'The static gomodprobe to put in, as /sbin/modprobe and so on'
     complete -c $c -l remove -d 'Remove the image of the kernel, with the old one, or what install-hooks has installed'
     complete -c $c -l root -xa '(__fish_complete_directories)' -d 'Take modules, firmware and configuration from the system below dir'
-    complete -c $c -l tables -x -d 'boot for the tables that loading by name and alias needs, which is the default, all for everything depmod(8) writes, or none'
+    complete -c $c -l tables -xa 'boot all none' -d 'boot for the tables that loading by name and alias needs, which is the default, all for everything depmod(8) writes, or none'
     complete -c $c -l universal -d 'Take what any usual machine needs to boot'
     complete -c $c -l verbose -s v -d 'Say what is in the image, and which firmware is missing'
     complete -c $c -l version -s V -d 'Print the version'

@@ -35,6 +35,8 @@ type Options struct {
 	Cached bool
 	// Cache keeps what was read out of boot images, which takes time. Default: none.
 	Cache Cache
+	// Progress, if not nil, is called as modules are read for Check, with how many of the names it was given are done.
+	Progress func(done, all int)
 	// Files keeps what Checkers of many kernels have in common. Default: each reads its own.
 	Files *Files
 	// Installed judges files as what will be installed: that a module of the name is loaded now does not count.
@@ -183,7 +185,10 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 	c.set, c.offered, c.given = nil, map[*kernel.Module]bool{}, map[*kernel.Module]string{}
 	var builtin []*Verdict
 	var failed []error
-	for _, name := range names {
+	for i, name := range names {
+		if c.o.Progress != nil {
+			c.o.Progress(i, len(names))
+		}
 		modules, err := c.modules(name)
 		if e := (*modprobe.Error)(nil); errors.As(err, &e) && e.Err == modprobe.ErrBuiltin {
 			builtin = append(builtin, &Verdict{Module: e.Module, Release: c.k.Release, Outcome: BuiltIn})

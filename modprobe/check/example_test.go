@@ -6,7 +6,6 @@ import (
 	"log"
 	"testing/fstest"
 
-	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/check"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
@@ -15,9 +14,9 @@ import (
 // What will the kernel say to a module? Nothing is loaded to find out, and the kernel need not be the running one.
 func ExampleModule() {
 	module := func(crc uint32) *fstest.MapFile {
-		m := kmodtest.Module{
-			Name: "card", Vermagic: "6.1.0 SMP mod_unload modversions ", Info: []string{"intree=Y"},
-			Imports: []kmodtest.Import{{Name: "bus_register", CRC: crc}},
+		m := modprobetest.File{
+			Name: "card", Release: "6.1.0", Info: []string{"intree=Y"},
+			Imports: []modprobetest.Symbol{{Name: "bus_register", CRC: crc}},
 		}
 		return &fstest.MapFile{Data: m.Bytes()}
 	}

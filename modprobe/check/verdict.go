@@ -68,7 +68,7 @@ const (
 	// Loads means that the kernel accepts the module.
 	Loads Outcome = "LOADS"
 	// LoadsTaints means that it accepts the module and sets a taint flag.
-	LoadsTaints Outcome = "LOADS, TAINTS"
+	LoadsTaints Outcome = "TAINTS"
 	// Unknown means that nothing was found against the module, but not everything could be verified.
 	Unknown Outcome = "UNKNOWN"
 	// Fails means that it refuses the module.

@@ -7,7 +7,6 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/internal/test/kmodtest"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 	"github.com/gomodprobe/gomodprobe/modprobe/coldplug"
 	"github.com/gomodprobe/gomodprobe/modprobe/modprobetest"
@@ -19,8 +18,8 @@ func image() fstest.MapFS {
 	return fstest.MapFS{
 		"lib/modules/6.1.0/modules.dep":         file("kernel/fs/ext4.ko: kernel/lib/crc16.ko\nkernel/lib/crc16.ko:\n"),
 		"lib/modules/6.1.0/modules.symbols":     file(""),
-		"lib/modules/6.1.0/kernel/fs/ext4.ko":   {Data: kmodtest.Module{Name: "ext4"}.Bytes()},
-		"lib/modules/6.1.0/kernel/lib/crc16.ko": {Data: kmodtest.Module{Name: "crc16"}.Bytes()},
+		"lib/modules/6.1.0/kernel/fs/ext4.ko":   {Data: modprobetest.Module("ext4", "crc16")},
+		"lib/modules/6.1.0/kernel/lib/crc16.ko": {Data: modprobetest.Module("crc16")},
 	}
 }
 

@@ -3,6 +3,7 @@
 package modprobetest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -100,7 +101,8 @@ func (k *Kernel) Release() (string, error) {
 	return k.Version, nil
 }
 
-// FinitModule loads the module in f.
+// FinitModule loads the module in f. A file that is neither an ELF object nor compressed, such as a few words of a test,
+// is taken for a module named after the file.
 func (k *Kernel) FinitModule(f fs.File, params string, flags int) error {
 	name := ""
 	if info, err := f.Stat(); err == nil {
@@ -129,12 +131,11 @@ func (k *Kernel) InitModule(image []byte, params string) error {
 // load answers a call that loads a module.
 func (k *Kernel) load(c Call, image []byte) error {
 	m := loaded{name: c.Module, size: len(image)}
-	f, err := elf.Parse(image)
-	if err != nil {
+	info, ok := modinfo(image, c.Name == "finit_module")
+	if !ok {
 		c.Err = syscall.ENOEXEC
 		return k.done(c)
 	}
-	info, _ := f.Modinfo()
 	for _, text := range info {
 		if name, ok := strings.CutPrefix(text, "name="); ok {
 			m.name = name
@@ -156,6 +157,20 @@ func (k *Kernel) load(c Call, image []byte) error {
 		c.Err = k.publish()
 	}
 	return k.note(c)
+}
+
+// modinfo returns what a module says of itself; ok is false for what is not a module. A file that is neither an ELF
+// object nor compressed is taken for one that says nothing.
+func modinfo(image []byte, file bool) (info []string, ok bool) {
+	if file && compress.Detect(image) == compress.None && !bytes.HasPrefix(image, []byte("\x7fELF")) {
+		return nil, true
+	}
+	f, err := elf.Parse(image)
+	if err != nil {
+		return nil, false
+	}
+	info, _ = f.Modinfo()
+	return info, true
 }
 
 // DeleteModule removes a module.

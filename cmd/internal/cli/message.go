@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/internal/errno"
+	"github.com/gomodprobe/gomodprobe/internal/near"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
@@ -96,14 +99,54 @@ func (l *Logger) toSyslog() bool {
 	return l.Syslog
 }
 
-// Usage shows a mistake on the command line; its prefix is argv[0] as it was typed, and it never goes to syslog.
-func (l *Logger) Usage(err error) int {
+// Usage shows a mistake on the command line; its prefix is argv[0] as it was typed, and it never goes to syslog. Of the
+// options that there are it names the nearest to one that there is not.
+func (l *Logger) Usage(err error, options []getopt.Option) int {
 	fmt.Fprintf(l.Env.Stderr, "%s: %v\n", l.Env.Args[0], err)
 	if text := err.Error(); strings.HasPrefix(text, "unrecognized option") ||
 		strings.HasPrefix(text, "invalid option") {
-		l.Hintf("--help lists the options")
+		l.Hintf("%s--help lists the options", nearestOption(text, options))
 	}
 	return 1
+}
+
+// nearestOption returns a question about the options that a message about an unrecognized one may have meant, or "".
+func nearestOption(message string, options []getopt.Option) string {
+	_, typed, _ := strings.Cut(message, "unrecognized option '--")
+	typed, _, _ = strings.Cut(strings.TrimSuffix(typed, "'"), "=")
+	if typed == "" {
+		return ""
+	}
+	var found []string
+	for _, o := range options {
+		if len(typed) > 2 && strings.HasPrefix(o.Long, typed) {
+			found = append(found, o.Long)
+		}
+	}
+	if found == nil {
+		found = near.Words(typed, func(yield func(string) bool) {
+			for _, o := range options {
+				if o.Long != "" && !yield(o.Long) {
+					return
+				}
+			}
+		})
+	}
+	return question("--", found)
+}
+
+// DidYouMean returns a question about the commands that a mistyped one may have meant, and a blank; "" if none is near.
+func DidYouMean(typed string, commands ...string) string {
+	return question("", near.Words(typed, slices.Values(commands)))
+}
+
+// question asks if one of the words was meant, each with a prefix.
+func question(prefix string, found []string) string {
+	const most = 3
+	if len(found) == 0 {
+		return ""
+	}
+	return "did you mean " + prefix + strings.Join(found[:min(len(found), most)], " or "+prefix) + "? "
 }
 
 // NoTree returns a hint that there are no modules for a kernel; root is the folder of --root, or "".

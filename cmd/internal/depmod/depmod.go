@@ -13,31 +13,40 @@ import (
 )
 
 const depmodUsage = `Usage:
-	depmod [options] [VERSION [FILE...]]
-Make the tables by which modprobe finds the modules of kernel VERSION (default: the running one): what needs what,
-and what drives which device. With FILEs, absolute paths, of these modules only.
+  depmod [options] [VERSION [FILE...]]
+Make the tables by which modprobe finds the modules of kernel VERSION (default:
+the running one): what needs what, and what drives which device. With FILEs,
+absolute paths, of these modules only.
 
-Options:
-	-a, --all                   all modules of the folder, even if FILEs are given
-	-A, --quick                 do nothing if no module has changed since the last time
-	-b, --basedir=DIR           look for lib/modules below DIR
-	-m, --moduledir=DIR         the folder of the versions, instead of lib/modules
-	-o, --outdir=DIR            write below DIR
-	-C, --config=PATH           configuration file or folder, instead of depmod.d
-	-e, --errsyms               report symbols that nobody exports; needs -E or -F
-	-E, --symvers=FILE          Module.symvers of the kernel: its symbols, and their checksums
-	-F, --filesyms=FILE         System.map of the kernel: its symbols
-	-P, --symbol-prefix=CHAR    a character that symbols begin with on some architectures
-	-n, --show, --dry-run       print the text tables and write nothing
-	-v, --verbose               say more, first what needs what
-	-w, --warn                  report entries that are in a table twice
-	    --cache[=FILE]          read only modules that have changed since FILE was written (default: .modules.cache
-	                            beside the tables), and write it
-	    --check                 write nothing, list what differs from the tables there; exit status 1 if something does
-	    --json                  print everything that was found as JSON on standard output
-	    --keep-going            make tables even if a module cannot be read
-	-V, --version               show the version
-	-h, --help                  show this text
+What to do:
+  -a, --all                   all modules of the folder, even if FILEs are given
+  -A, --quick                 do nothing if no module has changed since the last
+                              time
+  -n, --show, --dry-run       print the text tables and write nothing
+      --check                 write nothing, list what differs from the tables
+                              there; exit status 1 if something does
+      --cache[=FILE]          read only modules that have changed since FILE was
+                              written (default: .modules.cache beside the
+                              tables), and write it
+      --keep-going            make tables even if a module cannot be read
+Where to look:
+  -b, --basedir=DIR           look for lib/modules below DIR
+  -m, --moduledir=DIR         the folder of the versions, instead of lib/modules
+  -o, --outdir=DIR            write below DIR
+  -C, --config=PATH           configuration file or folder, instead of depmod.d
+  -E, --symvers=FILE          Module.symvers of the kernel: its symbols, and
+                              their checksums
+  -F, --filesyms=FILE         System.map of the kernel: its symbols
+  -P, --symbol-prefix=CHAR    a character that symbols begin with on some
+                              architectures
+What to say:
+  -v, --verbose               say more, first what needs what
+  -e, --errsyms               report symbols that nobody exports; needs -E or -F
+  -w, --warn                  report entries that are in a table twice
+      --json                  print everything that was found as JSON on
+                              standard output
+  -V, --version               print the version
+  -h, --help                  print this text
 `
 
 // IDs of depmod's options that have no short name.
@@ -92,7 +101,7 @@ func Main(env *cli.Env) int {
 	log := cli.NewLogger(env, cli.LevelWarning)
 	args, status, err := parseDepmod(env, log)
 	if err != nil {
-		return log.Usage(err)
+		return log.Usage(err, depmodOptions)
 	}
 	if args == nil {
 		return status

@@ -75,7 +75,10 @@ func (r *depmodRun) run(ctx context.Context) int {
 	if r.cache {
 		r.readCache(options)
 	}
+	progress := cli.StartProgress(r.env, "modules read")
+	options.Progress = progress.Set
 	tables, err := depmod.Build(ctx, options)
+	progress.End()
 	return r.finish(tables, options, err)
 }
 

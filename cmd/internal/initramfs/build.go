@@ -10,6 +10,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
@@ -192,6 +193,7 @@ func initramfsBuild(env *cli.Env, log *cli.Logger, args []string) int {
 
 // build selects what belongs into the image, and writes it.
 func (b *builder) build(env *cli.Env, log *cli.Logger) error {
+	begin := env.Now()
 	fsys, err := b.fs(env)
 	if err != nil {
 		return err
@@ -231,14 +233,57 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	if len(sel.Modules) == 0 {
 		log.Warningf("the image has no modules: --host, --profile, --universal and --add say which")
 	}
-	write := func(w io.Writer) error { return b.write(log, w, sel, archives, early, entries, o) }
+	size := int64(0)
+	write := func(w io.Writer) error {
+		counted := &countingWriter{w: w}
+		err := b.write(log, counted, sel, archives, early, entries, o)
+		size = counted.n
+		return err
+	}
 	if b.output == "" || b.output == "-" {
 		if cli.IsTerminal(env.Stdout) {
 			return errors.New("the standard output is a terminal; --output names a file")
 		}
 		return write(env.Stdout)
 	}
-	return cli.SaveWith(env, b.output, write)
+	if err := cli.SaveWith(env, b.output, write); err != nil {
+		return err
+	}
+	if b.verbose || cli.IsTerminal(env.Stderr) {
+		fmt.Fprintln(env.Stderr, ending(b.output, len(sel.Modules), size, env.Now().Sub(begin)))
+	}
+	return nil
+}
+
+// ending is the last line about an image: its name, modules, size, and the time it took.
+func ending(name string, modules int, size int64, took time.Duration) string {
+	noun := "modules"
+	if modules == 1 {
+		noun = "module"
+	}
+	return fmt.Sprintf("%s: %d %s, %.1f MB, %.1f s", printable(name), modules, noun,
+		float64(size)/1e6, took.Seconds())
+}
+
+// Chmod changes the mode of the file behind, if it is one.
+func (c *countingWriter) Chmod(mode fs.FileMode) error {
+	if f, ok := c.w.(interface{ Chmod(fs.FileMode) error }); ok {
+		return f.Chmod(mode)
+	}
+	return nil
+}
+
+// countingWriter counts what goes through it.
+type countingWriter struct {
+	w io.Writer
+	n int64
+}
+
+// Write writes and counts.
+func (c *countingWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
 }
 
 // write writes the image: the early member, the archives of --base, then the entries.
@@ -271,6 +316,9 @@ func (b *builder) write(
 	if b.init == "" && !b.noInit && b.program != "none" && !o.Base.HasInit() {
 		entries = append(entries, initramfs.Link("init", "sbin/gomodprobe"))
 	}
+	progress := cli.StartProgress(log.Env, "files written")
+	defer progress.End()
+	o.Progress = progress.Set
 	return initramfs.Write(w, entries, o)
 }
 

@@ -16,61 +16,80 @@ import (
 )
 
 const initramfsUsage = `Usage:
-	goinitramfs build [options]             make an image with modules and what they need
-	goinitramfs ls [-l] IMAGE               list the entries of all members
-	goinitramfs cat IMAGE FILE...           show files
-	goinitramfs extract IMAGE [DIR]         unpack below DIR, or here
-	goinitramfs diff IMAGE IMAGE            show what differs; exit status 1 if anything does
-	goinitramfs why [IMAGE] MODULE          show why a module is in the image, or needed on this machine
-	goinitramfs check [build options] IMAGE see if a new image would have other modules; exit status 1 if so
-	goinitramfs profile save [FILE]         describe this machine, for build --profile
-	goinitramfs boot [-n] IMAGE             start the image in qemu; -n: print the command
-	goinitramfs update [-k RELEASE]         build the image in /boot anew if it would change
-	goinitramfs install-hooks               do that whenever a kernel is installed
+  goinitramfs COMMAND [options] [operands]
 
-Options of build:
-	-o, --output=FILE       write the image to FILE, replacing it at once; default: standard output
-	-k, --kernel=RELEASE    for the kernel RELEASE; default: the running one
-	    --root=DIR          take everything from the system below DIR
-	    --host              what the devices and loaded modules of this machine need
-	    --profile=FILE      what the machine described in FILE needs
-	    --universal         what most machines need to boot
-	    --add=WHAT          a module: name, alias, path, pattern (nls_*, drivers/net/phy/*), =FOLDER
-	    --omit=WHAT         leave that out, even if others need it
-	    --no-hidden         without what only experience says is needed
-	    --no-weak           without weak dependencies
-	    --allow-missing[=NAME]
-	                        go on if what --add names, or only NAME, does not exist
-	    --firmware          with the firmware the modules name
-	    --config            with the files of modprobe.d
-	    --tables=SET        boot (default), all or none of the tables of the module folder
-	    --file=FILE[:PATH]  put FILE or a folder in, as PATH, with what it needs to run
-	    --hook=NAME         with the programs, modules and scripts of a hook: luks, lvm
-	    --init=FILE         take FILE for /init; default: gomodprobe, unless --base has one
-	    --no-init           without /init
-	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
-	    --compress=HOW      none (default), zstd, gzip or xz
-	    --early=WHAT        put microcode or ACPI tables first: a folder, an archive,
-	                        FILE:PATH, or auto for the microcode of this machine
-	    --base=ARCHIVE      put ARCHIVE in front, and fit in with its folders and links
-	-v, --verbose           say what is in the image
+Commands:
+  build [options]          make an image with modules and what they need
+  ls [-l] IMAGE            list the entries of all members
+  cat IMAGE FILE...        print files
+  extract IMAGE [DIR]      unpack below DIR, or here
+  diff IMAGE IMAGE         print what differs; exit status 1 if anything does
+  why [IMAGE] MODULE       print why a module is in the image, or needed on this
+                           machine
+  check [options] IMAGE    say if a build with these options would have other
+                           modules; exit status 1 if so
+  profile save [FILE]      describe this machine, for build --profile
+  boot [-n] IMAGE          start the image in qemu; -n: print the command
+  update [-k RELEASE]      build the image in /boot anew if it would change
+  install-hooks            do that whenever a kernel is installed
+
+Options of build, what to take:
+  -k, --kernel=RELEASE    for the kernel RELEASE; default: the running one
+      --root=DIR          take everything from the system below DIR
+      --host              what the devices and loaded modules of this machine
+                          need
+      --profile=FILE      what the machine described in FILE needs
+      --universal         what most machines need to boot
+      --add=WHAT          a module: name, alias, path, pattern (nls_*,
+                          drivers/net/phy/*), =FOLDER
+      --omit=WHAT         leave that out, even if others need it
+      --no-hidden         without what only experience says is needed
+      --no-weak           without weak dependencies
+      --allow-missing[=NAME]
+                          go on if what --add names, or only NAME, does not exist
+Options of build, what goes with it:
+      --firmware          with the firmware the modules name
+      --config            with the files of modprobe.d
+      --tables=SET        boot (default), all or none of the tables of the
+                          module folder
+      --file=FILE[:PATH]  put FILE or a folder in, as PATH, with what it needs
+                          to run
+      --hook=NAME         with the programs, modules and scripts of a hook:
+                          luks, lvm
+      --init=FILE         take FILE for /init; default: gomodprobe, unless
+                          --base has one
+      --no-init           without /init
+      --program=FILE      the static gomodprobe to put in; default: this one;
+                          none: leave it out
+Options of build, what to write:
+  -o, --output=FILE       write the image to FILE, replacing it at once;
+                          default: standard output
+      --compress=HOW      none (default), zstd, gzip or xz
+      --early=WHAT        put microcode or ACPI tables first: a folder, an
+                          archive, FILE:PATH, or auto for the microcode of this
+                          machine
+      --base=ARCHIVE      put ARCHIVE in front, and fit in with its folders and
+                          links
+  -v, --verbose           say what is in the image
 
 Options of boot:
-	-k, --kernel=FILE       the kernel; default: that of the image's modules, in /boot
-	    --disk=FILE         a disk, which is not written to
-	    --append=WORDS      words for the kernel's command line
-	-n, --dry-run           print the command only
+  -k, --kernel=FILE       the kernel; default: that of the image's modules, in
+                          /boot
+      --disk=FILE         a disk, which is not written to
+      --append=WORDS      words for the kernel's command line
+  -n, --dry-run           print the command only
 
 Options of update and install-hooks:
-	-k, -o, -v, --root      as with build
-	    --remove            remove the image, or the hooks
+  -k, -o, -v, --root      as with build
+      --remove            remove the image, or the hooks
 
 Other options:
-	-l, --long              with ls: with modes, owners, sizes and times
-	-V, --version           print the version
-	-h, --help              print this text
+  -l, --long              with ls: with modes, owners, sizes and times
+  -V, --version           print the version
+  -h, --help              print this text
 
-The variable SOURCE_DATE_EPOCH sets the time of all entries, which is 0 otherwise.
+The variable SOURCE_DATE_EPOCH sets the time of all entries, which is 0
+otherwise.
 `
 
 // Main runs goinitramfs.
@@ -114,6 +133,8 @@ func Main(env *cli.Env) int {
 	default:
 		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check, profile, boot, update and "+
 			"install-hooks", env.Args[1])
+		log.Hintf("%s--help tells what they do", cli.DidYouMean(env.Args[1], "build", "ls", "cat", "extract", "diff",
+			"why", "check", "profile", "boot", "update", "install-hooks"))
 		return 2
 	}
 	return run(env, log, args)
@@ -128,7 +149,7 @@ func initramfsArgs(
 	for {
 		o, value, err := p.Next()
 		if err != nil {
-			log.Usage(err)
+			log.Usage(err, options)
 			return nil, false
 		}
 		if o == nil {

@@ -10,33 +10,41 @@ import (
 )
 
 const modinfoUsage = `Usage:
-	modinfo [options] MODULE|ALIAS|FILE...
-Show what modules say about themselves.
+  modinfo [options] MODULE|ALIAS|FILE...
+Print what modules say about themselves.
 
-Options:
-	-F, --field=FIELD           show only the values of FIELD
-	-a, --author                the same as -F author
-	-d, --description           the same as -F description
-	-l, --license               the same as -F license
-	-p, --parameters            the same as -F parm
-	-n, --filename              the same as -F filename
-	-0, --null                  end entries with a NUL instead of a newline
-	-m, --modname               operands are names, neither aliases nor files
-	-k, --set-version=VERSION   the modules of kernel VERSION, not of the running one
-	-b, --basedir=DIR           look for lib/modules below DIR
-	    --json                  show everything as JSON
-	    --symbols               with --json, also exports, imports and versions
-	    --exports               show the symbols modules offer: CRC, name, GPL, namespace
-	    --imports               show the symbols modules need: CRC, name, who offers it, weak
-	    --diff                  compare two modules: version magic, versions, parameters, needs
-	                            of two boot images: types and exports; operands after them are
-	                            the only symbols that count; with --json as JSON
-	    --type=NAME             show a type in C with the places of its members: of a boot image, a
-	                            module, a file of BTF, or the running kernel
-	    --dump-btf              write the types of a boot image or module, in BTF
-	    --dump-symvers          show what modules export as lines of a Module.symvers
-	-V, --version               show the version
-	-h, --help                  show this text
+What to print:
+  -F, --field=FIELD           print only the values of FIELD
+  -a, --author                the same as -F author
+  -d, --description           the same as -F description
+  -l, --license               the same as -F license
+  -p, --parameters            the same as -F parm
+  -n, --filename              the same as -F filename
+      --json                  print everything as JSON
+      --symbols               with --json, also exports, imports and versions
+      --exports               print the symbols modules offer: CRC, name, GPL,
+                              namespace
+      --imports               print the symbols modules need: CRC, name, who
+                              offers it, weak
+      --diff                  compare two modules: version magic, versions,
+                              parameters, needs; of two boot images: types and
+                              exports; operands after them are the only symbols
+                              that count; with --json as JSON
+      --type=NAME             print a type in C with the places of its members:
+                              of a boot image, a module, a file of BTF, or the
+                              running kernel
+      --dump-btf              write the types of a boot image or module, in BTF
+      --dump-symvers          print what modules export as lines of a
+                              Module.symvers
+  -0, --null                  end entries with a NUL instead of a newline
+Where to look:
+  -m, --modname               operands are names, neither aliases nor files
+  -k, --set-version=VERSION   the modules of kernel VERSION, not of the running
+                              one
+  -b, --basedir=DIR           look for lib/modules below DIR
+Other options:
+  -V, --version               print the version
+  -h, --help                  print this text
 `
 
 // IDs of modinfo's options that have no short name.
@@ -109,7 +117,7 @@ func Main(env *cli.Env) int {
 	log := cli.NewLogger(env, cli.LevelWarning)
 	args, status, err := parseModinfo(env)
 	if err != nil {
-		return log.Usage(err)
+		return log.Usage(err, modinfoOptions)
 	}
 	if args == nil {
 		return status

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/modprobe"
@@ -71,8 +72,12 @@ func (c *checkRun) askAll(names []string) ([]answer, error) {
 	answers := make([]answer, len(releases))
 	var wait sync.WaitGroup
 	turn := make(chan struct{}, min(runtime.GOMAXPROCS(0), 4))
+	progress := cli.StartProgress(c.Env, "kernels compared")
+	defer progress.End()
+	var done atomic.Int64
 	for i, release := range releases {
 		wait.Go(func() {
+			defer func() { progress.Set(int(done.Add(1)), len(releases)) }()
 			turn <- struct{}{}
 			defer func() { <-turn }()
 			o := c.from
@@ -137,7 +142,9 @@ func (c *checkRun) row(v *check.Verdict, widths [3]int) {
 	case len(v.Findings) > 0:
 		why, _, _ = strings.Cut(v.Findings[0].Text, " (")
 	}
-	line := fmt.Sprintf("%-*s  %-*s  %-13s  ", widths[0], v.Release, widths[1], v.Module, v.Outcome)
+	fmt.Fprintf(c.out, "%-*s  %-*s  ", widths[0], v.Release, widths[1], v.Module)
+	c.outcome(v.Outcome)
+	line := strings.Repeat(" ", max(0, len("BUILT IN")-len(v.Outcome))+2)
 	if widths[2] > 0 {
 		line += fmt.Sprintf("%-*s  ", widths[2], className(v))
 	}

@@ -5,6 +5,7 @@ package modprobe
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"runtime/debug"
@@ -192,6 +193,11 @@ func (c *checkRun) ask(p *modprobe.Prober, names []string) (a answer) {
 	var checker *check.Checker
 	o := c.o
 	o.Names = names
+	if !c.all {
+		progress := cli.StartProgress(c.Env, "modules read")
+		defer progress.End()
+		o.Progress = progress.Set
+	}
 	if checker, a.err = check.New(p, &o); a.err != nil {
 		return a
 	}
@@ -265,14 +271,16 @@ func worst(verdicts []*check.Verdict) int {
 // print writes one verdict so that it is read in ten seconds: the answer, why, what to do.
 func (c *checkRun) print(v *check.Verdict) {
 	out := c.out
-	head := v.Module + " on " + v.Release + ": " + string(v.Outcome)
+	io.WriteString(out, v.Module+" on "+v.Release+": ")
+	c.outcome(v.Outcome)
 	switch {
 	case v.Outcome == check.Fails:
-		head += " (" + v.Error + ")"
+		out.Line(" (", v.Error, ")")
 	case v.Outcome == check.LoadsTaints:
-		head += " (" + taintLetters(v) + ")"
+		out.Line(" (", taintLetters(v), ")")
+	default:
+		out.Line()
 	}
-	out.Line(head)
 	c.findings(v)
 	c.changes(v)
 	if v.Outcome != check.Fails {
@@ -296,6 +304,22 @@ func (c *checkRun) print(v *check.Verdict) {
 	if v.Source != "" {
 		out.Line("  compared with ", v.Source)
 	}
+}
+
+// outcome writes the word for what a kernel says, in colour where it is wanted.
+func (c *checkRun) outcome(o check.Outcome) {
+	colour := cli.Plain
+	if c.Colours(c.colour) {
+		switch o {
+		case check.Loads, check.BuiltIn:
+			colour = cli.Green
+		case check.LoadsTaints, check.Unknown:
+			colour = cli.Yellow
+		case check.Fails:
+			colour = cli.Red
+		}
+	}
+	c.out.Coloured(colour, string(o))
 }
 
 // findings writes the reasons. Of many symbols with the same trouble the first three are shown.

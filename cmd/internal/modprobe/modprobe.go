@@ -31,7 +31,8 @@ type modprobeRun struct {
 	json    bool
 	found   []foundJSON // with -R and --json
 
-	checkOnly  bool // --check
+	checkOnly  bool   // --check
+	colour     string // --color
 	check      check.Options
 	allKernels bool
 	images     []string        // --image

@@ -25,6 +25,7 @@ const (
 	optJSON
 	optAllowForbidden
 	optCheck
+	optColour
 	optImage
 	optSymvers
 	optAllKernels
@@ -85,6 +86,7 @@ func modprobeOptions() []getopt.Option {
 		{Long: "json", ID: optJSON, Exact: true},
 		{Long: "allow-forbidden", ID: optAllowForbidden, Exact: true},
 		{Long: "check", ID: optCheck, Exact: true},
+		{Long: "color", Arg: getopt.Required, ID: optColour, Exact: true},
 		{Long: "image", Arg: getopt.Required, ID: optImage, Exact: true},
 		{Long: "symvers", Arg: getopt.Required, ID: optSymvers, Exact: true},
 		{Long: "all-kernels", ID: optAllKernels, Exact: true},
@@ -110,93 +112,122 @@ func modprobeOptions() []getopt.Option {
 
 // modprobeUsage is the text of --help.
 const modprobeUsage = `Usage:
-	modprobe [options] [-i] [-b] NAME [PARAMETER=VALUE...]
-	modprobe [options] -a [-i] [-b] NAME...
-	modprobe [options] -r [-i] NAME...
-	modprobe [options] -c
-	modprobe [options] --show-modversions FILE
-	modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
-	modprobe --coldplug [options]
-	modprobe --weak-update=add|remove|list|check [options] [NAME|FILE...]
-	modprobe --policy [options] NAME...
-	modprobe --allowlist [options] [NAME...]
-	modprobe --audit [options] [FILE]
+  modprobe [options] [-i] [-b] NAME [PARAMETER=VALUE...]
+  modprobe [options] -a [-i] [-b] NAME...
+  modprobe [options] -r [-i] NAME...
+  modprobe [options] -c
+  modprobe [options] --show-modversions FILE
+  modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
+  modprobe --coldplug [options]
+  modprobe --weak-update=add|remove|list|check [options] [NAME|FILE...]
+  modprobe --policy [options] NAME...
+  modprobe --allowlist [options] [NAME...]
+  modprobe --audit [options] [FILE]
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
 
 What to do:
-	-a, --all                   take every operand for a name; go on after a name that is not found
-	-r, --remove                remove modules instead of inserting them
-	-R, --resolve-alias         print the modules that a name stands for
-	    --show-alias            the same
-	-D, --show-depends          print what would be done, as if nothing was loaded
-	-c, --showconfig            print the configuration and the aliases of the modules
-	    --show-config           the same
-	    --show-modversions      print the versions of the symbols a module uses
-	    --dump-modversions      the same
-	    --show-exports          print the symbols a module exports, with their versions
-	    --check                 say what the kernel would say to the modules, without loading them;
-	                            exit status 0: they load, 1: one fails, 2: not known
-	    --coldplug              load the drivers of all devices that are there or appear
-	    --weak-update=ACTION    links in the weak-updates folders of all kernels, or that of -S: add makes
-	                            them where FILE loads; remove NAME; list says why each stands; check
-	                            finds those that do not (exit status 1, or 2: not known)
-	    --policy                say whether NAME may be loaded, by which line, and through whom;
-	                            exit status 0: it may, 1: it may not
-	    --allowlist             write lines for modprobe.d that forbid all but what this machine uses
-	    --audit                 say what was refused since boot, and what the lines, or those of FILE,
-	                            would have refused of what is loaded; exit status 0: nothing,
-	                            1: something, 2: not known
-	-n, --dry-run               do nothing; with -v print what would be done
-	    --show                  the same
+  -a, --all                   take every operand for a name; go on after a name
+                              that is not found
+  -r, --remove                remove modules instead of inserting them
+  -R, --resolve-alias         print the modules that a name stands for
+      --show-alias            the same
+  -D, --show-depends          print what would be done, as if nothing was loaded
+  -c, --showconfig            print the configuration and the aliases of the
+                              modules
+      --show-config           the same
+      --show-modversions      print the versions of the symbols a module uses
+      --dump-modversions      the same
+      --show-exports          print the symbols a module exports, with their
+                              versions
+      --check                 say what the kernel would say to the modules,
+                              without loading them; exit status 0: they load, 1:
+                              one fails, 2: not known
+      --coldplug              load the drivers of all devices that are there or
+                              appear
+      --weak-update=ACTION    links in the weak-updates folders of all kernels,
+                              or that of -S: add makes them where FILE loads;
+                              remove NAME; list says why each stands; check
+                              finds those that do not (exit status 1, or 2: not
+                              known)
+      --policy                say whether NAME may be loaded, by which line, and
+                              through whom; exit status 0: it may, 1: it may not
+      --allowlist             write lines for modprobe.d that forbid all but
+                              what this machine uses
+      --audit                 say what was refused since boot, and what the
+                              lines, or those of FILE, would have refused of
+                              what is loaded; exit status 0: nothing, 1:
+                              something, 2: not known
+  -n, --dry-run               do nothing; with -v print what would be done
+      --show                  the same
 How to do it:
-	-i, --ignore-install        pass over install and remove commands and softdeps of NAME
-	    --ignore-remove         the same
-	-b, --use-blacklist         apply the blacklist to names too, not only to aliases
-	    --allow-forbidden       pass over forbid directives
-	    --first-time            fail if there is nothing to do
-	    --remove-holders        remove NAME, and before it the modules that use it
-	    --remove-dependencies   the same
-	-w, --wait=MSEC             with -r: try again for so long while NAME is in use
-	-f, --force                 insert a module made for another kernel; remove one that is in use
-	    --force-modversion      ignore the versions of symbols
-	    --force-vermagic        ignore the version of the kernel
-	    --force-compatible      both, unless a type has moved that the module names
+  -i, --ignore-install        pass over install and remove commands and softdeps
+                              of NAME
+      --ignore-remove         the same
+  -b, --use-blacklist         apply the blacklist to names too, not only to
+                              aliases
+      --allow-forbidden       pass over forbid directives
+      --first-time            fail if there is nothing to do
+      --remove-holders        remove NAME, and before it the modules that use it
+      --remove-dependencies   the same
+  -w, --wait=MSEC             with -r: try again for so long while NAME is in
+                              use
+  -f, --force                 insert a module made for another kernel; remove
+                              one that is in use
+      --force-modversion      ignore the versions of symbols
+      --force-vermagic        ignore the version of the kernel
+      --force-compatible      both, unless a type has moved that the module
+                              names
 Where to look:
-	-C, --config=PATH           read PATH instead of modprobe.d; can be given several times
-	-d, --dirname=DIR           look for lib/modules below DIR
-	    --root=DIR              look for everything below DIR: modules, tables and configuration
-	-S, --set-version=RELEASE   use the modules of RELEASE instead of those of the running kernel
-	    --image=FILE            with --check: the boot image of the kernel, or a folder with trees;
-	                            several, or a pattern as 'DIR/*', make a table of modules and kernels
-	    --symvers=FILE          with --check: take what the kernel exports from this Module.symvers;
-	                            several likewise
-	    --all-kernels           with --check: compare with every installed kernel
-	    --built-for=KERNEL      with --check: tell what changed since KERNEL, a boot image, a file of
-	                            BTF or a release; default: the release that a module names
-	    --names-none            with --weak-update: also link modules that need --force-compatible,
-	                            where they name no type that changed
+  -C, --config=PATH           read PATH instead of modprobe.d; can be given
+                              several times
+  -d, --dirname=DIR           look for lib/modules below DIR
+      --root=DIR              look for everything below DIR: modules, tables and
+                              configuration
+  -S, --set-version=RELEASE   use the modules of RELEASE instead of those of the
+                              running kernel
+      --image=FILE            with --check: the boot image of the kernel, or a
+                              folder with trees; several, or a pattern as
+                              'DIR/*', make a table of modules and kernels
+      --symvers=FILE          with --check: take what the kernel exports from
+                              this Module.symvers; several likewise
+      --all-kernels           with --check: compare with every installed kernel
+      --built-for=KERNEL      with --check: tell what changed since KERNEL, a
+                              boot image, a file of BTF or a release; default:
+                              the release that a module names
+      --names-none            with --weak-update: also link modules that need
+                              --force-compatible, where they name no type that
+                              changed
 How long, with --coldplug:
-	    --until=DEVICE          until /dev/DEVICE, or the device with that UUID=, LABEL=, PARTUUID= or
-	                            PARTLABEL=, is there, or with module:NAME until NAME is loaded; can be
-	                            given several times
-	    --settle=TIME           else until nothing has happened for TIME; default: 250ms
-	    --timeout=TIME          but not longer than TIME, such as 10s
-	-j NUMBER                   load at most NUMBER modules at a time
+      --until=DEVICE          until /dev/DEVICE, or the device with that UUID=,
+                              LABEL=, PARTUUID= or PARTLABEL=, is there, or with
+                              module:NAME until NAME is loaded; can be given
+                              several times
+      --settle=TIME           else until nothing has happened for TIME; default:
+                              250ms
+      --timeout=TIME          but not longer than TIME, such as 10s
+  -j NUMBER                   load at most NUMBER modules at a time
 Of whom, with --allowlist:
-	    --host                  of this machine: devices, loaded modules, file systems; the default
-	    --profile=FILE          of the machine that goinitramfs profile described in FILE
-	    --kmod                  for kmod, which knows no forbid: the nearest, with what it leaves open
+      --host                  of this machine: devices, loaded modules, file
+                              systems; the default
+      --profile=FILE          of the machine that goinitramfs profile described
+                              in FILE
+      --kmod                  for kmod, which knows no forbid: the nearest, with
+                              what it leaves open
 What to say:
-	-v, --verbose               print what is done; twice: why, too
-	-q, --quiet                 print no messages
-	-s, --syslog                send messages to the system's log
-	    --json                  with -c, -D, -n, -R, --check, --coldplug, --policy, --audit, --weak-update:
-	                            print JSON
-	    --format=FORMAT         with --check: print that table as table, json, junit or html
-	    --chart=FILE            with --coldplug: draw what was loaded when into FILE, an SVG
-	-V, --version               print the version
-	-h, --help                  print this text
+  -v, --verbose               print what is done; twice: why, too
+  -q, --quiet                 print no messages
+  -s, --syslog                send messages to the system's log
+      --json                  with -c, -D, -n, -R, --check, --coldplug,
+                              --policy, --audit, --weak-update: print JSON
+      --format=FORMAT         with --check: print that table as table, json,
+                              junit or html
+      --chart=FILE            with --coldplug: draw what was loaded when into
+                              FILE, an SVG
+      --color=WHEN            with --check: verdicts in colour never, always, or
+                              auto (default): on a terminal without NO_COLOR
+  -V, --version               print the version
+  -h, --help                  print this text
 `
 
 // parse reads the command line. done is set for -h, -V and mistakes.
@@ -207,7 +238,7 @@ func (r *modprobeRun) parse() (operands []string, status int, done bool) {
 	for {
 		o, value, err := p.Next()
 		if err != nil {
-			return nil, r.Usage(err), true
+			return nil, r.Usage(err, modprobeOptions()), true
 		}
 		if o == nil {
 			return p.Operands(), 0, false
@@ -307,6 +338,12 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.load.AllowForbidden = true
 	case optCheck:
 		r.checkOnly = true
+	case optColour:
+		if !cli.IsColourWord(value) {
+			r.Errorf("--color=%s: there are never, auto and always", value)
+			return false
+		}
+		r.colour = value
 	case optImage:
 		r.check.Image = value
 		r.images = append(r.images, value)

@@ -16,17 +16,17 @@ import (
 
 // insmodUsage is the text of --help.
 const insmodUsage = `Usage:
-	insmod [options] FILE [PARAMETER=VALUE...]
+  insmod [options] FILE [PARAMETER=VALUE...]
 
 Options:
-	-f, --force              insert a module made for another kernel (dangerous)
-	    --force-modversion   ignore the versions of symbols
-	    --force-vermagic     ignore the version of the kernel
-	    --policy             obey the forbid and allow lines of modprobe.d
-	-s, --syslog             send messages to the system's log
-	-v, --verbose            show more messages
-	-V, --version            print the version
-	-h, --help               print this text
+  -f, --force              insert a module made for another kernel (dangerous)
+      --force-modversion   ignore the versions of symbols
+      --force-vermagic     ignore the version of the kernel
+      --policy             obey the forbid and allow lines of modprobe.d
+  -s, --syslog             send messages to the system's log
+  -v, --verbose            print more messages
+  -V, --version            print the version
+  -h, --help               print this text
 `
 
 // IDs of insmod's options that have no short name.

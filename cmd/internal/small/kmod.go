@@ -18,18 +18,19 @@ import (
 // kmodUsage is the text of kmod --help.
 const kmodUsage = `kmod - list, load and unload kernel modules
 Usage:
-	kmod [options] COMMAND [options of the command]
+  kmod [options] COMMAND [options of the command]
 
 Options:
-	-V, --version   print the version
-	-h, --help      print this text
+  -V, --version   print the version
+  -h, --help      print this text
 
 Commands:
-	help            print this text
-	list            list the modules that are loaded, as lsmod
-	static-nodes    print the device nodes that load modules when they are opened
+  help            print this text
+  list            list the modules that are loaded, as lsmod
+  static-nodes    print the device nodes that load modules when they are opened
 
-The other tools go by their names: modprobe, depmod, modinfo, insmod, rmmod, lsmod.
+The other tools go by their names: modprobe, depmod, modinfo, insmod, rmmod,
+lsmod.
 `
 
 var kmodOptions = []getopt.Option{{Long: "help", Short: 'h', ID: 'h'}, {Long: "version", Short: 'V', ID: 'V'}}
@@ -42,7 +43,7 @@ func Kmod(env *cli.Env) int {
 		o, _, err := p.Next()
 		switch {
 		case err != nil:
-			return l.Usage(err)
+			return l.Usage(err, kmodOptions)
 		case o == nil:
 			return kmodCommand(l, p.Operands())
 		case o.ID == 'V':
@@ -74,26 +75,29 @@ func kmodCommand(l *cli.Logger, operands []string) int {
 		return staticNodes(&sub)
 	}
 	fmt.Fprintf(l.Env.Stderr, "invalid command '%s'\n", operands[0])
+	if question := cli.DidYouMean(operands[0], "help", "list", "static-nodes"); question != "" {
+		l.Hintf("%s", strings.TrimSpace(question))
+	}
 	io.WriteString(l.Env.Stdout, kmodUsage)
 	return 1
 }
 
 // staticNodesUsage is the text of kmod static-nodes --help.
 const staticNodesUsage = `Usage:
-	kmod static-nodes [options]
+  kmod static-nodes [options]
 
 Options:
-	-b, --root=DIR        look in the system whose root is DIR
-	-S, --set-version=RELEASE
-	                      of this kernel instead of the running one
-	-f, --format=FORMAT   human (default), tmpfiles or devname
-	-o, --output=FILE     write to FILE instead of standard output
-	-h, --help            print this text
+  -b, --root=DIR        look in the system whose root is DIR
+  -S, --set-version=RELEASE
+                        of this kernel instead of the running one
+  -f, --format=FORMAT   human (default), tmpfiles or devname
+  -o, --output=FILE     write to FILE instead of standard output
+  -h, --help            print this text
 
 Formats:
-	human      for people
-	tmpfiles   for systemd-tmpfiles, see tmpfiles.d(5)
-	devname    as in modules.devname
+  human      for people
+  tmpfiles   for systemd-tmpfiles, see tmpfiles.d(5)
+  devname    as in modules.devname
 `
 
 // staticNodes prints the content of a kernel's modules.devname in one of several formats. Its messages have no prefix.
@@ -134,7 +138,7 @@ func (n *nodesRun) parse() (status int, done bool) {
 	for {
 		o, value, err := p.Next()
 		if err != nil {
-			return n.Usage(err), true
+			return n.Usage(err, options), true
 		}
 		if o == nil {
 			return 0, false

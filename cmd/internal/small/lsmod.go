@@ -11,14 +11,14 @@ import (
 
 // lsmodUsage is the text of --help.
 const lsmodUsage = `Usage:
-	lsmod [options]
+  lsmod [options]
 
 Options:
-	    --json      print JSON
-	-s, --syslog    send messages to the system's log
-	-v, --verbose   show more messages
-	-V, --version   print the version
-	-h, --help      print this text
+      --json      print JSON
+  -s, --syslog    send messages to the system's log
+  -v, --verbose   print more messages
+  -V, --version   print the version
+  -h, --help      print this text
 `
 
 // lsmodJSON is the ID of --json.

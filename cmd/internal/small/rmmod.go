@@ -12,14 +12,14 @@ import (
 
 // rmmodUsage is the text of --help.
 const rmmodUsage = `Usage:
-	rmmod [options] MODULE...
+  rmmod [options] MODULE...
 
 Options:
-	-f, --force     remove a module that is in use (dangerous)
-	-s, --syslog    send messages to the system's log
-	-v, --verbose   show more messages
-	-V, --version   print the version
-	-h, --help      print this text
+  -f, --force     remove a module that is in use (dangerous)
+  -s, --syslog    send messages to the system's log
+  -v, --verbose   print more messages
+  -V, --version   print the version
+  -h, --help      print this text
 `
 
 // Rmmod removes modules by name, or by the name of their file, and nothing else.

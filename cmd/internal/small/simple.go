@@ -33,7 +33,7 @@ func parseSimple(
 	for {
 		o, _, err := p.Next()
 		if err != nil {
-			return nil, l.Usage(err), true
+			return nil, l.Usage(err, options), true
 		}
 		if o == nil {
 			l.Level = level

@@ -76,7 +76,7 @@ module kernel/busy.ko
 		{"modprobe -S 9.9 base", "", "modprobe: FATAL: Module base not found in directory /lib/modules/9.9\n" +
 			"modprobe: NOTICE: there is no module tree /lib/modules/9.9; there are modules for 6.1.0\n", 1},
 		{"modprobe --show-alias base", "base\n", "", 0},
-		{"modprobe --show-al base", "", "modprobe: unrecognized option '--show-al'\nmodprobe: NOTICE: --help lists the options\n", 1},
+		{"modprobe --show-al base", "", "modprobe: unrecognized option '--show-al'\nmodprobe: NOTICE: did you mean --show-alias? --help lists the options\n", 1},
 		{"insmod --force-vermagic", "", "insmod: ERROR: missing filename.\n", 1},
 		{"modprobe --show-exports base", "0x00000001\tbase_sym\n", "", 0},
 		{"modprobe --show-exports lib/modules/6.1.0/kernel/base.ko", "0x00000001\tbase_sym\n", "", 0},
