@@ -141,6 +141,9 @@ func Parse(data []byte) (*Index, error) {
 	return &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}, nil
 }
 
+// Data returns the file, which must not be changed.
+func (x *Index) Data() []byte { return x.data }
+
 // CheckEnd reports whether the file has its end: the root node, and of the nodes below each the one that lies last. A
 // table that was cut has not. It takes a few microseconds; Check looks at everything. The error is a *FormatError.
 func (x *Index) CheckEnd() error {
