@@ -44,13 +44,8 @@ func (t *tree) recall(config *moduledir.Config) {
 	if t.old = decodeFacts(t.key, p.opts.Facts.Get(t.key)); t.old == nil {
 		return
 	}
-	var changed atomic.Bool
-	parallel(len(t.old.seen), func(i int) {
-		if w := t.old.seen[i]; p.watch(w.name) != w {
-			changed.Store(true)
-		}
-	})
-	if t.sameFolders = !changed.Load(); t.sameFolders {
+	t.sameFolders = !slices.ContainsFunc(t.old.seen, func(w watched) bool { return p.watch(w.name) != w })
+	if t.sameFolders {
 		t.kept.Store(t.old)
 	}
 }
@@ -144,7 +139,7 @@ func (t *tree) keep() {
 			return
 		}
 	}
-	t.p.opts.Facts.Put(t.key, t.encode())
+	t.p.opts.Facts.Put(t.key, t.keptFacts().encode(t.key))
 }
 
 // keeps reports whether the facts of a file can be kept: not if it may change yet without its times showing it, nor if
@@ -159,11 +154,11 @@ func (t *tree) complete() *keptFacts {
 	if k == nil {
 		return nil
 	}
-	if age := t.begun.Sub(k.checked); age < 0 || age >= factsAge {
-		t.load()
-		return nil
-	}
 	t.others.Do(func() {
+		if age := t.begun.Sub(k.checked); (age < 0 || age >= factsAge) && !t.renew(k) {
+			t.load()
+			return
+		}
 		for _, name := range k.unread {
 			if !t.facts(name).failed {
 				t.load()
@@ -171,6 +166,23 @@ func (t *tree) complete() *keptFacts {
 		}
 	})
 	return t.kept.Load()
+}
+
+// renew looks at all files. If they are as they were, the facts are kept for some time more.
+func (t *tree) renew(k *keptFacts) bool {
+	var changed atomic.Bool
+	parallel(k.len(), func(i int) {
+		if r, ok := k.at(i); !ok || r.stamp.Whole() && !t.p.same(r) {
+			changed.Store(true)
+		}
+	})
+	if changed.Load() {
+		return false
+	}
+	now := *k
+	now.checked = t.begun
+	t.p.opts.Facts.Put(t.key, now.encode(t.key))
+	return true
 }
 
 // treeTable is the table of the aliases, or the symbols, of the modules of a tree.

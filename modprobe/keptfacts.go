@@ -76,47 +76,58 @@ func (k *keptFacts) find(module string) (record, bool) {
 	return record{}, false
 }
 
-// encode writes the facts down, with a check sum.
-func (t *tree) encode() []byte {
-	out := appendText([]byte(factsMagic), t.key)
-	out = binary.AppendUvarint(out, uint64(t.begun.UnixNano()))
-	out = binary.AppendUvarint(out, uint64(len(t.seen)))
-	for _, w := range t.seen {
-		out = appendStamp(appendText(out, w.name), w.stamp)
-	}
-	var unread []string
-	var places, records []byte
+// keptFacts returns what is to be kept of a tree whose modules were all read.
+func (t *tree) keptFacts() *keptFacts {
+	k := &keptFacts{checked: t.begun, seen: t.seen, aliases: t.aliases, symbols: t.symbols}
 	for _, name := range slices.Sorted(maps.Keys(t.files)) {
 		f := t.facts(name)
 		r := record{name: name, path: t.files[name], stamp: f.stamp}
 		if !t.keeps(f) {
-			r.stamp, unread = trusted.Stamp{}, append(unread, name)
+			r.stamp, k.unread = trusted.Stamp{}, append(k.unread, name)
 		}
 		for _, text := range f.info {
 			if strings.HasPrefix(text, "depends=") || strings.HasPrefix(text, "softdep=") {
 				r.info = append(r.info, text)
 			}
 		}
-		places = binary.BigEndian.AppendUint32(places, uint32(len(records)))
-		records = appendStamp(appendText(appendText(records, r.name), r.path), r.stamp)
-		records = appendTexts(records, r.info)
+		k.places = binary.BigEndian.AppendUint32(k.places, uint32(len(k.records)))
+		k.records = appendStamp(appendText(appendText(k.records, r.name), r.path), r.stamp)
+		k.records = appendTexts(k.records, r.info)
 	}
-	out = appendTexts(out, unread)
-	for _, part := range [][]byte{places, records, t.aliases.Data(), t.symbols.Data()} {
-		out = append(binary.AppendUvarint(out, uint64(len(part))), part...)
+	return k
+}
+
+// encode writes the facts down.
+func (k *keptFacts) encode(key string) []byte {
+	head := appendText(nil, key)
+	head = binary.AppendUvarint(head, uint64(k.checked.UnixNano()))
+	head = binary.AppendUvarint(head, uint64(len(k.seen)))
+	for _, w := range k.seen {
+		head = appendStamp(appendText(head, w.name), w.stamp)
 	}
-	return sealFacts(out)
+	head = appendTexts(head, k.unread)
+	var parts []byte
+	for _, part := range [][]byte{k.places, k.records, k.aliases.Data(), k.symbols.Data()} {
+		head = binary.AppendUvarint(head, uint64(len(part)))
+		parts = append(parts, part...)
+	}
+	return sealFacts(head, parts)
+}
+
+// sealFacts puts kept facts together. The head has a check sum; what is in the other parts is checked when it is used.
+func sealFacts(head, parts []byte) []byte {
+	out := appendText([]byte(factsMagic), string(head))
+	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(head))
+	return append(out, parts...)
 }
 
 // decodeFacts reads the head of what encode wrote under the same key; nil if it is anything else.
 func decodeFacts(key string, data []byte) *keptFacts {
-	n := len(data) - crc32.Size
-	if n < len(factsMagic) || string(data[:len(factsMagic)]) != factsMagic ||
-		crc32.ChecksumIEEE(data[:n]) != binary.BigEndian.Uint32(data[n:]) {
-		return nil
-	}
-	d := factsDecoder{text: data[len(factsMagic):n]}
-	if d.string() != key {
+	rest, ok := bytes.CutPrefix(data, []byte(factsMagic))
+	file := factsDecoder{text: rest}
+	d := factsDecoder{text: file.bytes()}
+	sum := file.take(crc32.Size)
+	if !ok || file.err != nil || crc32.ChecksumIEEE(d.text) != binary.BigEndian.Uint32(sum) || d.string() != key {
 		return nil
 	}
 	k := &keptFacts{checked: time.Unix(0, int64(d.uint()))}
@@ -125,18 +136,16 @@ func decodeFacts(key string, data []byte) *keptFacts {
 		k.seen = append(k.seen, watched{name, stamp, !stamp.Whole()})
 	}
 	k.unread = d.strings()
-	k.places, k.records = d.bytes(), d.bytes()
-	aliases, err1 := index.Parse(d.bytes())
-	symbols, err2 := index.Parse(d.bytes())
+	k.places, k.records = file.take(d.uint()), file.take(d.uint())
+	aliases, err1 := index.Parse(file.take(d.uint()))
+	symbols, err2 := index.Parse(file.take(d.uint()))
 	k.aliases, k.symbols = aliases, symbols
-	if d.err != nil || len(d.text) > 0 || len(k.places)%placeSize != 0 || errors.Join(err1, err2) != nil {
+	if d.err != nil || len(d.text) > 0 || file.err != nil || len(file.text) > 0 || len(k.places)%placeSize != 0 ||
+		errors.Join(err1, err2) != nil {
 		return nil
 	}
 	return k
 }
-
-// sealFacts adds the check sum.
-func sealFacts(out []byte) []byte { return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out)) }
 
 func appendText(out []byte, s string) []byte {
 	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
@@ -187,12 +196,18 @@ func (d *factsDecoder) count() int {
 	return int(n)
 }
 
-// bytes returns a part of text.
-func (d *factsDecoder) bytes() (part []byte) {
-	n := d.count()
+// take returns the next n bytes.
+func (d *factsDecoder) take(n uint64) (part []byte) {
+	if n > uint64(len(d.text)) {
+		d.fail()
+		return nil
+	}
 	part, d.text = d.text[:n], d.text[n:]
 	return part
 }
+
+// bytes returns bytes that begin with their number.
+func (d *factsDecoder) bytes() []byte { return d.take(d.uint()) }
 
 func (d *factsDecoder) string() string { return string(d.bytes()) }
 

@@ -37,7 +37,7 @@ type tree struct {
 	old         *keptFacts
 	sameFolders bool
 	kept        atomic.Pointer[keptFacts]
-	others      sync.Once // complete: of keptFacts.unread
+	others      sync.Once // complete
 
 	loaded sync.Once         // load
 	files  map[string]string // module → file, below the module directory or absolute; by load
