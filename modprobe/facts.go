@@ -131,7 +131,7 @@ func entries(x *index.Index) (l list) {
 // keep keeps the facts of all modules for the next Prober. Nothing is kept if a folder may change yet without its times
 // showing it.
 func (t *tree) keep() {
-	if t.p.opts.Facts == nil {
+	if t.key == "" {
 		return
 	}
 	for _, w := range t.seen {
