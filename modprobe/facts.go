@@ -227,7 +227,8 @@ func (x treeTable) Lookup(key string) (string, bool) {
 func (x treeTable) Search(dst []index.Value, name string) []index.Value {
 	if k, table := x.kept(); k != nil {
 		found := table.Search(dst, name)
-		changed := slices.ContainsFunc(found[len(dst):], func(v index.Value) bool { return !x.t.p.sameModule(k, v.Value) })
+		changed := slices.ContainsFunc(found[len(dst):],
+			func(v index.Value) bool { return !x.t.p.sameModule(k, v.Value) })
 		if !changed {
 			return found
 		}

@@ -219,5 +219,7 @@ func (d *factsDecoder) strings() (list []string) {
 }
 
 func (d *factsDecoder) stamp() trusted.Stamp {
-	return trusted.Stamp{Size: int64(d.uint()), MTime: int64(d.uint()), CTime: int64(d.uint()), Inode: d.uint(), Device: d.uint()}
+	s := trusted.Stamp{Size: int64(d.uint()), MTime: int64(d.uint()), CTime: int64(d.uint())}
+	s.Inode, s.Device = d.uint(), d.uint()
+	return s
 }

@@ -235,7 +235,8 @@ func (t *tree) readAll() {
 			for _, text := range f.info {
 				if pattern, ok := strings.CutPrefix(text, "alias="); ok {
 					if key, err := alias.Normalize(pattern); err == nil {
-						aliases.Add(key, name, uint32(aliases.Len())) // errors: depmod leaves these out as well
+						// If it fails: depmod leaves such a key out as well.
+						aliases.Add(key, name, uint32(aliases.Len()))
 					}
 				}
 			}
