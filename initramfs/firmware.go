@@ -231,10 +231,6 @@ func (s *Selection) findFirmware(ctx context.Context) error {
 
 // moduleFirmware returns what a module file names. Of a plain file only the part that says so is read.
 func (s *Selection) moduleFirmware(name string) ([]string, error) {
-	if !strings.HasPrefix(name, "/") {
-		name = path.Join(s.Dir, name)
-	}
-	name = strings.TrimPrefix(name, "/")
 	var names []string
 	err := s.moduleInfo(name, func(m *elf.File) error {
 		info, err := m.Modinfo()
@@ -248,13 +244,17 @@ func (s *Selection) moduleFirmware(name string) ([]string, error) {
 	if errors.Is(err, elf.ErrNoSection) {
 		return nil, nil
 	} else if err != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+		return nil, &fs.PathError{Op: "read", Path: path.Join(s.Dir, name), Err: err}
 	}
 	return names, nil
 }
 
-// moduleInfo calls do with a module file, of which do keeps nothing.
+// moduleInfo calls do with the module file of a path as Module has it, of which do keeps nothing.
 func (s *Selection) moduleInfo(name string, do func(*elf.File) error) error {
+	if !strings.HasPrefix(name, "/") {
+		name = path.Join(s.Dir, name)
+	}
+	name = strings.TrimPrefix(name, "/")
 	f, err := s.fsys.Open(name)
 	if err != nil {
 		return err

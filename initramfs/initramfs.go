@@ -205,7 +205,11 @@ func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*S
 		return nil, err
 	}
 	sel := s.selection()
-	sel.BadTables = bad
+	if sel.BadTables = bad; bad != nil {
+		if err := sel.findGone(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	if o.Firmware {
 		if err := sel.findFirmware(ctx); err != nil {
 			return nil, err

@@ -3,12 +3,15 @@ package initramfs
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
 	"time"
 
+	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/depmod"
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -42,6 +45,54 @@ func usable(ctx context.Context, p *modprobe.Prober, fsys fs.FS) (*modprobe.Prob
 	o.FS, o.Release = made, p.Release()
 	p, err = modprobe.New(&o)
 	return p, made, &fs.PathError{Op: "use", Path: "/" + name + "/" + fault.File, Err: fault.Err}, err
+}
+
+// findGone adds to Missing what selected modules say that they depend on and what is not there. Tables that depmod
+// makes do not list it.
+func (s *Selection) findGone(ctx context.Context, p *modprobe.Prober) error {
+	for _, m := range s.Modules {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if m.Builtin {
+			continue
+		}
+		var needs string
+		err := s.moduleInfo(m.Path, func(f *elf.File) error {
+			info, err := f.Modinfo()
+			for _, text := range info {
+				if list, ok := strings.CutPrefix(text, "depends="); ok {
+					needs = strings.Clone(list)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			continue // depmod and the kernel say what is wrong with it
+		}
+		for need := range strings.SplitSeq(needs, ",") {
+			if need = alias.ModName(need); need == "" {
+				continue
+			}
+			if _, ok := p.Module(need); !ok {
+				s.Missing = append(s.Missing, Missing{need, Reason{Kind: Dependency, By: m.Name},
+					fmt.Errorf("%w: %s, which was %s, lists it in depends=", errGone, m.Path, m.Reasons[0].said())})
+			}
+		}
+	}
+	sortMissing(s.Missing)
+	return nil
+}
+
+// errGone is a module that another one depends on.
+const errGone = notFound("no file of that module is there")
+
+// said is the reason in words that follow "was".
+func (r Reason) said() string {
+	if r.Kind == Added || r.Kind == Device {
+		return r.String()
+	}
+	return "selected as " + r.String()
 }
 
 // madeTables is a file system with some files, which are in memory, in place of its own.

@@ -1,12 +1,10 @@
 package modprobe
 
 import (
-	"encoding/binary"
-	"errors"
+	"cmp"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
-	"maps"
+	"iter"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gomodprobe/gomodprobe/alias"
+	"github.com/gomodprobe/gomodprobe/internal/format/index"
 	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
@@ -27,113 +25,253 @@ type Facts interface {
 	Put(key string, data []byte)
 }
 
-// factsMagic begins kept facts. It changes with the format, and with what is read from modules.
-const factsMagic = "gomodprobe tree 1\n"
+// factsAge is how long kept facts are used before all files are looked at again. Until then a Prober looks at the
+// folders, whose times tell of files that came, went or were replaced, and at the files that its answer is from. What it
+// misses is a file that was written over in place and has an alias or a symbol that it did not have.
+const factsAge = time.Minute
 
-// keptFacts is what a tree has of Options.Facts.
-type keptFacts struct {
-	key   string
-	begun time.Time           // when the tree was looked at
-	seen  map[string]watched  // folders, and links that lead nowhere, by their names in the file system
-	fresh atomic.Bool         // there is something that was not kept
-	old   map[string]oldFacts // by the file's path
-}
-
-// watched is what a name was when it was looked at.
+// watched is a folder, or a link that leads nowhere, and what it was when it was looked at.
 type watched struct {
+	name  string // in the file system
 	stamp trusted.Stamp
 	gone  bool
 }
 
-// oldFacts are those of one file.
-type oldFacts struct {
-	stamp         trusted.Stamp
-	info, exports []string
-}
-
-// restore finds the files of the tree and, of those that are the same as when facts were kept, takes these.
-func (t *tree) restore(config *moduledir.Config) {
+// recall takes the kept facts of the tree, if all folders are as they were.
+func (t *tree) recall(config *moduledir.Config) {
 	p := t.p
-	dir := moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true}
-	if p.opts.Facts == nil {
-		t.files = moduledir.Files(p.fsys, dir, config, func(string) {})
+	t.key = fmt.Sprintf("%s %+v", p.dir, *config)
+	if t.old = decodeFacts(t.key, p.opts.Facts.Get(t.key)); t.old == nil {
 		return
 	}
-	k := &t.kept
-	k.key, k.begun = fmt.Sprintf("%s %+v", p.dir, *config), p.now()
-	if files, ok := k.decode(k.key, p.opts.Facts.Get(k.key)); ok {
-		names := slices.Collect(maps.Keys(k.seen))
-		var changed atomic.Bool
-		parallel(len(names), func(i int) {
-			if p.watch(names[i]) != k.seen[names[i]] {
-				changed.Store(true)
+	t.sameFolders = !slices.ContainsFunc(t.old.seen, func(w watched) bool { return p.watch(w.name) != w })
+	if t.sameFolders {
+		t.kept.Store(t.old)
+	}
+}
+
+// load finds the files of the tree and, of those that are the same as when facts were kept, takes these. From then on
+// kept facts are not asked.
+func (t *tree) load() {
+	t.loaded.Do(func() {
+		p := t.p
+		if t.sameFolders {
+			t.seen, t.files = t.old.seen, make(map[string]string, t.old.len())
+			for i := range t.old.len() {
+				r, _ := t.old.at(i)
+				t.files[r.name] = r.path
 			}
-		})
-		if !changed.Load() {
-			t.files = files
+		} else {
+			dir := moduledir.Dir{Path: p.dir, Name: p.dirName, Exists: true}
+			t.files = moduledir.Files(p.fsys, dir, t.config, func(name string) {
+				if p.opts.Facts != nil {
+					t.seen = append(t.seen, p.watch(name))
+				}
+			})
 		}
-	}
-	if t.files == nil {
-		k.fresh.Store(true)
-		k.seen = make(map[string]watched)
-		t.files = moduledir.Files(p.fsys, dir, config, func(name string) { k.seen[name] = p.watch(name) })
-	}
-	t.takeOld()
+		if t.old != nil {
+			t.takeOld()
+		}
+		t.kept.Store(nil)
+	})
 }
 
 // takeOld takes the facts of the files that are the same.
 func (t *tree) takeOld() {
-	names := slices.Collect(maps.Keys(t.files))
-	same := make([]bool, len(names))
-	parallel(len(names), func(i int) {
-		path := t.files[names[i]]
-		old, ok := t.kept.old[path]
-		if file, err := t.p.fileName(path); ok && err == nil {
-			same[i] = old.stamp.Whole() && t.p.stamp(file) == old.stamp
+	same := make([]*treeFacts, t.old.len())
+	parallel(len(same), func(i int) {
+		r, ok := t.old.at(i)
+		if path, there := t.files[r.name]; ok && there && path == r.path && t.p.same(r) {
+			same[i] = &treeFacts{info: r.info, stamp: r.stamp}
 		}
 	})
-	for i, name := range names {
-		if same[i] {
-			old := t.kept.old[t.files[name]]
-			f := &treeFacts{info: old.info, exports: old.exports, stamp: old.stamp}
-			f.once.Do(func() {})
+	byName := make(map[string]*treeFacts, len(same))
+	for i, f := range same {
+		if r, _ := t.old.at(i); f != nil {
+			byName[r.name] = f
+		}
+	}
+	for _, e := range entries(t.old.aliases) {
+		if f := byName[e.value]; f != nil {
+			f.info = append(f.info, "alias="+e.key)
+		}
+	}
+	for _, e := range entries(t.old.symbols) {
+		if f := byName[e.value]; f != nil {
+			f.exports = append(f.exports, strings.TrimPrefix(e.key, "symbol:"))
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, f := range byName {
+		f.once.Do(func() {})
+		if t.known[name] == nil {
 			t.known[name] = f
 		}
 	}
-	t.kept.old = nil
 }
 
-// keep keeps the facts of all modules for the next Prober, unless they are those that were kept. What may change yet
-// without it showing is not kept, nor what could not be read.
+// entries returns the entries of a table in the order of their priority.
+func entries(x *index.Index) (l list) {
+	type ranked struct {
+		entry
+		priority uint32
+	}
+	var all []ranked
+	for key, v := range x.All() {
+		all = append(all, ranked{entry{key, v.Value}, v.Priority})
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(a.priority, b.priority) })
+	for _, e := range all {
+		l = append(l, e.entry)
+	}
+	return l
+}
+
+// keep keeps the facts of all modules for the next Prober. Nothing is kept if a folder may change yet without its times
+// showing it.
 func (t *tree) keep() {
-	k := &t.kept
-	if t.p.opts.Facts == nil || !k.fresh.Load() {
+	if t.key == "" {
 		return
 	}
-	for _, w := range k.seen {
-		if !w.gone && !(w.stamp.Whole() && w.stamp.Settled(k.begun)) {
+	for _, w := range t.seen {
+		if !w.gone && !(w.stamp.Whole() && w.stamp.Settled(t.begun)) {
 			return
 		}
 	}
-	t.p.opts.Facts.Put(k.key, t.encode())
+	t.p.opts.Facts.Put(t.key, t.keptFacts().encode(t.key))
 }
 
-// keeps reports whether the facts of a file can be kept.
+// keeps reports whether the facts of a file can be kept: not if it may change yet without its times showing it, nor if
+// it could not be read.
 func (t *tree) keeps(f *treeFacts) bool {
-	return !f.failed && f.stamp.Whole() && f.stamp.Settled(t.kept.begun)
+	return !f.failed && f.stamp.Whole() && f.stamp.Settled(t.begun)
+}
+
+// complete returns the kept facts if they can tell what all modules have; else nil, and the tree is loaded.
+func (t *tree) complete() *keptFacts {
+	k := t.kept.Load()
+	if k == nil {
+		return nil
+	}
+	t.others.Do(func() {
+		if age := t.begun.Sub(k.checked); (age < 0 || age >= factsAge) && !t.renew(k) {
+			t.load()
+			return
+		}
+		for _, name := range k.unread {
+			if !t.facts(name).failed {
+				t.load()
+			}
+		}
+	})
+	return t.kept.Load()
+}
+
+// renew looks at all files. If they are as they were, the facts are kept for some time more.
+func (t *tree) renew(k *keptFacts) bool {
+	var changed atomic.Bool
+	parallel(k.len(), func(i int) {
+		if r, ok := k.at(i); !ok || r.stamp.Whole() && !t.p.same(r) {
+			changed.Store(true)
+		}
+	})
+	if changed.Load() {
+		return false
+	}
+	now := *k
+	now.checked = t.begun
+	t.p.opts.Facts.Put(t.key, now.encode(t.key))
+	return true
+}
+
+// treeTable is the table of the aliases, or the symbols, of the modules of a tree.
+type treeTable struct {
+	t       *tree
+	symbols bool
+}
+
+// kept returns the table that was kept; nil if the modules must be asked.
+func (x treeTable) kept() (*keptFacts, *index.Index) {
+	k := x.t.complete()
+	switch {
+	case k == nil:
+		return nil, nil
+	case x.symbols:
+		return k, k.symbols
+	}
+	return k, k.aliases
+}
+
+// fresh returns the table of what the modules say now.
+func (x treeTable) fresh() *index.Index {
+	x.t.load()
+	x.t.readAll()
+	if x.symbols {
+		return x.t.symbols
+	}
+	return x.t.aliases
+}
+
+// Lookup returns the first value of a key.
+func (x treeTable) Lookup(key string) (string, bool) {
+	if k, table := x.kept(); k != nil {
+		if value, ok := table.Lookup(key); !ok || x.t.p.sameModule(k, value) {
+			return value, ok
+		}
+	}
+	return x.fresh().Lookup(key)
+}
+
+// Search appends the values of all keys that match a name.
+func (x treeTable) Search(dst []index.Value, name string) []index.Value {
+	if k, table := x.kept(); k != nil {
+		found := table.Search(dst, name)
+		changed := slices.ContainsFunc(found[len(dst):],
+			func(v index.Value) bool { return !x.t.p.sameModule(k, v.Value) })
+		if !changed {
+			return found
+		}
+		dst = found[:len(dst)]
+	}
+	return x.fresh().Search(dst, name)
+}
+
+// All returns every entry.
+func (x treeTable) All() iter.Seq2[string, index.Value] { return x.fresh().All() }
+
+// empty reports whether there are no entries.
+func (x treeTable) empty() bool {
+	_, table := x.kept()
+	if table == nil {
+		table = x.fresh()
+	}
+	for range table.All() {
+		return false
+	}
+	return true
 }
 
 // watch says what a name is.
 func (p *Prober) watch(name string) watched {
 	info, err := fs.Stat(p.fsys, name)
 	if err != nil {
-		return watched{gone: true}
+		return watched{name: name, gone: true}
 	}
-	return watched{stamp: trusted.StampOf(info)}
+	return watched{name: name, stamp: trusted.StampOf(info)}
 }
 
-// stamp returns the stamp of a file.
-func (p *Prober) stamp(name string) trusted.Stamp { return p.watch(name).stamp }
+// same reports whether a file is what it was when its facts were kept.
+func (p *Prober) same(r record) bool {
+	file, err := p.fileName(r.path)
+	return err == nil && r.stamp.Whole() && p.watch(file).stamp == r.stamp
+}
+
+// sameModule is same for the file of a module.
+func (p *Prober) sameModule(k *keptFacts, module string) bool {
+	r, ok := k.find(module)
+	return ok && p.same(r)
+}
 
 // parallel calls do for 0 to n-1, several at a time.
 func parallel(n int, do func(i int)) {
@@ -147,139 +285,4 @@ func parallel(n int, do func(i int)) {
 		})
 	}
 	wg.Wait()
-}
-
-// encode writes the facts down: the key, the folders, the files with what they say, and a check sum.
-func (t *tree) encode() []byte {
-	out := appendText([]byte(factsMagic), t.kept.key)
-	out = binary.AppendUvarint(out, uint64(len(t.kept.seen)))
-	for _, name := range slices.Sorted(maps.Keys(t.kept.seen)) {
-		out = appendStamp(appendText(out, name), t.kept.seen[name].stamp)
-	}
-	out = binary.AppendUvarint(out, uint64(len(t.files)))
-	for _, name := range slices.Sorted(maps.Keys(t.files)) {
-		f := t.facts(name)
-		stamp := f.stamp
-		if !t.keeps(f) {
-			stamp = trusted.Stamp{} // it is read again
-		}
-		out = appendStamp(appendText(out, t.files[name]), stamp)
-		var info []string
-		for _, text := range f.info {
-			if strings.HasPrefix(text, "alias=") || strings.HasPrefix(text, "depends=") || strings.HasPrefix(text, "softdep=") {
-				info = append(info, text)
-			}
-		}
-		out = appendTexts(appendTexts(out, info), f.exports)
-	}
-	return sealFacts(out)
-}
-
-// sealFacts adds the check sum.
-func sealFacts(out []byte) []byte { return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out)) }
-
-func appendText(out []byte, s string) []byte {
-	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
-}
-
-func appendTexts(out []byte, list []string) []byte {
-	out = binary.AppendUvarint(out, uint64(len(list)))
-	for _, s := range list {
-		out = appendText(out, s)
-	}
-	return out
-}
-
-func appendStamp(out []byte, s trusted.Stamp) []byte {
-	for _, n := range []uint64{uint64(s.Size), uint64(s.MTime), uint64(s.CTime), s.Inode, s.Device} {
-		out = binary.AppendUvarint(out, n)
-	}
-	return out
-}
-
-// decode reads what encode wrote under the same key; ok is false if it is anything else.
-func (k *keptFacts) decode(key string, data []byte) (files map[string]string, ok bool) {
-	n := len(data) - crc32.Size
-	if n < len(factsMagic) || string(data[:len(factsMagic)]) != factsMagic ||
-		crc32.ChecksumIEEE(data[:n]) != binary.BigEndian.Uint32(data[n:]) {
-		return nil, false
-	}
-	d := factsDecoder{text: string(data[len(factsMagic):n])}
-	if d.string() != key {
-		return nil, false
-	}
-	k.seen = make(map[string]watched)
-	for range d.count() {
-		name, stamp := d.string(), d.stamp()
-		k.seen[name] = watched{stamp: stamp, gone: !stamp.Whole()}
-	}
-	count := d.count()
-	files, k.old = make(map[string]string, count), make(map[string]oldFacts, count)
-	for range count {
-		path := d.string()
-		files[alias.FromPath(path)] = path
-		k.old[path] = oldFacts{stamp: d.stamp(), info: d.strings(), exports: d.strings()}
-	}
-	if d.err != nil || d.text != "" {
-		k.seen, k.old = nil, nil
-		return nil, false
-	}
-	return files, true
-}
-
-// factsDecoder reads kept facts. The strings that it returns are parts of text.
-type factsDecoder struct {
-	text string
-	err  error
-}
-
-var errFacts = errors.New("not kept facts")
-
-func (d *factsDecoder) uint() (n uint64) {
-	for shift := 0; shift < 64; shift += 7 {
-		if d.text == "" {
-			break
-		}
-		b := d.text[0]
-		d.text = d.text[1:]
-		n |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return n
-		}
-	}
-	d.err, d.text = errFacts, ""
-	return 0
-}
-
-// count returns how many items follow, of a byte at least each.
-func (d *factsDecoder) count() int {
-	n := d.uint()
-	if n > uint64(len(d.text)) {
-		d.err, d.text = errFacts, ""
-		return 0
-	}
-	return int(n)
-}
-
-func (d *factsDecoder) string() string {
-	n := d.count()
-	s := d.text[:n]
-	d.text = d.text[n:]
-	return s
-}
-
-func (d *factsDecoder) strings() (list []string) {
-	n := d.count()
-	if n == 0 {
-		return nil
-	}
-	list = make([]string, n)
-	for i := range list {
-		list[i] = d.string()
-	}
-	return list
-}
-
-func (d *factsDecoder) stamp() trusted.Stamp {
-	return trusted.Stamp{Size: int64(d.uint()), MTime: int64(d.uint()), CTime: int64(d.uint()), Inode: d.uint(), Device: d.uint()}
 }

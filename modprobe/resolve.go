@@ -119,7 +119,7 @@ func (p *Prober) present(listed string) string {
 	if _, err := fs.Stat(p.fsys, p.name(listed)); !errors.Is(err, fs.ErrNotExist) {
 		return listed
 	}
-	instead := p.tree().files[alias.FromPath(listed)]
+	instead, _ := p.tree().file(alias.FromPath(listed))
 	for _, name := range moduledir.Siblings(listed) {
 		if _, err := fs.Stat(p.fsys, p.name(name)); err == nil {
 			instead = name
@@ -143,7 +143,7 @@ func (p *Prober) Unlisted(name string) (path string, ok bool) {
 		return "", false
 	}
 	module := alias.ModName(name)
-	file, ok := p.tree().files[module]
+	file, ok := p.tree().file(module)
 	if !ok || p.hasModule(module) {
 		return "", false
 	}

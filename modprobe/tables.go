@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 
@@ -92,7 +90,7 @@ func (p *Prober) alias() table {
 		if t != nil {
 			return t
 		}
-		return p.treeFor("modules.alias", err).aliases()
+		return treeTable{t: p.treeFor("modules.alias", err)}
 	})
 }
 
@@ -103,7 +101,7 @@ func (p *Prober) symbols() table {
 		if t != nil {
 			return t
 		}
-		return p.treeFor("modules.symbols", err).symbols()
+		return treeTable{t: p.treeFor("modules.symbols", err), symbols: true}
 	})
 }
 
@@ -252,8 +250,13 @@ func (p *Prober) Exporter(symbol string) (module string, ok bool) {
 
 // HasSymbols reports whether the exports of the tree's modules are known. If not, Exporter finds nothing.
 func (p *Prober) HasSymbols() bool {
-	l, ok := p.symbols().(list)
-	return !ok || len(l) > 0
+	switch t := p.symbols().(type) {
+	case list:
+		return len(t) > 0
+	case treeTable:
+		return !t.empty()
+	}
+	return true
 }
 
 // Files yields the absolute paths of the files of all modules of the tree, in the order of the table.
@@ -261,7 +264,7 @@ func (p *Prober) Files() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		dep := p.dep()
 		if t, ok := dep.(*tree); ok { // without tables
-			for _, file := range slices.Sorted(maps.Values(t.files)) {
+			for _, file := range t.paths() {
 				if !yield(p.path(file)) {
 					return
 				}

@@ -26,6 +26,11 @@ func (f *Fault) Error() string { return f.File + ": " + f.Err.Error() }
 // Unwrap returns f.Err.
 func (f *Fault) Unwrap() error { return f.Err }
 
+// Advice is the sentence that all tools say of a fault in a folder: the file, what is wrong with it, and what mends it.
+func (f *Fault) Advice(dir, release string) string {
+	return dir + "/" + f.Error() + "; depmod " + release + " makes the tables anew"
+}
+
 // ErrOther: a table is of other modules than those that are there.
 var ErrOther = errors.New("of another release or build: no file that it lists is there")
 

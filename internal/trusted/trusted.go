@@ -139,6 +139,26 @@ func ReadOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	return readAndClose(f, name, info, limit)
 }
 
+// MapOwned is ReadOwned for a file that is only ever replaced as a whole: it is mapped, for as long as the process lives,
+// where the system can do that.
+func MapOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	path, ok, err := hostPath(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return ReadFile(fsys, name, limit)
+	}
+	f, info, err := OpenOwned(path, false)
+	if err != nil {
+		return nil, err
+	}
+	if data := Map(f, limit); data != nil {
+		return data, f.Close()
+	}
+	return readAndClose(f, name, info, limit)
+}
+
 // Owned reports whether nobody but root and the caller can write the file of that name, or put another one in its
 // place: nil, or else most likely an *UntrustedError. info is what the file said of itself when it was read; if the
 // name leads to another file by now, that is an error as well. Links are followed, and it is judged who could have

@@ -36,13 +36,13 @@ func (facts) file(key string) string {
 	return fmt.Sprintf("%s/%016x", FactsDir, h.Sum64())
 }
 
-// Get reads a file that only root and the caller can have written.
+// Get maps a file that only root and the caller can have written.
 func (f facts) Get(key string) []byte {
 	name, err := FSName(f.env.FS, f.file(key))
 	if err != nil {
 		return nil
 	}
-	data, err := trusted.ReadOwned(f.env.FS, name, maxFacts)
+	data, err := trusted.MapOwned(f.env.FS, name, maxFacts)
 	if err != nil {
 		return nil
 	}

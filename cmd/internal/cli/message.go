@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/getopt"
 	"github.com/gomodprobe/gomodprobe/internal/errno"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 	"github.com/gomodprobe/gomodprobe/internal/near"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -173,6 +174,21 @@ func Unlisted(p *modprobe.Prober, name string) string {
 		return ""
 	}
 	return file + " is there, but in no table: run depmod " + p.Release()
+}
+
+// Judged returns a hint if something is wrong with the tables of a module folder, else "".
+func Judged(p *modprobe.Prober) string {
+	fsys := p.Options().FS
+	name, err := FSName(fsys, p.Dir())
+	if err != nil {
+		return ""
+	}
+	config, _, _ := moduledir.ReadConfig(fsys, moduledir.ConfigDirs(), p.Release()) // depmod says what is wrong there
+	fault := moduledir.Judge(fsys, moduledir.Dir{Path: p.Dir(), Name: name, Exists: true}, config)
+	if fault == nil {
+		return ""
+	}
+	return fault.Advice(p.Dir(), p.Release())
 }
 
 // levelWord is the LEVEL in "PROGRAM: LEVEL: text".

@@ -131,6 +131,9 @@ func (r *depmodRun) finish(tables *depmod.Tables, options *depmod.Options, err e
 	case r.check:
 		r.writeDifferences(out, differences)
 	}
+	if r.check && len(differences) > 0 {
+		r.judge(options)
+	}
 	if err := out.Flush(); err != nil {
 		r.log.Errorf("could not write: %s", cli.Strerror(err))
 		return 1

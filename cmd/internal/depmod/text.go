@@ -14,6 +14,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/format/compress"
 	"github.com/gomodprobe/gomodprobe/internal/format/confd"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
+	"github.com/gomodprobe/gomodprobe/internal/moduledir"
 )
 
 // messages says what Build has met with, in kmod's words.
@@ -209,6 +210,22 @@ func (r *depmodRun) writeDifferences(out *bufio.Writer, list []depmod.Difference
 		for _, line := range d.Lacking {
 			fmt.Fprintf(out, "+%s\n", line)
 		}
+	}
+}
+
+// judge says what is wrong with the tables as a whole, if something is.
+func (r *depmodRun) judge(options *depmod.Options) {
+	if r.out != r.dir {
+		return // the tables are not beside the modules
+	}
+	dirs := moduledir.ConfigDirs()
+	if options.Config != nil {
+		dirs = options.Config
+	}
+	config, _, _ := moduledir.ReadConfig(options.FS, dirs, options.Release) // Build has said what is wrong there
+	fault := moduledir.Judge(options.FS, moduledir.Dir{Path: r.dir, Name: options.Dir, Exists: true}, config)
+	if fault != nil {
+		r.log.Hintf("%s", fault.Advice(r.dir, options.Release))
 	}
 }
 

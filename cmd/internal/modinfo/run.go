@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"runtime/debug"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/modinfo"
+	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
 // A modinfoResult is what is to be printed about some modules, one after the other.
@@ -161,7 +163,7 @@ func limitMemory() (undo func()) {
 
 // failRead notes that a module cannot be read: kmod's words, and behind them
 // what kmod does not say.
-func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
+func (r *modinfoResult) failRead(p *modprobe.Prober, t *modinfoTarget, err error) {
 	reason, hint := "", ""
 	var bad *modinfo.FormatError
 	if errors.As(err, &bad) {
@@ -178,6 +180,9 @@ func (r *modinfoResult) failRead(t *modinfoTarget, err error) {
 		reason, hint = "Invalid argument", fmt.Sprintf("%s: %v", t.path, cli.Bare(err))
 	default:
 		reason = cli.Strerror(err)
+		if t.name != "" && errors.Is(err, fs.ErrNotExist) {
+			hint = cli.Judged(p)
+		}
 	}
 	r.fail(fmt.Sprintf("could not get modinfo from '%s': %s", t.moduleName(), reason))
 	r.hint(hint)

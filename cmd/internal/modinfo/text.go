@@ -40,7 +40,7 @@ func (v *modinfoView) text(r *modinfoResult, t *modinfoTarget) {
 	}
 	m, err := v.finder.open(t)
 	if err != nil {
-		r.failRead(t, err)
+		r.failRead(v.finder.prober, t, err)
 		return
 	}
 	if v.args.oneField {

@@ -76,7 +76,7 @@ func (v *modinfoView) show(r *modinfoResult, t *modinfoTarget) {
 	}
 	if err != nil {
 		r.out = r.out[:r.part().start]
-		r.failRead(t, err)
+		r.failRead(v.finder.prober, t, err)
 	}
 }
 

@@ -62,11 +62,17 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	case name != e.Module && !isCommand(e.Err):
 		reason = e.Module + ", which it needs, was not inserted: " + cli.Strerror(e.Err)
 	}
-	if reason == "" && e.Path != "" && errors.Is(e.Err, fs.ErrNotExist) && isPathError(e.Err) {
-		reason = "the file " + e.Path + " does not exist; run depmod if modules have changed"
+	gone := ""
+	if e.Path != "" && errors.Is(e.Err, fs.ErrNotExist) && isPathError(e.Err) {
+		gone = cli.Judged(r.p)
+		if reason == "" && gone == "" {
+			reason = "the file " + e.Path + " does not exist"
+		}
 	}
-	if reason != "" {
-		r.Hintf("%s", reason)
+	for _, text := range []string{reason, gone} {
+		if text != "" {
+			r.Hintf("%s", text)
+		}
 	}
 	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
 		forcing.Explain(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)

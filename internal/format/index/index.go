@@ -103,7 +103,7 @@ func open(f fs.File, name string) (*Index, error) {
 	x, err := Parse(data)
 	if err != nil {
 		if mapped {
-			unmap(data)
+			trusted.Unmap(data)
 		}
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
@@ -114,7 +114,7 @@ func open(f fs.File, name string) (*Index, error) {
 // content maps or reads a file.
 func content(f fs.File) (data []byte, mapped bool, err error) {
 	if file, ok := f.(*os.File); ok {
-		if data := mapFile(file); data != nil {
+		if data := trusted.Map(file, offsetMask+1); data != nil {
 			return data, true, nil
 		}
 	}
@@ -140,6 +140,9 @@ func Parse(data []byte) (*Index, error) {
 	}
 	return &Index{data: data, root: binary.BigEndian.Uint32(data[8:])}, nil
 }
+
+// Data returns the file, which must not be changed.
+func (x *Index) Data() []byte { return x.data }
 
 // CheckEnd reports whether the file has its end: the root node, and of the nodes below each the one that lies last. A
 // table that was cut has not. It takes a few microseconds; Check looks at everything. The error is a *FormatError.
@@ -175,7 +178,7 @@ func (x *Index) Close() error {
 	data, mapped := x.data, x.mapped
 	x.data, x.root, x.mapped = nil, 0, false
 	if mapped {
-		return unmap(data)
+		return trusted.Unmap(data)
 	}
 	return nil
 }
