@@ -16,6 +16,7 @@ import (
 type Base struct {
 	dirs   map[string]bool
 	links  map[string]string
+	files  map[string]bool
 	init   bool
 	tables []string // module folders with tables
 }
@@ -29,14 +30,15 @@ func (b *Base) HasTables(release string) bool {
 	return b != nil && slices.ContainsFunc(b.tables, func(dir string) bool { return path.Base(dir) == release })
 }
 
-// Add notes an entry of the base. Of files only /init and tables matter.
+// Add notes an entry of the base.
 func (b *Base) Add(name string, mode fs.FileMode, target string) {
 	if b.dirs == nil {
-		b.dirs, b.links = make(map[string]bool), make(map[string]string)
+		b.dirs, b.links, b.files = make(map[string]bool), make(map[string]string), make(map[string]bool)
 	}
 	name = path.Clean(strings.TrimLeft(name, "/"))
 	delete(b.dirs, name)
 	delete(b.links, name)
+	delete(b.files, name)
 	b.init = b.init || name == "init"
 	if path.Base(name) == "modules.dep.bin" {
 		b.tables = append(b.tables, path.Dir(name))
@@ -46,11 +48,22 @@ func (b *Base) Add(name string, mode fs.FileMode, target string) {
 		b.dirs[name] = true
 	case mode&fs.ModeSymlink != 0:
 		b.links[name] = target
+	case mode.IsRegular():
+		b.files[name] = true
 	}
 }
 
 // has reports whether a directory is in the base.
 func (b *Base) has(dir string) bool { return b != nil && b.dirs[dir] }
+
+// hasFile reports whether a regular file is in the base, at a path that may go through links.
+func (b *Base) hasFile(name string) bool {
+	if b == nil {
+		return false
+	}
+	at, err := b.follow(nil, name)
+	return err == nil && b.files[at]
+}
 
 // maxLinks is how many links a path may go through, as in the kernel.
 const maxLinks = 40

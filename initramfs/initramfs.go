@@ -126,6 +126,19 @@ func (m Missing) String() string { return fmt.Sprintf("%s (%s): %v", m.Name, m.R
 // ErrOmitted is the cause in a Missing for a module that Options.Omit leaves out and another one needs.
 var ErrOmitted = errors.New("left out on request")
 
+// StaleError is the cause in a Missing for a module that modules.dep lists and whose file is not there.
+type StaleError struct {
+	// File is its path in the module folder.
+	File string
+}
+
+func (e *StaleError) Error() string {
+	return "modules.dep lists " + e.File + ", which is not there; run depmod"
+}
+
+// Is makes it an fs.ErrNotExist.
+func (e *StaleError) Is(target error) bool { return target == fs.ErrNotExist }
+
 // Selection is what belongs into an image.
 type Selection struct {
 	// Release of the kernel.
@@ -158,13 +171,17 @@ func Select(ctx context.Context, p *modprobe.Prober, fsys fs.FS, o *Options) (*S
 	if o == nil {
 		o = new(Options)
 	}
-	p, fsys, bad, err := usable(ctx, p, sysroot.Confine(fsys))
+	disk := sysroot.Confine(fsys)
+	p, fsys, bad, err := usable(ctx, p, disk)
 	if err != nil {
 		return nil, err
 	}
 	s, err := newSelector(ctx, p, fsys, o)
 	if err != nil {
 		return nil, err
+	}
+	if bad != nil {
+		s.compare(disk)
 	}
 	if err := s.omit(); err != nil {
 		return nil, err

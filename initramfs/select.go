@@ -33,6 +33,8 @@ type selector struct {
 	missed  map[string]bool
 	unused  []string            // of Options.Omit
 	needs   map[string][]string // of Hidden; nil before the first use
+	gone    map[string]string   // what only the tables on the disk have: name → path
+	lost    map[string][]string // needs of modules that are gone
 }
 
 // newSelector reads the configuration and the list of modules.
@@ -80,11 +82,35 @@ func (s *selector) omit() error {
 func (s *selector) request(what string, r Reason) {
 	names, err := s.find(what)
 	if err != nil {
+		if file := s.gone[strings.ReplaceAll(what, "-", "_")]; file != "" {
+			err = &StaleError{file}
+		}
 		s.miss(what, r, err)
 		return
 	}
 	for _, n := range names {
 		s.add(n, r)
+	}
+}
+
+// compare notes what the tables on the disk list and is not there any more, and which modules need it.
+func (s *selector) compare(disk fs.FS) {
+	old, err := readDeps(disk, s.dir)
+	if err != nil {
+		return // they say nothing
+	}
+	s.gone, s.lost = make(map[string]string), make(map[string][]string)
+	for _, d := range old {
+		if _, ok := s.byName[d.name]; !ok {
+			s.gone[d.name] = d.path
+		}
+	}
+	for _, d := range old {
+		for _, dep := range strings.Fields(d.deps) {
+			if name := alias.FromPath(dep); s.gone[name] != "" {
+				s.lost[d.name] = append(s.lost[d.name], name)
+			}
+		}
 	}
 }
 
@@ -214,6 +240,9 @@ func (s *selector) expand() error {
 			for j := len(deps) - 1; j >= 0; j-- {
 				s.add(alias.FromPath(deps[j]), Reason{Kind: Dependency, By: name})
 			}
+		}
+		for _, dep := range s.lost[name] {
+			s.miss(dep, Reason{Kind: Dependency, By: name}, &StaleError{s.gone[dep]})
 		}
 		s.soft(name)
 		if !s.o.NoWeak {

@@ -26,7 +26,7 @@ type Config struct {
 	Softdeps []Softdep
 	// Weakdeps holds modules that another one may use, for those who build an initramfs.
 	Weakdeps []Weakdep
-	// Forbid and Allow hold the modules that must not and the ones that may be loaded; see [Config.Forbidden].
+	// Forbid and Allow hold the modules that must not and the ones that may be loaded; see [Prober.Permit].
 	Forbid, Allow []Rule
 
 	softdepAt, weakdepAt int // where the entries of the module directory's own files belong
@@ -98,23 +98,6 @@ func (c *Config) Blacklisted(module string) bool {
 	return false
 }
 
-// Forbidden returns the rule that keeps the module from being loaded, or nil. A module is forbidden if a forbid
-// directive matches its name and no allow directive does.
-func (c *Config) Forbidden(module string) *Rule {
-	for i := range c.Forbid {
-		if !glob.Match(c.Forbid[i].Pattern, module) {
-			continue
-		}
-		for _, allow := range c.Allow {
-			if glob.Match(allow.Pattern, module) {
-				return nil
-			}
-		}
-		return &c.Forbid[i]
-	}
-	return nil
-}
-
 // settings returns the parameters that the configuration has for a module found by this alias.
 func (c *Config) settings(module, alias string) string {
 	var text []string
@@ -157,15 +140,16 @@ func command(commands []Command, module string) string {
 // marker begins a comment that holds a directive kmod does not know.
 const marker = "# gomodprobe: "
 
-// parse adds the lines of one file. safe is asked, if there are any, whether install and remove commands count.
+// parse adds the lines of one file. safe is asked, if there are any, whether install and remove commands, which are run
+// as root, and allow lines, which open what others forbid, count.
 func (c *Config) parse(file confd.File, safe func() bool, report func(error)) {
 	if bytes.Contains(file.Data, []byte(marker)) {
-		c.parseMarked(file, report)
+		c.parseMarked(file, safe, report)
 	}
 	for number, line := range confd.Lines(file.Data) {
 		word, rest := confd.Word(line)
 		var err error = ErrUntrusted
-		if word != "install" && word != "remove" || safe() {
+		if !sensitive(word) || safe() {
 			err = c.directive(word, rest, file.Path, number)
 		}
 		if err != nil {
@@ -174,8 +158,11 @@ func (c *Config) parse(file confd.File, safe func() bool, report func(error)) {
 	}
 }
 
+// sensitive reports whether a line counts only if nobody but root and the caller can have written it.
+func sensitive(word string) bool { return word == "install" || word == "remove" || word == "allow" }
+
 // parseMarked adds the directives in comments that begin with marker. Such lines have no continuation.
-func (c *Config) parseMarked(file confd.File, report func(error)) {
+func (c *Config) parseMarked(file confd.File, safe func() bool, report func(error)) {
 	number := 0
 	for line := range bytes.Lines(file.Data) {
 		number++
@@ -185,7 +172,10 @@ func (c *Config) parseMarked(file confd.File, report func(error)) {
 		}
 		word, rest := confd.Word(strings.TrimRight(string(text), "\r\n"))
 		err := error(ErrDirective)
-		if word == "forbid" || word == "allow" {
+		switch {
+		case word == "allow" && !safe():
+			err = ErrUntrusted
+		case word == "forbid" || word == "allow":
 			err = c.directive(word, rest, file.Path, number)
 		}
 		if err != nil {

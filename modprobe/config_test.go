@@ -173,19 +173,6 @@ func TestConfigOrder(t *testing.T) {
 	}
 }
 
-func TestForbidden(t *testing.T) {
-	c, _ := config(t, "forbid usb-* reason\nallow usb-core\nforbid x", "")
-	for name, want := range map[string]int{"usb_storage": 1, "usb_core": 0, "x": 3, "y": 0} {
-		rule := c.Forbidden(name)
-		if line := 0; rule != nil && rule.Line != want || rule == nil && want != line {
-			t.Errorf("Forbidden(%s) = %v; want line %d", name, rule, want)
-		}
-	}
-	if got, want := c.Forbidden("usb_x").String(), "by /etc/modprobe.d/x.conf:1 (reason)"; got != want {
-		t.Errorf("rule = %q; want %q", got, want)
-	}
-}
-
 // FuzzConfig checks that what was understood, written down and read again is understood the same, and that each line is
 // understood or reported.
 func FuzzConfig(f *testing.F) {

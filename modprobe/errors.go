@@ -31,10 +31,9 @@ var (
 	ErrDeprecated error = &condition{text: "directive not read any more"}
 	// ErrNotRead reports that a line stands in a file of modprobe.d that is not read.
 	ErrNotRead error = &condition{text: "the file is not read: its name does not end in .conf"}
-	// ErrUntrusted reports that users other than root can write, or replace, the file that has an install or remove
-	// command. Also fs.ErrPermission.
-	ErrUntrusted error = &condition{"command in a file that others than root can write or replace",
-		fs.ErrPermission}
+	// ErrUntrusted reports that users other than root can write, or replace, the file that has an install, remove or
+	// allow line. Also fs.ErrPermission.
+	ErrUntrusted error = &condition{"line in a file that others than root can write or replace", fs.ErrPermission}
 	// ErrOtherRoot reports that an install or remove command belongs to a root folder that is not this machine's.
 	// Also fs.ErrPermission.
 	ErrOtherRoot error = &condition{"a command of another root folder is not run on this machine", fs.ErrPermission}
@@ -69,6 +68,8 @@ type Error struct {
 	Err error
 	// Reason says in plain words why, as far as it is known; the kernel's own words come first.
 	Reason string
+	// Chain leads from the module that was asked for to Module, if a forbid line was the cause; both are in it.
+	Chain []string
 }
 
 // Error returns, for instance, "insert ext4: invalid module format: ext4: version magic …".

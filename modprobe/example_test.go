@@ -107,12 +107,12 @@ func ExampleProber_Resolve() {
 	// resolve fs-nosuch: no such module or alias
 }
 
-func ExampleConfig_Forbidden() {
+func ExampleProber_Permit() {
 	p, err := modprobe.New(&modprobe.Options{FS: image(), Kernel: new(modprobetest.Kernel)})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(p.Config().Forbidden("crc32"))
+	fmt.Println(p.Permit(modprobe.Module{Name: "crc32"}, nil).Err())
 	// Output:
-	// by /etc/modprobe.d/local.conf:2 (has a bug)
+	// insert crc32: forbidden: by /etc/modprobe.d/local.conf:2 (has a bug)
 }

@@ -37,6 +37,9 @@ type Options struct {
 	Release string
 	// Config holds the files and folders to read instead of those of modprobe.d(5), absolute paths; -C of modprobe.
 	Config []string
+	// Policy holds the files and folders whose forbid and allow lines count, in place of those of Config. Default:
+	// Config. [ConfigDirs] are those of the system.
+	Policy []string
 	// NoConfig leaves the configuration out altogether, as insmod, rmmod and modinfo do.
 	NoConfig bool
 	// Kernel is what modules are loaded into. Default: Running().

@@ -3,7 +3,6 @@ package modprobe
 import (
 	"fmt"
 	"iter"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -147,6 +146,8 @@ type builder struct {
 	plan  Plan
 	index int   // of the group
 	top   *node // the module the group is for
+
+	permission *Permission // for the group
 }
 
 // group adds the steps for one module.
@@ -169,8 +170,13 @@ func (b *builder) group(i int, n *node) error {
 	for _, m := range b.nodes {
 		m.visited, m.required = false, false
 	}
+	b.permission = b.permit(n, b.o)
+	if err := b.permission.Err(); err != nil {
+		return err
+	}
+	b.reportLeftOut()
 	b.visit(n, true)
-	return b.checkForbidden(config)
+	return nil
 }
 
 // visit adds a module with what it needs, unless that has been done.
@@ -201,12 +207,30 @@ func (b *builder) addBetween(n *node, alone bool) {
 	}
 	dep := b.p.softdep(n.name)
 	pre, post := b.softNodes(dep.Pre), b.softNodes(dep.Post)
-	for _, m := range pre {
-		b.visit(m, false)
+	visit := func(nodes []*node) {
+		for _, m := range nodes {
+			if b.permission.Allows(m.name) {
+				b.visit(m, false)
+			}
+		}
 	}
+	visit(pre)
 	b.add(n, false)
-	for _, m := range post {
-		b.visit(m, false)
+	visit(post)
+}
+
+// reportLeftOut tells which softdeps of a group are left out, and why.
+func (b *builder) reportLeftOut() {
+	if b.permission == nil {
+		return
+	}
+	for _, d := range b.permission.Decisions {
+		if !d.Allowed {
+			b.p.report(&Error{
+				Op: "insert", Module: d.Module, Requested: b.top.name, Err: ErrForbidden, Reason: d.Rule.String(),
+				Chain: d.Chain,
+			})
+		}
 	}
 }
 
@@ -239,6 +263,9 @@ func (b *builder) add(n *node, alone bool) {
 	case n.path == "" && state == builtin:
 		step.Op = OpBuiltin
 	}
+	if step.Op != OpBuiltin && !b.permission.Allows(n.name) {
+		return // the tables contradict themselves about what is needed
+	}
 	b.plan = append(b.plan, step)
 }
 
@@ -270,50 +297,6 @@ func (p *Prober) Softdeps(module string) (pre, post []Module) {
 	}
 	dep := p.softdep(module)
 	return modules(dep.Pre), modules(dep.Post)
-}
-
-// checkForbidden looks for steps of this group that a forbid directive rules out. A required one is an error, others
-// are removed from the plan.
-func (b *builder) checkForbidden(config *Config) error {
-	if len(config.Forbid) == 0 || b.o.AllowForbidden {
-		return nil
-	}
-	var failed error
-	all := b.plan
-	b.plan = b.plan[:0]
-	for _, s := range all {
-		var rule *Rule
-		if s.Group == b.index && (s.Op == OpInsmod || s.Op == OpInstall) {
-			rule = config.Forbidden(s.Module.Name)
-		}
-		if rule == nil {
-			b.plan = append(b.plan, s)
-			continue
-		}
-		err := &Error{Op: "insert", Module: s.Module.Name, Requested: b.top.name, Path: s.Module.Path,
-			Err: ErrForbidden, Reason: rule.String()}
-		if !s.Required {
-			b.p.report(err)
-			continue
-		}
-		b.plan = append(b.plan, s)
-		if failed == nil {
-			failed = err
-		}
-	}
-	return failed
-}
-
-// String returns where a rule is and its reason, for people.
-func (r *Rule) String() string {
-	text := "by " + r.File
-	if r.Line > 0 {
-		text += ":" + strconv.Itoa(r.Line)
-	}
-	if r.Reason != "" {
-		text += " (" + r.Reason + ")"
-	}
-	return text
 }
 
 // notFound returns the error for a name that stands for nothing.

@@ -13,8 +13,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/trusted"
 )
 
-// configDirs are the folders of modprobe.d(5), the strongest first.
-func configDirs() []string {
+// ConfigDirs returns the folders of modprobe.d(5), the strongest first.
+func ConfigDirs() []string {
 	return []string{"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d",
 		"/lib/modprobe.d"}
 }
@@ -42,16 +42,9 @@ func (p *Prober) readConfig() *Config {
 	if !p.opts.NoConfig {
 		places := p.opts.Config
 		if places == nil {
-			places = configDirs()
+			places = ConfigDirs()
 		}
-		files, problems := confd.Files(p.fsys, places)
-		for _, problem := range problems {
-			p.reportProblem(problem)
-		}
-		for _, file := range files {
-			c.mark(file.Name)
-			c.parse(file, sync.OnceValue(func() bool { return p.trusts(file) }), p.report)
-		}
+		p.readFiles(c, places)
 	}
 	c.mark("")
 	if f, err := p.fsys.Open(strings.TrimPrefix(cmdlineFile, "/")); err == nil {
@@ -63,13 +56,42 @@ func (p *Prober) readConfig() *Config {
 	return c
 }
 
+// readFiles adds the files of some folders. If the forbid and allow lines are those of others, they are read as well.
+func (p *Prober) readFiles(c *Config, places []string) {
+	files, problems := confd.Files(p.fsys, places)
+	for _, problem := range problems {
+		p.reportProblem(problem)
+	}
+	parse := func(c *Config, file confd.File, report func(error)) {
+		c.parse(file, sync.OnceValue(func() bool { return p.trusts(file) }), report)
+	}
+	for _, file := range files {
+		c.mark(file.Name)
+		parse(c, file, p.report)
+	}
+	if p.opts.Policy == nil {
+		return
+	}
+	policy := new(Config)
+	files, _ = confd.Files(p.fsys, p.opts.Policy)
+	for _, file := range files {
+		parse(policy, file, func(err error) {
+			var e *ConfigError
+			if errors.As(err, &e) && (e.Text == "allow" || e.Text == "forbid") {
+				p.report(err)
+			}
+		})
+	}
+	c.Forbid, c.Allow = policy.Forbid, policy.Allow
+}
+
 // Ignored returns the lines about a module in those files of modprobe.d that are not read because of their names. Names
 // that editors and package managers give to copies do not count.
 func (p *Prober) Ignored(module string) (lines []*ConfigError) {
 	if p.opts.NoConfig || p.opts.Config != nil {
 		return nil
 	}
-	for _, file := range confd.Unread(p.fsys, configDirs()) {
+	for _, file := range confd.Unread(p.fsys, ConfigDirs()) {
 		for number, line := range confd.Lines(file.Data) {
 			word, rest := confd.Word(line)
 			name, _ := confd.Word(rest)

@@ -40,6 +40,10 @@ type tables struct {
 	config     *Config
 	configOnce sync.Once
 
+	// lines are the forbid and allow lines: which modules their names stand for depends on the tables.
+	lines     []line
+	linesOnce sync.Once
+
 	before   *tables // read earlier; their memory may still be in use
 	mu       sync.Mutex
 	opened   map[string]fs.FileInfo // the files that were read; nil: there was none

@@ -293,7 +293,7 @@ printf '%s\n' "${COMPREPLY[@]}"
 		{[]string{"kmod", "static-nodes", "--format", "=", "tm"}, "tmpfiles", "human"},
 		{[]string{"depmod", "--based"}, "--basedir", ""},
 		{[]string{"depmod", "-b", root + "/li"}, root + "/lib", ""},
-		{[]string{"goinitramfs", "b"}, "build", ""},
+		{[]string{"goinitramfs", "bu"}, "build", ""},
 		{[]string{"insmod", root + "/lib/modules/6.1.0-test/kernel/snd-f"}, root + "/lib/modules/6.1.0-test/kernel/snd-foo.ko", ""},
 		{[]string{"modinfo", "-F", "ver"}, "version vermagic", "alias"},
 	} {

@@ -7,14 +7,14 @@ __gomodprobe_options()
 {
 	case $1 in
 	# BEGIN options
-	modprobe) echo '--all -a --all-kernels --allow-forbidden --built-for:file --chart:file --check --coldplug --config:file -C:file --dirname:dir -d:dir --dry-run -n --dump-modversions --first-time --force -f --force-compatible --force-modversion --force-vermagic --help -h --ignore-install --ignore-remove -i --image:file --json --quiet -q --remove -r --remove-dependencies --remove-holders --resolve-alias --show-alias -R --root:dir --set-version:release -S:release --settle:value --show --show-config --showconfig -c --show-depends -D --show-exports --show-modversions --symvers:file --syslog -s --timeout:value --until:value --use-blacklist -b --verbose -v --version -V --wait:value -w:value -j:value' ;;
+	modprobe) echo '--all -a --all-kernels --allow-forbidden --allowlist --audit --built-for:file --chart:file --check --coldplug --config:file -C:file --dirname:dir -d:dir --dry-run -n --dump-modversions --first-time --force -f --force-compatible --force-modversion --force-vermagic --help -h --host --ignore-install --ignore-remove -i --image:file --json --kmod --policy --profile:file --quiet -q --remove -r --remove-dependencies --remove-holders --resolve-alias --show-alias -R --root:dir --set-version:release -S:release --settle:value --show --show-config --showconfig -c --show-depends -D --show-exports --show-modversions --symvers:file --syslog -s --timeout:value --until:value --use-blacklist -b --verbose -v --version -V --wait:value -w:value -j:value' ;;
 	depmod) echo '--all -a --basedir:dir -b:dir --cache --check --config:file -C:file --dry-run --show -n --errsyms -e --filesyms:file -F:file --help -h --json --keep-going --moduledir:dir -m:dir --outdir:dir -o:dir --quick -A --symbol-prefix:value -P:value --symvers:file -E:file --verbose -v --version -V --warn -w' ;;
 	modinfo) echo '--author -a --basedir:dir -b:dir --description -d --diff --dump-btf --dump-symvers --exports --field:field -F:field --filename -n --help -h --imports --json --license -l --modname -m --null -0 --parameters -p --set-version:release -k:release --symbols --type:value --version -V' ;;
-	insmod) echo '--force -f --force-modversion --force-vermagic --help -h --syslog -s --verbose -v --version -V' ;;
+	insmod) echo '--force -f --force-modversion --force-vermagic --help -h --policy --syslog -s --verbose -v --version -V' ;;
 	rmmod) echo '--force -f --help -h --syslog -s --verbose -v --version -V' ;;
 	lsmod) echo '--help -h --json --syslog -s --verbose -v --version -V' ;;
 	kmod) echo '--format:human,tmpfiles,devname -f:human,tmpfiles,devname --help -h --output:file -o:file --root:value -b:value --set-version:release -S:release --version -V' ;;
-	initramfs) echo '--add:modules --allow-missing --base:file --compress:zstd,gzip,xz,none --config --early:modules --file --firmware --help -h --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --root:dir --tables:value --universal --verbose -v --version -V' ;;
+	initramfs) echo '--add:modules --allow-missing --append:value --base:file --compress:zstd,gzip,xz,none --config --disk:file --dry-run -n --early:modules --file --firmware --help -h --hook:value --host --init:file --kernel:release -k:release --long -l --no-hidden --no-init --no-weak --omit:modules --output:file -o:file --profile:file --program:file --remove --root:dir --tables:value --universal --verbose -v --version -V' ;;
 	# END options
 	esac
 }
@@ -155,7 +155,7 @@ _gomodprobe()
 	kmod) [[ ${#operands[@]} -eq 0 ]] && __gomodprobe_words 'help list static-nodes' ;;
 	initramfs)
 		if [[ ${#operands[@]} -eq 0 ]]; then
-			__gomodprobe_words 'build ls cat extract diff why check profile'
+			__gomodprobe_words 'build ls cat extract diff why check profile boot update install-hooks'
 		else
 			__gomodprobe_value file
 		fi

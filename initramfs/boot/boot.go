@@ -38,6 +38,8 @@ type System interface {
 	// frees the memory of the old one, and starts the program, whose argv[0] is its name. It returns only if that
 	// fails.
 	Switch(root, program string, args []string) error
+	// Link makes a symbolic link, in place of what has that name, and the folders it is in.
+	Link(target, name string) error
 	// Shell runs a shell on the console if there is one; the error is fs.ErrNotExist if not.
 	Shell() error
 	// Reboot restarts the machine.
@@ -65,7 +67,8 @@ type Boot struct {
 	// Report is what happened.
 	Report Report
 
-	cold chan struct{} // closed when cold-plug has ended; nil if it was not begun
+	cold   chan struct{} // closed when cold-plug has ended; nil if it was not begun
+	linked bool          // links in /dev/disk are being made
 }
 
 // Report is what happened, and when: since Boot.Begin; 0 for what did not happen.
@@ -114,6 +117,7 @@ func Setup(s System) error {
 // and finds the first program. It can be called again after a failure.
 func (b *Boot) Prepare(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	b.linked = false
 	defer func() {
 		cancel()
 		if b.cold != nil {
@@ -185,6 +189,9 @@ func (b *Boot) hookList(when string) (list []string, err error) {
 // hooks runs the hooks of a folder. One that fails ends the start: who adds a hook that checks something wants that.
 func (b *Boot) hooks(ctx context.Context, when string) error {
 	list, err := b.hookList(when)
+	if len(list) > 0 {
+		b.startLinks(ctx)
+	}
 	for _, name := range list {
 		b.log("running %s", name)
 		if err := b.System.Run(ctx, name, []string{"NEWROOT=" + Root, "ROOT=" + b.Config.Root}); err != nil {
@@ -216,6 +223,9 @@ func (b *Boot) findAndMount(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("root=%s %w", b.Config.Root, err)
 	}
+	if d.Member() && len(b.Config.Types) == 0 {
+		return fmt.Errorf("root=%s %w", b.Config.Root, &MemberError{d, b.hasHooks()})
+	}
 	if err := b.findOthers(ctx); err != nil {
 		return err
 	}
@@ -232,7 +242,7 @@ func (b *Boot) findOthers(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		if _, err := b.Find(ctx, Spec{Node, node}); err != nil {
+		if _, err := b.Find(ctx, Spec{Kind: Node, Value: node}); err != nil {
 			return fmt.Errorf("rootflags=%s %w", o, err)
 		}
 	}
@@ -243,10 +253,12 @@ func (b *Boot) findOthers(ctx context.Context) error {
 const never = 1 << 62
 
 // Drivers loads the drivers of all devices, of those that appear later as well, until stop is called. It is for the
-// time after Prepare has failed, perhaps before the keyboard had its driver.
+// time after Prepare has failed, perhaps before the keyboard had its driver, and makes the links in /dev/disk.
 func (b *Boot) Drivers() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
+	b.linked = false
+	b.startLinks(ctx)
 	go func() {
 		defer close(ended)
 		coldplug.Run(ctx, b.Prober, &coldplug.Options{Enough: make(chan struct{}), Timeout: never})

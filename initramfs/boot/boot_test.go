@@ -27,6 +27,7 @@ import (
 // fakeSystem writes down what is done to it.
 type fakeSystem struct {
 	calls   []string
+	links   sync.Map
 	mounted map[string]bool
 	fail    map[string]error // by call
 	hook    func(program string, variables []string) error
@@ -56,6 +57,7 @@ func (s *fakeSystem) Run(_ context.Context, program string, variables []string) 
 }
 
 func (s *fakeSystem) Switch(root, program string, args []string) error { return s.call("switch") }
+func (s *fakeSystem) Link(target, name string) error                   { s.links.Store(name, target); return nil }
 func (s *fakeSystem) Shell() error                                     { return s.call("shell") }
 func (s *fakeSystem) Reboot() error                                    { return s.call("reboot") }
 
@@ -234,6 +236,66 @@ func TestPrepareFails(t *testing.T) {
 				t.Errorf("%v is ErrNoRoot: %t", err, errors.Is(err, boot.ErrNoRoot))
 			}
 		})
+	}
+}
+
+// TestPrepareMember: a root inside something is said to be there as soon as that is seen, although the time for it is
+// not over.
+func TestPrepareMember(t *testing.T) {
+	luks := make([]byte, 8192)
+	copy(luks, "LUKS\xba\xbe")
+	copy(luks[168:], "0a1b2c3d-0000-4000-8000-000000000000")
+	lvm := make([]byte, 8192)
+	copy(lvm[512:], "LABELONE")
+	copy(lvm[512+24:], "LVM2 001aaaaaabbbbccccddddeeeeffffgggggg")
+	for _, tt := range []struct {
+		root, content string
+		hook          bool
+		want          string
+	}{
+		{"UUID=0A1B2C3D-0000-4000-8000-000000000000", string(luks), false, "is on /dev/sdb, which is encrypted (LUKS), not a file system: goinitramfs build --hook luks"},
+		{"UUID=0a1b2c3d-0000-4000-8000-000000000000", string(luks), true, "the hooks of this image have not opened it; the kernel's command line then says rd.luks.uuid=0a1b2c3d-"},
+		{"/dev/mapper/root", string(luks), false, "--hook luks"},
+		{"/dev/vg0/root", string(lvm), false, "a disk of a volume group (LVM), not a file system: goinitramfs build --hook lvm"},
+		{"UUID=aaaaaa-bbbb-cccc-dddd-eeee-ffff-gggggg", string(lvm), false, "--hook lvm"},
+		{"/dev/sdb", string(luks), false, "root=/dev/sdb is on /dev/sdb, which is encrypted"},
+	} {
+		m := newMachine(t, "rootwait root="+tt.root)
+		if tt.hook {
+			m.write(t, "etc/gomodprobe/before-mount.d/x", "", 0o755)
+		}
+		m.write(t, "dev/sdb", tt.content, 0o644)
+		m.write(t, "sys/class/block/sdb/size", "16\n", 0o644)
+		m.write(t, "sys/class/block/sdb/dev", "8:0\n", 0o644)
+		err := m.Prepare(t.Context())
+		var member *boot.MemberError
+		if !errors.As(err, &member) || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "root="+tt.root+" is on") {
+			t.Errorf("root=%s: %v, want %s", tt.root, err, tt.want)
+		}
+		if tt.hook {
+			if to, ok := m.system.links.Load("/dev/disk/by-uuid/0a1b2c3d-0000-4000-8000-000000000000"); !ok || to != "../../sdb" {
+				t.Errorf("link for hooks: %v", to)
+			}
+		}
+	}
+}
+
+// TestHasDriver: a device is without a module only if none has its driver.
+func TestHasDriver(t *testing.T) {
+	m := newMachine(t, "")
+	for _, d := range []struct{ name, modalias string }{{"a", "pci:1"}, {"b", "pci:1"}, {"c", "pci:2"}} {
+		m.write(t, "sys/bus/pci/devices/"+d.name+"/modalias", d.modalias+"\n", 0o644)
+	}
+	m.write(t, "sys/bus/pci/devices/a/driver/x", "", 0o644)
+	m.write(t, "sys/bus/pci/devices/c/driver/x", "", 0o644)
+	m.write(t, "sys/module/slow/initstate", "coming\n", 0o644)
+	m.write(t, "sys/module/done/initstate", "live\n", 0o644)
+	has := boot.HasDriver(m.FS)
+	if has("pci:1") || !has("pci:2") || has("pci:3") {
+		t.Errorf("drivers: %t %t %t, want false true false", has("pci:1"), has("pci:2"), has("pci:3"))
+	}
+	if got := boot.Loading(m.FS); !slices.Equal(got, []string{"slow"}) {
+		t.Errorf("loading %q", got)
 	}
 }
 

@@ -29,6 +29,8 @@ type Config struct {
 	Quiet bool
 	// Panic is what panic= says: reboot so many seconds after a failure, at once if it is negative. 0: never.
 	Panic int
+	// Mapped is whether dm-mod.create= is there: the kernel itself makes devices of the device mapper.
+	Mapped bool
 	// NoShell is whether rd.shell=0 is there: no shell after a failure.
 	NoShell bool
 }
@@ -83,6 +85,8 @@ func ParseCmdline(line string) (c Config, bad []error) {
 				break
 			}
 			c.Panic = n
+		case "dm-mod.create":
+			c.Mapped = true
 		case "rd.shell":
 			c.NoShell = value == "0" || value == "no"
 		}

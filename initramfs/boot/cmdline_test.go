@@ -46,6 +46,8 @@ func TestParseSpec(t *testing.T) {
 		{"UUID=ab", boot.Spec{Kind: boot.UUID, Value: "ab"}},
 		{"LABEL=a=b", boot.Spec{Kind: boot.Label, Value: "a=b"}},
 		{"PARTUUID=01-02", boot.Spec{Kind: boot.PartUUID, Value: "01-02"}},
+		{"PARTUUID=01/PARTNROFF=-1", boot.Spec{Kind: boot.PartUUID, Value: "01", Offset: -1}},
+		{"/dev/disk/by-id/nvme-x", boot.Spec{Kind: boot.Link, Value: "by-id/nvme-x"}},
 		{"PARTLABEL=root", boot.Spec{Kind: boot.PartLabel, Value: "root"}},
 		{"8:1", boot.Spec{Kind: boot.Number, Value: "8:1"}},
 		{"0801", boot.Spec{Kind: boot.Number, Value: "8:1"}},
@@ -57,7 +59,7 @@ func TestParseSpec(t *testing.T) {
 			t.Errorf("ParseSpec(%q) = %v, %v; want %v", tt.root, got, err, tt.want)
 		}
 	}
-	for _, root := range []string{"", "UUID=", "ID=5", "/dev/nfs", "sda1", "PARTUUID=ab/PARTNROFF=1", "5000:1", "1:2:3"} {
+	for _, root := range []string{"", "UUID=", "ID=5", "/dev/nfs", "sda1", "PARTUUID=ab/PARTNROFF=x", "PARTUUID=ab/c", "UUID=a/PARTNROFF=1", "5000:1", "1:2:3"} {
 		if got, err := boot.ParseSpec(root); err == nil {
 			t.Errorf("ParseSpec(%q) = %v; want an error", root, got)
 		}

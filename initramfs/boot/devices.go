@@ -26,6 +26,8 @@ type Device struct {
 	PartUUID, PartLabel string
 	// Content is what it holds.
 	Content
+	// IDs are the names that udev has for it below /dev/disk by what the hardware says: by-id/…, by-path/….
+	IDs []string
 	// Err is why it could not be read.
 	Err error
 
@@ -75,6 +77,7 @@ func (d *Device) read(fsys fs.FS) error {
 		return err
 	}
 	defer f.Close()
+	d.IDs = hardwareNames(fsys, d)
 	d.Content, err = Identify(f.(io.ReaderAt), d.Size)
 	if err != nil || d.Partition == 0 {
 		return err
@@ -101,6 +104,30 @@ func (d *Device) disk(fsys fs.FS) (*Device, error) {
 	}
 	dir := strings.TrimSuffix(target, "/"+d.Name)
 	return Stat(fsys, dir[strings.LastIndexByte(dir, '/')+1:])
+}
+
+// neighbour returns the partition of the same disk that is so many behind, or the disk for number 0; nil if there is
+// none yet.
+func (d *Device) neighbour(fsys fs.FS, offset int) *Device {
+	disk, err := d.disk(fsys)
+	if err != nil {
+		return nil
+	}
+	if d.Partition+offset == 0 {
+		disk.Read(fsys)
+		return disk
+	}
+	for _, name := range Names(fsys) {
+		other, err := Stat(fsys, name)
+		if err != nil || other.Partition == 0 || other.Partition != d.Partition+offset {
+			continue
+		}
+		if on, err := other.disk(fsys); err == nil && on.Name == disk.Name {
+			other.Read(fsys)
+			return other
+		}
+	}
+	return nil
 }
 
 // open opens a device; it can be read from any byte on.

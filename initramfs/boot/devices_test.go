@@ -116,7 +116,7 @@ func TestDevices(t *testing.T) {
 		t.Errorf("Names = %q, want %q", got, want)
 	}
 	for name, want := range map[string]boot.Device{
-		"dm-0":       {Name: "dm-0", Node: "dm-0", Number: "253:0", Size: 8192, Mapper: "vg-root", Content: boot.Content{Type: "ext2"}},
+		"dm-0":       {Name: "dm-0", Node: "dm-0", Number: "253:0", Size: 8192, Mapper: "vg-root", IDs: []string{"by-id/dm-name-vg-root"}, Content: boot.Content{Type: "ext2"}},
 		"cciss!c0d0": {Name: "cciss!c0d0", Node: "cciss/c0d0", Number: "104:0", Size: 8192, Content: boot.Content{Type: "ext2"}},
 	} {
 		d, err := boot.Stat(fsys, name)

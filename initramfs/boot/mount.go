@@ -73,9 +73,6 @@ func (b *Boot) mount(ctx context.Context, d *Device) error {
 	case len(types) > 0:
 	case d.Type == "":
 		return fmt.Errorf("what /dev/%s holds is not known here: name its file system with rootfstype=", d.Node)
-	case d.Member():
-		return fmt.Errorf("/dev/%s is %s, not a file system: a hook has to open it (see docs/initramfs.md)",
-			d.Node, d.Type)
 	default:
 		types = []string{d.Type}
 	}

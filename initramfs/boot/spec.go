@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,6 +14,10 @@ type Spec struct {
 	Kind Kind
 	// Value is the name.
 	Value string
+	// Offset is how many partitions behind the named one the device is: PARTNROFF.
+	Offset int
+	// Inside reports that what is a member of an array, of a volume group, or encrypted, is meant by its own UUID.
+	Inside bool
 }
 
 // Kind is a way to name a device.
@@ -20,12 +25,13 @@ type Kind string
 
 // The ways to name a device.
 const (
-	Node      Kind = "/dev/"     // Value is the path below /dev
-	Number    Kind = "number"    // Value is MAJOR:MINOR
-	UUID      Kind = "UUID"      // of the file system
-	Label     Kind = "LABEL"     // of the file system
-	PartUUID  Kind = "PARTUUID"  // of the partition
-	PartLabel Kind = "PARTLABEL" // of the partition
+	Node      Kind = "/dev/"      // Value is the path below /dev
+	Number    Kind = "number"     // Value is MAJOR:MINOR
+	UUID      Kind = "UUID"       // of the file system
+	Label     Kind = "LABEL"      // of the file system
+	PartUUID  Kind = "PARTUUID"   // of the partition
+	PartLabel Kind = "PARTLABEL"  // of the partition
+	Link      Kind = "/dev/disk/" // Value is the path of udev's link below /dev/disk
 )
 
 // byLinks are the folders of links that udev makes, which are not there yet.
@@ -42,22 +48,34 @@ func ParseSpec(root string) (Spec, error) {
 	if node, ok := strings.CutPrefix(root, "/dev/"); ok {
 		for _, l := range byLinks {
 			if value, ok := strings.CutPrefix(node, l.dir); ok {
-				return Spec{l.kind, value}, nil
+				return Spec{Kind: l.kind, Value: value}, nil
 			}
+		}
+		if link, ok := strings.CutPrefix(node, "disk/"); ok {
+			return parseLink(link)
 		}
 		if node == "nfs" || node == "cifs" {
 			return Spec{}, errors.New("it is on the network, which needs a hook that mounts it")
 		}
-		return Spec{Node, node}, nil
+		return Spec{Kind: Node, Value: node}, nil
 	}
 	key, value, ok := strings.Cut(root, "=")
 	if ok {
 		switch kind := Kind(key); kind {
 		case UUID, Label, PartUUID, PartLabel:
-			if value == "" || kind == PartUUID && strings.Contains(value, "/") {
+			value, behind, has := strings.Cut(value, "/PARTNROFF=")
+			if kind != PartUUID && has || kind == PartUUID && strings.Contains(value+behind, "/") || value == "" {
 				break
 			}
-			return Spec{kind, value}, nil
+			spec := Spec{Kind: kind, Value: value}
+			if has {
+				n, err := strconv.ParseInt(behind, 10, 16)
+				if err != nil {
+					return Spec{}, errors.New("PARTNROFF= takes a number of partitions")
+				}
+				spec.Offset = int(n)
+			}
+			return spec, nil
 		}
 		return Spec{}, errors.New("there are UUID=, LABEL=, PARTUUID= and PARTLABEL=, each with a value")
 	}
@@ -65,28 +83,56 @@ func ParseSpec(root string) (Spec, error) {
 		a, err1 := strconv.ParseUint(major, 10, 12)
 		b, err2 := strconv.ParseUint(minor, 10, 20)
 		if err1 == nil && err2 == nil {
-			return Spec{Number, fmt.Sprintf("%d:%d", a, b)}, nil
+			return Spec{Kind: Number, Value: fmt.Sprintf("%d:%d", a, b)}, nil
 		}
 	} else if n, err := strconv.ParseUint(root, 16, 32); err == nil { // as the kernel packs a device number
-		return Spec{Number, fmt.Sprintf("%d:%d", n>>8&0xfff, n&0xff|n>>12&0xfff00)}, nil
+		return Spec{Kind: Number, Value: fmt.Sprintf("%d:%d", n>>8&0xfff, n&0xff|n>>12&0xfff00)}, nil
 	}
 	return Spec{}, errors.New("it names no device: there are /dev/NAME, UUID=, LABEL=, PARTUUID=, PARTLABEL= and " +
 		"MAJOR:MINOR")
 }
 
+// linkHelp says what works instead of a link of udev's.
+const linkHelp = "name the root by UUID=, LABEL=, PARTUUID= or PARTLABEL=, which blkid shows"
+
+// parseLink reads a path below /dev/disk that is neither a UUID nor a label.
+func parseLink(link string) (Spec, error) {
+	switch dir, name, _ := strings.Cut(link, "/"); {
+	case dir == "by-id" && hasPrefix(name, "virtio-", "nvme-", "mmc-", "ata-", "scsi-", "wwn-", "usb-", "dm-name-",
+		"dm-uuid-"):
+	case dir == "by-path" && hasPrefix(name, "pci-", "platform-", "virtio-pci-") &&
+		!hasInfix(name, "-sas-", "-fc-", "-iscsi-", "-ip-"):
+	default:
+		return Spec{}, fmt.Errorf("how udev makes that name is not known here: %s", linkHelp)
+	}
+	return Spec{Kind: Link, Value: link}, nil
+}
+
+func hasPrefix(s string, list ...string) bool {
+	return slices.ContainsFunc(list, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
+func hasInfix(s string, list ...string) bool {
+	return slices.ContainsFunc(list, func(p string) bool { return strings.Contains(s, p) })
+}
+
 // String returns what root= may have said.
 func (s Spec) String() string {
 	switch s.Kind {
-	case Node:
-		return string(Node) + s.Value
+	case Node, Link:
+		return string(s.Kind) + s.Value
 	case Number:
 		return s.Value
+	}
+	if s.Offset != 0 {
+		return fmt.Sprintf("%s=%s/PARTNROFF=%d", s.Kind, s.Value, s.Offset)
 	}
 	return string(s.Kind) + "=" + s.Value
 }
 
-// Match reports whether the device is meant. UUIDs are compared without regard to case. What is a member of an array,
-// of a volume group, or encrypted, is never meant by what it holds.
+// Match reports whether the device is meant. UUIDs are compared without regard to case, and labels may be
+// written as udev writes them into links, with \x20 for a blank. What is a member of an array, of a volume group, or
+// encrypted, is meant by what it holds only with Inside.
 func (s Spec) Match(d *Device) bool {
 	switch s.Kind {
 	case Node:
@@ -95,15 +141,27 @@ func (s Spec) Match(d *Device) bool {
 	case Number:
 		return s.Value == d.Number
 	case UUID:
-		return !d.Member() && d.UUID != "" && strings.EqualFold(s.Value, d.UUID)
+		return (s.Inside || !d.Member()) && d.UUID != "" && strings.EqualFold(s.Value, d.UUID)
 	case Label:
-		return !d.Member() && d.Label != "" && s.Value == d.Label
+		return (s.Inside || !d.Member()) && isLabel(s.Value, d.Label)
 	case PartUUID:
-		return d.PartUUID != "" && strings.EqualFold(s.Value, d.PartUUID)
+		return s.Offset == 0 && d.PartUUID != "" && strings.EqualFold(s.Value, d.PartUUID)
 	case PartLabel:
-		return d.PartLabel != "" && s.Value == d.PartLabel
+		return isLabel(s.Value, d.PartLabel)
+	case Link:
+		return slices.Contains(d.IDs, s.Value)
 	}
 	return false
+}
+
+// counts reports whether the device is the partition that PARTNROFF counts from.
+func (s Spec) counts(d *Device) bool {
+	return s.Offset != 0 && s.Kind == PartUUID && Spec{Kind: PartUUID, Value: s.Value}.Match(d)
+}
+
+// isLabel compares a label with what may be its spelling in a link.
+func isLabel(value, label string) bool {
+	return label != "" && (value == label || value == encode(label))
 }
 
 // volume returns the name that the device mapper has for GROUP/VOLUME.

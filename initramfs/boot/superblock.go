@@ -130,6 +130,10 @@ func (f *format) refine(c *Content, head []byte) bool {
 	switch f.name {
 	case "crypto_LUKS":
 		c.UUID = text(field(head, 168, 40))
+	case "LVM2_member":
+		if id := string(field(head, f.at+8, 32)); len(id) == 32 && strings.Trim(id, "\x00 ") == id { // 6-4-4-4-4-4-6, as lvm prints it
+			c.UUID = strings.Join([]string{id[:6], id[6:10], id[10:14], id[14:18], id[18:22], id[22:26], id[26:]}, "-")
+		}
 	case "xfs":
 		size := field(head, 4, 4)
 		return len(size) == 4 && binary.BigEndian.Uint32(size)-512 <= 65536-512

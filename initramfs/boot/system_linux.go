@@ -46,6 +46,17 @@ func (m *machine) Run(ctx context.Context, program string, variables []string) e
 	return modprobe.Exec(ctx, append(m.environ[:len(m.environ):len(m.environ)], variables...), program)
 }
 
+func (m *machine) Link(target, name string) error {
+	if old, err := os.Readlink(name); err == nil && old == target {
+		return nil
+	}
+	if err := os.MkdirAll(path.Dir(name), 0o755); err != nil {
+		return err
+	}
+	os.Remove(name) // if it is a folder the link fails
+	return os.Symlink(target, name)
+}
+
 // shells are where a shell may be, with its arguments.
 var shells = [...][]string{{"/bin/sh"}, {"/bin/bash"}, {"/bin/busybox", "sh"}, {"/bbin/gosh"}}
 

@@ -26,6 +26,7 @@ type Module struct {
 	Versioned  bool          // there is a table of versions that the kernel sees
 	Extended   bool          // it is the extended one (6.14)
 	Basic      bool          // __versions is there, whatever Extended says
+	older      []elf.Version // what is in __versions, if Extended
 	Symbols    bool          // there is a symbol table
 	Flagged    bool          // its exports have flags, which say whether they are for GPL modules only (7.x)
 	Signature  Signature
@@ -116,10 +117,22 @@ func (m *Module) readVersions(f *elf.File) {
 		if m.Versions, m.err = f.ExtVersions(); m.err != nil {
 			m.Versions = nil
 		}
+		if m.Basic {
+			m.older = basicVersions(f)
+		}
 	} else if m.Basic {
 		m.Versioned = true
 		m.Versions = basicVersions(f)
 	}
+}
+
+// Seen returns the versions that a kernel compares, and whether it finds a table of them. One that does not know the
+// extended table (before 6.14) takes __versions.
+func (m *Module) Seen(extended bool) (list []elf.Version, table bool) {
+	if m.Extended && !extended {
+		return m.older, m.Basic
+	}
+	return m.Versions, m.Versioned
 }
 
 // basicVersions reads __versions as the loader does: a name that does not end goes on in the next entry, and what is
@@ -197,13 +210,26 @@ func (m *Module) readExports(f *elf.File) {
 	if err != nil {
 		return
 	}
+	loaded := func(name string) bool { // a kernel does not see other tables
+		s, ok := f.Section(name)
+		return ok && s.Flags&elf.SectionAlloc != 0
+	}
+	_, flags := f.Section("__kflagstab")
+	m.Flagged = loaded("__kflagstab")
 	_, intree := m.Field("intree")
 	for _, e := range list {
-		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), e.HasCRC, e.GPL,
-			intree, m})
+		kind := ""
+		if e.GPL && !flags {
+			kind = "_gpl"
+		}
+		if !loaded("__ksymtab" + kind) {
+			continue
+		}
+		// An export without a CRC has 0 in the table of its kind, which counts as one.
+		m.Exports = append(m.Exports, Symbol{e.Name, e.Namespace, m.Name, uint32(e.CRC), loaded("__kcrctab" + kind),
+			e.GPL && flags == m.Flagged, intree, m})
 	}
 	// The loader goes through one table after the other, each sorted by name; with flags there is only one.
-	_, m.Flagged = f.Section("__kflagstab")
 	slices.SortStableFunc(m.Exports, func(a, b Symbol) int {
 		switch {
 		case m.Flagged || a.GPL == b.GPL:

@@ -58,6 +58,9 @@ func archiveTree(r *release, name string, b binary) (tree, error) {
 	if err := files.addAll(path.Join(name, "docs/man"), filepath.Join(r.root, "docs/man/*.[58]")); err != nil {
 		return nil, err
 	}
+	if err := addHooks(files, r, path.Join(name, "hooks")); err != nil {
+		return nil, err
+	}
 	return files, files.addAll(path.Join(name, "completions"),
 		filepath.Join(r.root, "docs/completions/*gomodprobe*"))
 }

@@ -73,6 +73,9 @@ func debTree(r *release, b binary) (tree, error) {
 	if err := debDocs(files, r); err != nil {
 		return nil, err
 	}
+	if err := addHooks(files, r, "usr/share/gomodprobe/hooks"); err != nil {
+		return nil, err
+	}
 	files["DEBIAN/control"] = entry{mode: 0o644, data: control(r, b, files)}
 	return files, nil
 }

@@ -38,6 +38,9 @@ pages() {
 	done
 }
 
+# hooks prints the files of our hooks for boot images, below initramfs/hooks.
+hooks() { (cd initramfs/hooks && find . -type f | sed 's,^\./,,'); }
+
 link() {
 	if [ -e "$to/$1/$2" ] && ! ours "$to/$1/$2"; then
 		fail "$to/$1/$2 is there and is not ours; nothing was put in its place. On Debian, make deb makes a package with a switch for that"
@@ -56,6 +59,11 @@ install_all() {
 	install -m 644 docs/completions/gomodprobe.bash "$bash/gomodprobe"
 	install -m 644 docs/completions/gomodprobe.fish "$fish/gomodprobe.fish"
 	install -m 644 docs/completions/_gomodprobe "$zsh/_gomodprobe"
+	hooks | while read -r file; do
+		mode=644
+		[ ! -x "initramfs/hooks/$file" ] || mode=755
+		install -D -m "$mode" "initramfs/hooks/$file" "$share/gomodprobe/hooks/$file"
+	done
 	links_of go | while read -r dir name; do
 		[ "$name" = gomodprobe ] || link "$dir" "$name"
 	done
@@ -91,6 +99,10 @@ uninstall_all() {
 		[ "$(readlink "$plain")" != "$(basename "$page")" ] || rm -f "$plain"
 		rm -f "$page"
 	done
+	hooks | while read -r file; do
+		rm -f "$share/gomodprobe/hooks/$file"
+	done
+	if [ -d "$share/gomodprobe" ]; then find "$share/gomodprobe" -type d -empty -delete; fi
 	rm -f "$to/sbin/gomodprobe" "$to/libexec/gomodprobe-boot" "$bash/gomodprobe" "$fish/gomodprobe.fish" "$zsh/_gomodprobe"
 }
 

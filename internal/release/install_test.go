@@ -84,6 +84,8 @@ func installed(t *testing.T, before string) []string {
 		"usr/share/zsh/site-functions/_gomodprobe",
 		"usr/share/bash-completion/completions/gomodprobe",
 		"usr/share/fish/vendor_completions.d/gomodprobe.fish",
+		"usr/share/gomodprobe/hooks/luks/list", "usr/share/gomodprobe/hooks/luks/before-mount.d/10-luks",
+		"usr/share/gomodprobe/hooks/lvm/list", "usr/share/gomodprobe/hooks/lvm/before-mount.d/20-lvm",
 	}
 	for _, tool := range strings.Fields("sbin/modprobe sbin/depmod sbin/modinfo sbin/insmod sbin/rmmod bin/lsmod " +
 		"bin/kmod sbin/goinitramfs") {

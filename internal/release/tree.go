@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -50,6 +51,23 @@ func (f tree) addAll(dir, pattern string) error {
 		}
 	}
 	return nil
+}
+
+// addHooks puts the hooks for boot images into a folder of the tree.
+func addHooks(f tree, r *release, dir string) error {
+	from := os.DirFS(filepath.Join(r.root, "initramfs/hooks"))
+	return fs.WalkDir(from, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(from, name)
+		mode := int64(0o644)
+		if bytes.HasPrefix(data, []byte("#!")) {
+			mode = 0o755
+		}
+		f[path.Join(dir, name)] = entry{mode: mode, data: data}
+		return err
+	})
 }
 
 // names returns all paths in order, folders included and before what is in them.

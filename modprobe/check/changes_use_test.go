@@ -24,7 +24,7 @@ import (
 // uses are modules that are used in the guest once they are loaded, and how.
 var uses = map[string]func() error{
 	"dummy": func() error { return transmits("dummy0") },
-	"veth":  func() error { return withLink("veth", "veth0") },
+	"veth":  func() error { return withLink("veth", "vethown") },
 	"tun":   tap,
 	"brd":   func() error { return blocks("/dev/ram0") },
 	"zram":  useZram,
@@ -130,8 +130,11 @@ func useZram() error {
 	return os.WriteFile("/sys/block/zram0/reset", []byte("1"), 0)
 }
 
-// onLoop hands a copy of a file over as a block device.
+// onLoop hands a copy of a file over as a block device, by the kernel's own loop unless another one is loaded.
 func onLoop(file string, readOnly bool, use func(dev string) error) error {
+	if err := exec.Command("/sbin/modprobe", "loop").Run(); err != nil {
+		return err
+	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -169,11 +172,8 @@ func onLoop(file string, readOnly bool, use func(dev string) error) error {
 	return errors.Join(use(dev), unix.IoctlSetInt(fd, unix.LOOP_CLR_FD, 0))
 }
 
-// fileSystem mounts a file system twice: a file is written and read again. /dev/loop is the kernel's own.
+// fileSystem mounts a file system twice: a file is written and read again.
 func fileSystem(kind string) error {
-	if err := exec.Command("/sbin/modprobe", "loop").Run(); err != nil {
-		return err
-	}
 	return onLoop("/trials/"+kind, false, func(dev string) error {
 		if err := mounted(dev, kind, 0, "", func(dir string) error {
 			return os.WriteFile(dir+"/file", []byte(content), 0o600)

@@ -313,7 +313,7 @@ func (c *Checker) describe(v *Verdict, m *kernel.Module) {
 	if config.Blacklisted(name) {
 		v.Notes = append(v.Notes, "blacklisted in modprobe.d: not loaded by an alias")
 	}
-	if rule := config.Forbidden(name); rule != nil {
+	if c.p.Permit(modprobe.Module{Name: name}, &modprobe.PlanOptions{ShowAll: true}).Err() != nil {
 		v.Notes = append(v.Notes, "forbidden in modprobe.d: modprobe does not load it")
 	}
 	if c.loaded(name) {

@@ -27,11 +27,12 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 		}
 	}
 	if flags&modprobe.IgnoreModversions != 0 {
+		versions, _ := k.seen(m)
 		switch {
 		case k.Features.Versions == kernel.No:
 			list = append(list, "no CRCs: this kernel has no symbol versions, "+
 				"and compares no types of symbols")
-		case len(m.Versions) > 0:
+		case len(versions) > 0:
 			list = append(list, k.ignoredCRCs(m))
 		}
 	}
@@ -44,7 +45,8 @@ func (k *target) Ignored(m *kernel.Module, flags int) (list []string) {
 // ignoredCRCs counts the CRCs that are not compared, and those of them that differ.
 func (k *target) ignoredCRCs(m *kernel.Module) string {
 	differ, unknown, layout := 0, 0, ""
-	for _, v := range m.Versions {
+	versions, _ := k.seen(m)
+	for _, v := range versions {
 		s, answer := k.lookup(v.Name)
 		switch {
 		case answer != kernel.Found || !s.HasCRC:
@@ -56,7 +58,7 @@ func (k *target) ignoredCRCs(m *kernel.Module) string {
 			}
 		}
 	}
-	text := fmt.Sprintf("the CRCs of %d symbols: %d differ%s", len(m.Versions), differ, layout)
+	text := fmt.Sprintf("the CRCs of %d symbols: %d differ%s", len(versions), differ, layout)
 	if unknown > 0 {
 		text += fmt.Sprintf(", %d are not known", unknown)
 	}
@@ -72,8 +74,9 @@ func (k *target) ignoredCRCs(m *kernel.Module) string {
 
 // unversioned lists the imports for which a module has no version, though the exporter has one.
 func (k *target) unversioned(m *kernel.Module) (lack []string) {
-	has := make(map[string]bool, len(m.Versions))
-	for _, v := range m.Versions {
+	versions, _ := k.seen(m)
+	has := make(map[string]bool, len(versions))
+	for _, v := range versions {
 		has[v.Name] = true
 	}
 	for _, im := range m.Imports {

@@ -25,7 +25,7 @@ import (
 
 // A trial is one module offered to a guest's kernel, and what Check says beforehand.
 type trial struct {
-	from    string // the kernel that the module was built for, or "mutation"
+	from    string // the kernel that the module was built for, or what kind of trial it is
 	name    string // of the trial, for people
 	file    string // in the guest
 	module  string // to be removed afterwards
@@ -33,12 +33,13 @@ type trial struct {
 	params  string
 	verdict *check.Verdict
 	keep    bool // do not remove it: later trials count on it
+	strict  bool // it has no init function that could fail
 }
 
 // text is how a trial is handed to the guest.
 func (tr *trial) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "kind %s %s\ntrial %s\nfile %s\nmodule %s\nflags %d\nparams %q\n", tr.from, tr.verdict.Outcome, tr.name, tr.file, tr.module, tr.flags, tr.params)
+	fmt.Fprintf(&b, "kind %s\ntrial %s\nfile %s\nmodule %s\nflags %d\nparams %q\n", tr.from, tr.name, tr.file, tr.module, tr.flags, tr.params)
 	switch {
 	case tr.verdict.Outcome == check.Fails:
 		fmt.Fprintf(&b, "errno %d\n", int(tr.verdict.Errno))
@@ -53,11 +54,29 @@ func (tr *trial) text() string {
 	for _, l := range tr.verdict.MayLog {
 		fmt.Fprintf(&b, "maybe %s\n", l)
 	}
+	if tr.verdict.Outcome == check.Loads || tr.verdict.Outcome == check.LoadsTaints {
+		fmt.Fprintf(&b, "taint %s\n", letters(tr.verdict.Taints))
+	}
+	for _, name := range tr.verdict.Needs {
+		fmt.Fprintf(&b, "needs %s\n", name)
+	}
 	if tr.keep {
 		b.WriteString("keep\n")
 	}
+	if tr.strict {
+		b.WriteString("strict\n")
+	}
 	b.WriteString("end\n")
 	return b.String()
+}
+
+// letters are those of taints, in their order.
+func letters(taints []check.Taint) string {
+	var b strings.Builder
+	for _, t := range taints {
+		b.WriteString(t.Letter)
+	}
+	return sortedLetters(b.String())
 }
 
 // loaderWords are parts of every line that the loader prints and that Check predicts.
@@ -84,80 +103,153 @@ func TestGuestTrials(t *testing.T) {
 		t.Fatal(err)
 	}
 	unix.Seek(kmsg, 0, unix.SEEK_END)
-	counts := map[string]*tally{}
-	var kind string
-	var want, maybe []string
-	var name, file, module, errno, params string
-	var flags int
-	keep := false
+	g := &guest{t: t, kmsg: kmsg, counts: map[string]*tally{}}
 	for line := range strings.Lines(string(list)) {
-		line = strings.TrimSuffix(line, "\n")
-		key, value, _ := strings.Cut(line, " ")
-		switch key {
-		case "kind":
-			kind = value
-		case "trial":
-			name, want, maybe, keep = value, nil, nil, false
-		case "file":
-			file = value
-		case "module":
-			module = value
-		case "flags":
-			flags, _ = strconv.Atoi(value)
-		case "params":
-			params, _ = strconv.Unquote(value)
-		case "errno":
-			errno = value
-		case "log":
-			want = append(want, value)
-		case "maybe":
-			maybe = append(maybe, value)
-		case "keep":
-			keep = true
-		case "end":
-			if counts[kind] == nil {
-				counts[kind] = new(tally)
-			}
-			n := counts[kind]
-			n.trials++
-			got := load(t, name, file, params, flags)
-			log := loaderLines(kmsg, module)
-			initFailed := errno == "0" && got != 0 && got != syscall.ENOEXEC && len(missing(want, log)) == 0
-			switch {
-			case got == 0:
-				n.loaded++
-			case initFailed:
-				n.initFailed++
-			}
-			slices.Sort(want)
-			extra := missing(log, append(want, maybe...))
-			if lacking := missing(want, log); len(lacking) > 0 || len(extra) > 0 || errno != "any" && !initFailed && errno != strconv.Itoa(int(got)) {
-				n.misses++
-				t.Errorf("%s: errno %d (%v), predicted %s\n  not printed: %q\n  not predicted: %q", name, int(got), got, errno, lacking, extra)
-			}
-			if got == 0 && !keep {
-				err := unix.DeleteModule(module, unix.O_NONBLOCK)
-				for tries := 0; tries < 100 && err == unix.EAGAIN; tries++ { // what init started is still going on
-					time.Sleep(50 * time.Millisecond)
-					err = unix.DeleteModule(module, unix.O_NONBLOCK)
-				}
-				if err != nil {
-					n.stuck++
-					fmt.Printf("stuck %s %v\n", module, err)
-				}
-			}
-		}
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		g.line(key, value)
 	}
-	if len(counts) == 0 {
+	if len(g.counts) == 0 {
 		t.Error("no trials")
 	}
-	for _, kind := range slices.Sorted(maps.Keys(counts)) {
-		t.Logf("%s: %+v", kind, *counts[kind])
+	for _, kind := range slices.Sorted(maps.Keys(g.counts)) {
+		t.Logf("tally %s: %+v", kind, *g.counts[kind])
 	}
 }
 
 // A tally is what became of the trials of one kind.
-type tally struct{ trials, loaded, initFailed, stuck, misses int }
+type tally struct {
+	loads, fails, unknown                                    int // predicted
+	loaded, initFailed, stuck, skipped                       int
+	falseLoads, falseFails, wrongErrno, wrongLog, wrongTaint int
+}
+
+// A guest offers the modules of a list to the kernel that it runs on.
+type guest struct {
+	t      *testing.T
+	kmsg   int
+	counts map[string]*tally
+
+	// The trial that is being read.
+	kind, name, file, module, errno, taint, params string
+	want, maybe, needs                             []string
+	flags                                          int
+	keep, strict                                   bool
+}
+
+// line takes one line of the list.
+func (g *guest) line(key, value string) {
+	switch key {
+	case "kind":
+		*g = guest{t: g.t, kmsg: g.kmsg, counts: g.counts, kind: value}
+	case "trial":
+		g.name = value
+	case "file":
+		g.file = value
+	case "module":
+		g.module = value
+	case "flags":
+		g.flags, _ = strconv.Atoi(value)
+	case "params":
+		g.params, _ = strconv.Unquote(value)
+	case "errno":
+		g.errno = value
+	case "log":
+		g.want = append(g.want, value)
+	case "maybe":
+		g.maybe = append(g.maybe, value)
+	case "needs":
+		g.needs = append(g.needs, value)
+	case "taint":
+		g.taint = value
+	case "keep":
+		g.keep = true
+	case "strict":
+		g.strict = true
+	case "remove":
+		g.remove(value)
+	case "end":
+		g.judge()
+	}
+}
+
+// present tells whether a module is loaded.
+func present(module string) bool {
+	_, err := os.Stat("/sys/module/" + module + "/refcnt")
+	return err == nil
+}
+
+// remove removes a module that an earlier trial has left.
+func (g *guest) remove(module string) error {
+	err := unix.DeleteModule(module, unix.O_NONBLOCK)
+	for tries := 0; tries < 100 && err == unix.EAGAIN; tries++ { // what init started is still going on
+		time.Sleep(50 * time.Millisecond)
+		err = unix.DeleteModule(module, unix.O_NONBLOCK)
+	}
+	return err
+}
+
+// judge loads a module and compares.
+func (g *guest) judge() {
+	if g.counts[g.kind] == nil {
+		g.counts[g.kind] = new(tally)
+	}
+	n := g.counts[g.kind]
+	for _, name := range g.needs {
+		if !present(name) { // its own init function failed
+			n.skipped++
+			return
+		}
+	}
+	got := load(g.t, g.name, g.file, g.params, g.flags)
+	log := loaderLines(g.kmsg)
+	lacking, extra := missing(g.want, log), missing(log, append(g.want, g.maybe...))
+	initFailed := false
+	switch g.errno {
+	case "any":
+		n.unknown++
+		lacking, extra = nil, nil
+	case "0":
+		n.loads++
+		initFailed = got != 0 && got != syscall.ENOEXEC && !g.strict && len(lacking) == 0
+	default:
+		n.fails++
+	}
+	miss := &n.wrongLog
+	switch {
+	case g.errno == "any" || g.errno == strconv.Itoa(int(got)) || initFailed:
+		if len(lacking) == 0 && len(extra) == 0 {
+			miss = nil
+		}
+	case g.errno == "0":
+		miss = &n.falseLoads
+	case got == 0:
+		miss = &n.falseFails
+	default:
+		miss = &n.wrongErrno
+	}
+	if miss != nil {
+		*miss++
+		g.t.Errorf("miss %s: %s: errno %d (%v), predicted %s\n  not printed: %q\n  not predicted: %q", g.kind, g.name, int(got), got, g.errno, lacking, extra)
+	}
+	if initFailed {
+		n.initFailed++
+	}
+	if got == 0 {
+		n.loaded++
+		taint, _ := os.ReadFile("/sys/module/" + g.module + "/taint")
+		if has := sortedLetters(string(bytes.TrimSpace(taint))); g.errno == "0" && has != g.taint {
+			n.wrongTaint++
+			g.t.Errorf("miss %s: %s: taint %q, predicted %q", g.kind, g.name, has, g.taint)
+		}
+		if g.keep {
+			return
+		}
+		if err := g.remove(g.module); err != nil {
+			n.stuck++
+			fmt.Printf("stuck %s %v\n", g.module, err)
+		}
+	}
+}
 
 // TestGuestKcore compares what the running kernel's memory says it exports with its boot image.
 func TestGuestKcore(t *testing.T) {
@@ -232,7 +324,7 @@ func load(t *testing.T, name, file, params string, flags int) syscall.Errno {
 }
 
 // loaderLines reads what the kernel has logged since, and keeps the loader's own lines.
-func loaderLines(kmsg int, module string) (lines []string) {
+func loaderLines(kmsg int) (lines []string) {
 	buf := make([]byte, 8192)
 	for {
 		n, err := unix.Read(kmsg, buf)

@@ -35,6 +35,8 @@ type target struct {
 	// Loaded tells whether a module of the name of this one, which is offered as a file, is in the kernel. Nil: it
 	// is not.
 	Loaded func(m *kernel.Module) bool
+	// Present tells whether a module is in the kernel now, whether or not the one that is judged needs it. Nil: it is not.
+	Present func(module string) bool
 
 	// Resident returns what is known of the module in the kernel that has the name of one of the tree; nil if there is
 	// none. Nil: nothing is loaded.
@@ -113,12 +115,15 @@ func (k *target) lookup(name string) (kernel.Symbol, kernel.Answer) {
 		}
 	}
 	if k.Modules != nil {
-		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own.
+		// A kernel that knows flags does not look at exports for GPL modules that are in a table of their own; one
+		// that does not know them takes all of the other table for exports to everybody.
 		s, ok := k.Modules(name)
 		if ok && k.resident(s.From).other != "" {
 			return s, kernel.Unknown
 		}
-		if ok && !(s.GPL && s.From != nil && !s.From.Flagged && k.Words.Has(kernel.SayNoFlags) == kernel.Yes) {
+		flags := k.Words.Has(kernel.SayNoFlags)
+		if ok && !(s.GPL && s.From != nil && !s.From.Flagged && flags == kernel.Yes) {
+			s.GPL = s.GPL && !(s.From != nil && s.From.Flagged && flags == kernel.No)
 			return s, kernel.Found
 		}
 	}

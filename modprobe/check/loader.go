@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/gomodprobe/gomodprobe/internal/format/elf"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
@@ -139,7 +140,15 @@ func (l *loader) loaded() bool {
 func (l *loader) versions() bool { return l.k.Features.Versions != kernel.No }
 
 // hasTable tells whether the kernel sees a table of versions in the module.
-func (l *loader) hasTable() bool { return l.m.Versioned && l.flags&modprobe.IgnoreModversions == 0 }
+func (l *loader) hasTable() bool {
+	_, table := l.k.seen(l.m)
+	return table && l.flags&modprobe.IgnoreModversions == 0
+}
+
+// seen returns the versions of a module that the kernel compares, and whether it finds a table of them.
+func (k *target) seen(m *kernel.Module) (list []elf.Version, table bool) {
+	return m.Seen(k.Words.Has(kernel.SayNoExtVersion) != kernel.No)
+}
 
 // force is try_to_force_load, which the kernel calls where the module lacks something, or a flag ignores it.
 func (l *loader) force(what, why string) bool {
@@ -181,16 +190,20 @@ func (l *loader) version(want kernel.Symbol, errno syscall.Errno) bool {
 	if !want.HasCRC || !l.versions() {
 		return true
 	}
+	versions, table := l.k.seen(m)
 	if !l.hasTable() {
 		why := "the module has no table of symbol versions"
-		if m.Versioned {
-			why = fmt.Sprintf("%d CRCs of symbols are not compared", len(m.Versions))
+		switch {
+		case table:
+			why = fmt.Sprintf("%d CRCs of symbols are not compared", len(versions))
+		case m.Versioned:
+			why = "the module's table of symbol versions is one that this kernel does not know"
 		}
 		return l.force(want.Name, why)
 	}
 	if l.crcs == nil {
-		l.crcs = make(map[string]uint64, len(m.Versions))
-		for _, v := range slices.Backward(m.Versions) { // of several the first counts
+		l.crcs = make(map[string]uint64, len(versions))
+		for _, v := range slices.Backward(versions) { // of several the first counts
 			l.crcs[v.Name] = v.CRC
 		}
 	}
@@ -201,7 +214,7 @@ func (l *loader) version(want kernel.Symbol, errno syscall.Errno) bool {
 	case ok:
 		l.say(kernel.SayDisagrees, l.name, want.Name)
 		l.versionReason(want, crc)
-	case m.Extended:
+	case m.Extended && l.k.Words.Has(kernel.SayNoExtVersion) != kernel.No:
 		l.say(kernel.SayNoExtVersion, l.name, want.Name)
 		return true
 	default:

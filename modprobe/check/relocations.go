@@ -65,9 +65,12 @@ func (l *loader) relocations() bool {
 // rela checks the relocations in section i, s, for section target.
 func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
 	const entry, symbol = 24, 24
-	symbols := uint64(0)
+	symbols, table := uint64(0), elf.RawSection{}
 	if int(s.Link) < int(e.U16(60)) {
-		symbols = e.Section(uint64(s.Link)).Size / symbol
+		table = e.Section(uint64(s.Link))
+		if symbols = table.Size / symbol; !e.Fits(table.Off, table.Size) {
+			symbols = 0
+		}
 	}
 	data := e.B[s.Off : s.Off+s.Size]
 	for ; len(data) >= entry; data = data[entry:] {
@@ -80,6 +83,9 @@ func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
 		switch {
 		case off >= target.Size, uint64(sym) >= symbols:
 			l.wild(fmt.Sprintf("a relocation of section %d lies outside what it is for", i))
+			return true
+		case l.strays(e, e.Order.Uint16(e.B[table.Off+uint64(sym)*symbol+6:])):
+			l.wild(fmt.Sprintf("section %d has a relocation to something in a section that is not loaded", i))
 			return true
 		case !known:
 			l.v.reason(true, KindFile, "", "build it for this machine",
@@ -98,6 +104,13 @@ func (l *loader) rela(e elf.View, i uint64, s, target elf.RawSection) bool {
 		}
 	}
 	return true
+}
+
+// strays tells whether a symbol is in a section that is not loaded. What the module keeps is its address in the copy of
+// the file, which is gone later.
+func (l *loader) strays(e elf.View, section uint16) bool {
+	const reserved = 0xff00
+	return section != 0 && section < reserved && uint64(section) < e.U16(60) && e.Section(uint64(section)).Flags&elf.SectionAlloc == 0
 }
 
 // zeros reports whether all bytes are 0.

@@ -40,6 +40,10 @@ func (c *Checker) state() {
 		state := c.p.State(m.Name)
 		return c.offered[m] && state.Live && !state.Builtin
 	}
+	c.k.Present = func(module string) bool {
+		state := c.p.State(module)
+		return state.Live && !state.Builtin
+	}
 	c.k.Taken = c.taken
 	list, err := c.p.Loaded()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	mathrand "math/rand/v2"
 	"slices"
 	"testing"
 
@@ -544,6 +545,10 @@ func (f *forger) frames() {
 // bodies changes the module itself below its signature, and below messages that are not sound.
 func (f *forger) bodies() {
 	at := []int{9, 40, len(f.body) / 3, len(f.body) / 2, len(f.body) - 1, bytes.Index(f.body, []byte("license=")) + 8, bytes.Index(f.body, []byte("vermagic=")) + 9}
+	anywhere := mathrand.New(mathrand.NewPCG(uint64(len(f.body)), 1))
+	for range 60 {
+		at = append(at, 10+anywhere.IntN(len(f.body)-10))
+	}
 	stranger, unsupported, unsound := f.form.clone(), f.form.clone(), f.form.clone()
 	stranger.signers[0].id = strangersID()
 	unsupported.signers[0].digest = algorithm(oidNobodys)

@@ -110,6 +110,7 @@ func (c *Checker) planFor(m *kernel.Module) (p planned) {
 	if c.o.Alone {
 		return p
 	}
+	permission := c.p.Permit(modprobe.Module{Path: m.Path}, nil)
 	to := &p.before
 	for _, s := range c.plan(m.Path) {
 		name := s.Module.Name
@@ -124,8 +125,10 @@ func (c *Checker) planFor(m *kernel.Module) (p planned) {
 			p.unknown = append(p.unknown, "whether the command for "+name+", which it needs, loads that: "+s.Command)
 		case s.Op == modprobe.OpInstall:
 			p.notes = append(p.notes, "for its softdep "+name+" modprobe runs a command: "+s.Command)
-		case s.Required && c.p.Config().Forbidden(name) != nil:
+		case !permission.Allows(name) && s.Required:
 			p.notes = append(p.notes, name+", which it needs, is forbidden in modprobe.d: modprobe does not load it")
+		case !permission.Allows(name):
+			p.notes = append(p.notes, "its softdep "+name+" is forbidden in modprobe.d: modprobe goes on without it")
 		case s.Module.Path != "" && alias.FromPath(s.Module.Path) == name:
 			*to = append(*to, s)
 		}

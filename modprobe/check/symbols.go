@@ -26,8 +26,7 @@ func (l *loader) taints() bool {
 		l.say(kernel.SayStaging, l.name)
 	}
 	if _, ok := m.Field("livepatch"); ok {
-		v.Taints = append(v.Taints, Taint{"K", "live patch"})
-		l.say(kernel.SayLivepatch, l.name)
+		l.taint("K", "live patch", kernel.SayLivepatch, l.name) // which is printed once
 	}
 	if name, gpl := m.Licence(); !gpl {
 		l.taint("P", "licence "+name+" is not compatible with the GPL", kernel.SayLicence, l.name, name)
@@ -109,8 +108,8 @@ func (l *loader) exportVersions() bool {
 	if !l.exportFlags() {
 		return false
 	}
-	table := slices.ContainsFunc(l.m.Exports, func(e kernel.Symbol) bool { return e.HasCRC })
-	if table || l.k.Features.Versions != kernel.Yes || len(l.m.Exports) == 0 {
+	lacks := slices.ContainsFunc(l.m.Exports, func(e kernel.Symbol) bool { return !e.HasCRC })
+	if !lacks || l.k.Features.Versions != kernel.Yes || len(l.m.Exports) == 0 {
 		return true
 	}
 	l.v.reason(false, KindNoVersion, "", "build it with CONFIG_MODVERSIONS", "its own exports have no versions")
@@ -194,7 +193,11 @@ func (l *loader) symbols() bool {
 			errno = syscall.ENOENT
 		default:
 			gplUsed = gplUsed || s.GPL
-			if errno = l.inherit(s, gplUsed, &proprietary); errno == 0 {
+			errno = l.inherit(s, gplUsed, &proprietary)
+			if errno != 0 && im.Weak {
+				continue
+			}
+			if errno == 0 {
 				errno = l.use(s)
 			}
 		}
@@ -374,7 +377,7 @@ func (l *loader) duplicates() bool {
 		}
 		if owner == kernel.Core {
 			owner = "kernel"
-		} else if !slices.Contains(l.v.Needs, owner) {
+		} else if !slices.Contains(l.v.Needs, owner) && (l.k.Present == nil || !l.k.Present(owner)) {
 			l.v.reason(false, KindDuplicate, e.Name, "",
 				"it exports %s, as %s does: only one of them can be loaded", e.Name, owner)
 			continue

@@ -84,7 +84,8 @@ type course struct {
 	files  map[string][]byte
 	append string // to the kernel's command line
 	trials int
-	counts map[string]int // by where the modules are from and outcome
+	counts map[string]int   // by where the modules are from and outcome
+	loaded []*kernel.Module // those that were kept
 }
 
 // perBoot is how many modules one guest is offered: what drivers leave behind adds up.
@@ -92,7 +93,7 @@ const perBoot = 3000
 
 func newCourse(t testing.TB, key string, k *check.Target) *course {
 	t.Helper()
-	k.Tainted = ""
+	k.Tainted, k.Modules, k.Present = "", nil, nil
 	im := image(t, key)
 	im.Way, im.Keys, im.Signing, im.Exports.Source = "", nil, nil, "/proc/kcore"
 	return &course{k: k, image: im.Encode(""), files: map[string][]byte{}, counts: map[string]int{}}
@@ -107,18 +108,56 @@ func (c *course) add(from, name string, image []byte, flags int, keep bool) *che
 func (c *course) offer(from, name string, image []byte, flags int, params string, keep bool) *check.Verdict {
 	m := kernel.ReadModule(name, image)
 	v := c.k.CheckWith(m, flags, params)
+	c.counts[from+" "+string(v.Outcome)]++
+	if slices.ContainsFunc(v.NotVerified, func(s string) bool { return strings.Contains(s, "survives") }) {
+		c.counts[from+" not offered"]++ // the guest is to go on
+		return v
+	}
 	file := fmt.Sprintf("trials/%05d.ko", c.trials)
 	c.trials++
 	c.files[file] = image
-	tr := trial{from: from, name: name, file: "/" + file, module: m.Name, flags: flags, params: params, verdict: v, keep: keep}
+	tr := trial{from: from, name: name, file: "/" + file, module: m.Name, flags: flags, params: params, verdict: v, keep: keep,
+		strict: m.Init < 0}
 	c.list.WriteString(tr.text())
-	c.counts[from+" "+string(v.Outcome)]++
 	for _, taint := range v.Taints {
 		if !strings.Contains(c.k.Tainted, taint.Letter) {
 			c.k.Tainted += taint.Letter
 		}
 	}
 	return v
+}
+
+// keep adds a module that stays loaded, if it loads: what comes after may use it. It tells whether that is predicted.
+func (c *course) keep(from, name string, image []byte) bool {
+	v := c.add(from, name, image, 0, true)
+	if v.Outcome != check.Loads && v.Outcome != check.LoadsTaints {
+		return false
+	}
+	c.loaded = append(c.loaded, kernel.ReadModule(name, image))
+	c.k.Modules, c.k.Present = c.lookup, func(module string) bool {
+		return slices.ContainsFunc(c.loaded, func(m *kernel.Module) bool { return m.Name == module })
+	}
+	return true
+}
+
+// lookup finds what the modules that stay loaded export.
+func (c *course) lookup(symbol string) (kernel.Symbol, bool) {
+	for _, m := range c.loaded {
+		for _, e := range m.Exports {
+			if e.Name == symbol {
+				return e, true
+			}
+		}
+	}
+	return kernel.Symbol{}, false
+}
+
+// remove takes the modules out again that were kept after the first n, the last first.
+func (c *course) remove(n int) {
+	for i := len(c.loaded) - 1; i >= n; i-- {
+		fmt.Fprintf(&c.list, "remove %s\n", c.loaded[i].Name)
+	}
+	c.loaded = c.loaded[:n]
 }
 
 // run boots the kernel.

@@ -93,6 +93,7 @@ type coldplug struct {
 	o         Options
 	begin     time.Time
 	seen      map[string]bool // aliases looked up
+	refused   map[string]bool // modules that may not be loaded for a device
 	jobs      map[string]*job // by module
 	order     []*job
 	ready     []*job
@@ -119,7 +120,7 @@ func newColdplug(p *modprobe.Prober, o *Options) *coldplug {
 	from := p.Options()
 	c := &coldplug{
 		p: p, fsys: from.FS, log: from.Log, o: *o, begin: time.Now(),
-		progress: time.Now(), seen: make(map[string]bool), jobs: make(map[string]*job),
+		progress: time.Now(), seen: make(map[string]bool), refused: make(map[string]bool), jobs: make(map[string]*job),
 		done: make(chan result), quit: make(chan struct{}), events: make(chan Uevent, 64),
 		lost: make(chan struct{}, 1),
 	}

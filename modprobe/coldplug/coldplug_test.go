@@ -200,6 +200,30 @@ func TestColdplug(t *testing.T) {
 }
 
 // TestColdplugNews: devices appear later; Run waits for a module.
+// TestColdplugPolicy: a device's driver that an allow line allows gets what it needs, whichever device comes first; what is
+// forbidden by itself is refused for a device of its own.
+func TestColdplugPolicy(t *testing.T) {
+	for _, aliases := range [][]string{{"pci:v00003333d1", "pci:v00004444d1"}, {"pci:v00004444d1", "pci:v00003333d1"}} {
+		_, k, p := coldMachine(t, "forbid *\nallow user\nallow net\nforbid phy\n", append(aliases, "pci:v00001111d1", "pci:v00002222d1")...)
+		r, err := coldplug.Run(context.Background(), p, &coldplug.Options{Uevents: newNews(), Settle: 20 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := loads(k)
+		slices.Sort(names)
+		if want := []string{"bad", "base", "bus", "hash", "net", "user"}; !cmp.Equal(names, want) {
+			t.Errorf("devices %q: loaded %q, want %q", aliases, names, want)
+		}
+		refused := make(map[string]bool)
+		for _, m := range r.Modules {
+			refused[m.Name] = refused[m.Name] || errors.Is(m.Err, modprobe.ErrForbidden)
+		}
+		if aliases[0] == "pci:v00003333d1" && !refused["bad"] || !refused["disk"] || !refused["disk2"] || refused["user"] {
+			t.Errorf("devices %q: refused %v", aliases, refused)
+		}
+	}
+}
+
 func TestColdplugNews(t *testing.T) {
 	root, k, p := coldMachine(t, "", "pci:v00002222d1")
 	u := newNews()

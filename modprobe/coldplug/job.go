@@ -22,6 +22,8 @@ type job struct {
 	users []edge // jobs that wait for this one
 	after []modprobe.Module
 	ended bool
+
+	permission *modprobe.Permission // what of its needs and softdeps may be loaded
 }
 
 // What a module is for, by the folder of its file, in the order of loading when Run waits for a disk.
@@ -149,13 +151,31 @@ func (c *coldplug) device(d alias.Device) {
 			c.log(&modprobe.Error{Op: "insert", Module: m.Name, Err: modprobe.ErrBlacklisted})
 			continue
 		}
-		c.need(m, Module{Device: d.Path, Alias: d.Alias})
+		why, permission := Module{Device: d.Path, Alias: d.Alias}, c.p.Permit(m, nil)
+		if err := permission.Err(); err != nil {
+			c.refuse(m, why, err)
+			continue
+		}
+		c.need(m, why, permission)
 	}
+}
+
+// refuse records a module that may not be loaded. Another module may be allowed to have it loaded, so it is no job that
+// others find.
+func (c *coldplug) refuse(m modprobe.Module, why Module, err error) {
+	if c.refused[m.Name] {
+		return
+	}
+	c.refused[m.Name] = true
+	why.Name, why.Path, why.Asked = m.Name, m.Path, c.since()
+	j := &job{Module: why}
+	c.order = append(c.order, j)
+	c.end(j, err)
 }
 
 // need returns the job for a module, a new one if there is none yet, or nil if there is nothing to do. why has the
 // device or the module that needs it.
-func (c *coldplug) need(m modprobe.Module, why Module) *job {
+func (c *coldplug) need(m modprobe.Module, why Module, permission *modprobe.Permission) *job {
 	if j, ok := c.jobs[m.Name]; ok {
 		return j
 	}
@@ -164,25 +184,20 @@ func (c *coldplug) need(m modprobe.Module, why Module) *job {
 		c.jobs[m.Name] = nil
 		return nil
 	}
-	j := &job{Module: why, step: step, rank: c.rankOf(m.Path)}
+	j := &job{Module: why, step: step, rank: c.rankOf(m.Path), permission: permission}
 	j.step.Required = true
 	j.Name, j.Path, j.Params, j.Asked = m.Name, m.Path, j.step.Params, c.since()
 	c.jobs[m.Name] = j
-	if rule := c.p.Config().Forbidden(m.Name); rule != nil {
-		c.order = append(c.order, j)
-		c.end(j, &modprobe.Error{Op: "insert", Module: m.Name, Path: m.Path, Err: modprobe.ErrForbidden,
-			Reason: rule.String()})
-		return j
-	}
 	by := Module{By: m.Name}
 	for _, name := range m.Depends {
-		c.wait(j, c.need(c.module(name), by), true)
+		c.wait(j, c.need(c.module(name), by, permission), true)
 	}
+	forbidden := func(s modprobe.Module) bool { return !permission.Allows(s.Name) }
 	pre, post := c.p.Softdeps(m.Name)
-	for _, s := range pre {
-		c.wait(j, c.need(s, by), false)
+	for _, s := range slices.DeleteFunc(pre, forbidden) {
+		c.wait(j, c.need(s, by, permission), false)
 	}
-	j.after = post
+	j.after = slices.DeleteFunc(post, forbidden)
 	c.order = append(c.order, j)
 	if j.waits == 0 && !j.ended {
 		c.start(j)
@@ -296,7 +311,7 @@ func (c *coldplug) completed(r result) {
 		return
 	}
 	for _, m := range j.after {
-		c.need(m, Module{By: j.Name})
+		c.need(m, Module{By: j.Name}, j.permission)
 	}
 }
 

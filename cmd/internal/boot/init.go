@@ -248,7 +248,11 @@ func (i *initRun) explainModules(b *strings.Builder) {
 			failed = append(failed, m.Err.Error())
 		}
 	}
+	bound := boot.HasDriver(i.env.FS) // a driver that is a part of the kernel needs no module
 	for _, a := range cold.Unmatched {
+		if bound(a) {
+			continue
+		}
 		bus, _, _ := strings.Cut(a, ":")
 		switch bus {
 		case "pci", "usb", "virtio", "of", "mmc", "scsi", "vmbus", "xen", "ccw":
@@ -260,6 +264,9 @@ func (i *initRun) explainModules(b *strings.Builder) {
 	}
 	if len(left) > 0 {
 		list("Not loaded before this failure", []string{strings.Join(left, " ")})
+	}
+	if now := boot.Loading(i.env.FS); len(now) > 0 {
+		list("Still being loaded", []string{strings.Join(now, " ")})
 	}
 	list("Modules that failed", failed)
 	list("Devices that no module in this image is for", unmatched)

@@ -47,6 +47,8 @@ type Env struct {
 	Sub func(dir string) (fs.FS, error)
 	// Syslog sends one datagram to the system's log.
 	Syslog func(datagram []byte) error
+	// Kmsg writes one line to the kernel's log.
+	Kmsg func(line []byte) error
 	// Machine returns the machine, for the process with ID 1.
 	Machine func() (boot.System, error)
 	// Now returns the time.

@@ -33,6 +33,7 @@ func System() *Env {
 		Shell:        shell,
 		Sub:          func(dir string) (fs.FS, error) { return sysroot.New(sysroot.Host(dir)), nil },
 		Syslog:       syslog,
+		Kmsg:         kmsg,
 		Machine:      func() (boot.System, error) { return boot.Machine(os.Environ()) },
 		Now:          time.Now,
 	}
@@ -47,4 +48,17 @@ func writeFile(name string, data []byte) error {
 		_, err := w.Write(data)
 		return err
 	})
+}
+
+// kmsg writes one line to the kernel's log.
+func kmsg(line []byte) error {
+	f, err := os.OpenFile("/dev/kmsg", os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(line)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
 }

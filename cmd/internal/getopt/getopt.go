@@ -52,6 +52,7 @@ type Parser struct {
 	args     []string // what is still to be looked at
 	cluster  string   // the rest of a cluster of short options
 	operands []string
+	left     int // Left
 }
 
 // New returns a parser of args, which do not include the command's own name.
@@ -81,7 +82,7 @@ func (p *Parser) Next() (o *Option, value string, err error) {
 			p.args = p.args[1:]
 			continue
 		}
-		p.args = p.args[1:]
+		p.left, p.args = len(p.args), p.args[1:]
 		if arg == "--" {
 			break
 		}
@@ -95,6 +96,9 @@ func (p *Parser) Next() (o *Option, value string, err error) {
 	p.args = nil
 	return nil, "", nil
 }
+
+// Left returns how many arguments were left when the last option was met, that with the option in it included.
+func (p *Parser) Left() int { return p.left }
 
 // Operands returns what is not an option nor an option's value, in order. It is complete once [Parser.Next] has
 // returned no option.

@@ -37,6 +37,7 @@ const (
 	buildCompress
 	buildBase
 	buildFile
+	buildHook
 	buildEarly
 )
 
@@ -52,7 +53,7 @@ var buildOptions = []getopt.Option{
 	{Long: "omit", ID: buildOmit, Arg: getopt.Required},
 	{Long: "no-hidden", ID: buildNoHidden},
 	{Long: "no-weak", ID: buildNoWeak},
-	{Long: "allow-missing", ID: buildAllowMissing},
+	{Long: "allow-missing", ID: buildAllowMissing, Arg: getopt.Optional},
 	{Long: "firmware", ID: buildFirmware},
 	{Long: "config", ID: buildConfig},
 	{Long: "tables", ID: buildTables, Arg: getopt.Required},
@@ -62,6 +63,7 @@ var buildOptions = []getopt.Option{
 	{Long: "compress", ID: buildCompress, Arg: getopt.Required},
 	{Long: "base", ID: buildBase, Arg: getopt.Required},
 	{Long: "file", ID: buildFile, Arg: getopt.Required},
+	{Long: "hook", ID: buildHook, Arg: getopt.Required},
 	{Long: "early", ID: buildEarly, Arg: getopt.Required},
 }
 
@@ -71,11 +73,13 @@ type builder struct {
 	verbose               bool
 	host, universal       bool
 	profile               string
-	allowMissing          bool
+	allowMissing          bool            // all that is missing
+	allowed               map[string]bool // what may be missing, with underscores
 	init, program         string
 	noInit                bool
 	compression           initramfs.Compression
 	bases, files, earlies []string
+	hooks                 []string
 	o                     initramfs.Options
 }
 
@@ -105,7 +109,11 @@ func (b *builder) set(id int, value string) error {
 	case buildNoWeak:
 		b.o.NoWeak = true
 	case buildAllowMissing:
-		b.allowMissing = true
+		if value == "" {
+			b.allowMissing = true
+		} else {
+			b.allowed[underscores(value)] = true
+		}
 	case buildFirmware:
 		b.o.Firmware = true
 	case buildConfig:
@@ -120,6 +128,8 @@ func (b *builder) set(id int, value string) error {
 		b.bases = append(b.bases, value)
 	case buildFile:
 		b.files = append(b.files, value)
+	case buildHook:
+		b.hooks = append(b.hooks, value)
 	case buildEarly:
 		b.earlies = append(b.earlies, value)
 	case buildTables:
@@ -158,7 +168,7 @@ func (b *builder) setCompression(value string) error {
 
 // parseBuilder reads the options of build and check.
 func parseBuilder(env *cli.Env, log *cli.Logger, args []string) (*builder, []string, bool) {
-	b := &builder{program: "self"}
+	b := &builder{program: "self", allowed: make(map[string]bool)}
 	operands, ok := initramfsArgs(env, log, buildOptions, args, b.set)
 	return b, operands, ok
 }
@@ -186,6 +196,10 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	if err != nil {
 		return err
 	}
+	hooks, err := b.readHooks(env, fsys)
+	if err != nil {
+		return err
+	}
 	sel, err := b.choose(env, log, fsys)
 	if err != nil {
 		return err
@@ -194,14 +208,20 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	if err != nil {
 		return err
 	}
-	if entries, err = b.programs(env, entries); err != nil {
-		return err
-	}
-	early, err := b.early(env)
+	base, archives, err := b.readBases(env)
 	if err != nil {
 		return err
 	}
-	o := &initramfs.WriteOptions{Compression: b.compression}
+	files, err := b.programs(env, fsys, base, hooks)
+	if err != nil {
+		return err
+	}
+	entries = append(entries, files...)
+	early, err := b.early(env, log, fsys)
+	if err != nil {
+		return err
+	}
+	o := &initramfs.WriteOptions{Compression: b.compression, Base: base}
 	if o.ModTime, err = sourceDate(env); err != nil {
 		return err
 	}
@@ -211,7 +231,7 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 	if len(sel.Modules) == 0 {
 		log.Warningf("the image has no modules: --host, --profile, --universal and --add say which")
 	}
-	write := func(w io.Writer) error { return b.write(env, log, w, sel, early, entries, o) }
+	write := func(w io.Writer) error { return b.write(log, w, sel, archives, early, entries, o) }
 	if b.output == "" || b.output == "-" {
 		if cli.IsTerminal(env.Stdout) {
 			return errors.New("the standard output is a terminal; --output names a file")
@@ -223,16 +243,26 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 
 // write writes the image: the early member, the archives of --base, then the entries.
 func (b *builder) write(
-	env *cli.Env, log *cli.Logger, w io.Writer, sel *initramfs.Selection,
+	log *cli.Logger, w io.Writer, sel *initramfs.Selection, archives [][]byte,
 	early, entries []initramfs.Entry, o *initramfs.WriteOptions,
-) (err error) {
+) error {
+	if f, ok := w.(interface{ Chmod(fs.FileMode) error }); ok && initramfs.Private(entries) {
+		if err := f.Chmod(0o600); err != nil { // nobody shall read a key by way of the image
+			return err
+		}
+	}
 	if len(early) > 0 {
 		if err := initramfs.Write(w, early, &initramfs.WriteOptions{ModTime: o.ModTime}); err != nil {
 			return err
 		}
 	}
-	if o.Base, err = b.base(env, w); err != nil {
-		return err
+	for _, data := range archives {
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		if _, err := w.Write(make([]byte, -len(data)&511)); err != nil {
+			return err
+		}
 	}
 	if o.Base.HasTables(sel.Release) && b.o.Tables != initramfs.NoTables {
 		log.Warningf("--base has modules of the kernel %s already, and modprobe in the image will "+
@@ -257,87 +287,124 @@ func (b *builder) fs(env *cli.Env) (fs.FS, error) {
 	return sysroot.Still(fsys), err
 }
 
-// programs adds gomodprobe with its links, and /init.
-func (b *builder) programs(env *cli.Env, entries []initramfs.Entry) ([]initramfs.Entry, error) {
-	if from := b.program; from != "none" {
-		if from == "self" {
-			from = "/proc/self/exe"
-		}
-		abs, err := cli.Absolute(env, from)
-		if err != nil {
-			return nil, err
-		}
-		name, err := sysroot.Name(env.FS, abs)
-		if err != nil {
-			return nil, err
-		}
-		e, err := initramfs.Copy("sbin/gomodprobe", 0o755, env.FS, name)
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, e)
-		for _, l := range []string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod", "kmod"} {
-			entries = append(entries, initramfs.Link("sbin/"+l, "gomodprobe"))
-		}
+// programs returns gomodprobe with its links, and what --file, --init and --hook name, with all that needs to run.
+func (b *builder) programs(
+	env *cli.Env, fsys fs.FS, base *initramfs.Base, hooks []*hook,
+) (out []initramfs.Entry, err error) {
+	if out, err = b.self(env); err != nil {
+		return nil, err
 	}
+	s := &sources{env: env, machine: initramfs.NewSystem(env.FS)}
+	s.system = s.machine
+	if b.root != "" {
+		if s.root, err = cli.Absolute(env, b.root); err != nil {
+			return nil, err
+		}
+		s.root, s.fsys, s.system = path.Clean(s.root), fsys, initramfs.NewSystem(fsys)
+	}
+	collected := initramfs.NewFiles(base)
 	files := b.files
 	if b.init != "" {
-		files = append(files, b.init+":init")
+		files = append(files[:len(files):len(files)], b.init+":init")
 	}
 	for _, f := range files {
-		e, err := copyArg(env, f)
-		if err != nil {
+		if err := s.add(collected, f); err != nil {
 			return nil, err
 		}
-		entries = append(entries, e)
+	}
+	for _, h := range hooks {
+		if err := h.add(collected, s.system); err != nil {
+			return nil, err
+		}
+	}
+	more, err := collected.Entries()
+	return append(out, more...), err
+}
+
+// self returns the entries of gomodprobe.
+func (b *builder) self(env *cli.Env) ([]initramfs.Entry, error) {
+	from := b.program
+	switch from {
+	case "none":
+		return nil, nil
+	case "self":
+		from = "/proc/self/exe"
+	}
+	abs, err := cli.Absolute(env, from)
+	if err != nil {
+		return nil, err
+	}
+	name, err := sysroot.Name(env.FS, abs)
+	if err != nil {
+		return nil, err
+	}
+	e, err := initramfs.Copy("sbin/gomodprobe", 0o755, env.FS, name)
+	if err != nil {
+		return nil, err
+	}
+	entries := []initramfs.Entry{e}
+	for _, l := range []string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsmod", "kmod"} {
+		entries = append(entries, initramfs.Link("sbin/"+l, "gomodprobe"))
 	}
 	return entries, nil
 }
 
-// copyArg returns the entry for FILE:PATH or FILE, which has the same path in the image.
-func copyArg(env *cli.Env, arg string) (initramfs.Entry, error) {
+// sources is where --file takes files from.
+type sources struct {
+	env             *cli.Env
+	root            string // of --root, absolute; empty without it
+	fsys            fs.FS  // below root
+	machine, system *initramfs.System
+}
+
+// add puts the file or folder of FILE:PATH, or FILE, which has the same path in the image, into the collection. A path
+// that is below --root, or is there when it is taken as one of that system, is that system's; others are this machine's.
+func (s *sources) add(files *initramfs.Files, arg string) error {
 	from, to, ok := strings.Cut(arg, ":")
-	abs, err := cli.Absolute(env, from)
+	abs, err := cli.Absolute(s.env, from)
 	if err != nil {
-		return initramfs.Entry{}, err
+		return err
+	}
+	system := s.machine
+	if s.root != "" {
+		if inside, below := strings.CutPrefix(path.Clean(abs), strings.TrimSuffix(s.root, "/")+"/"); below {
+			system, abs = s.system, "/"+inside
+		} else if path.IsAbs(from) {
+			if _, err := fs.Stat(s.fsys, strings.TrimPrefix(path.Clean(from), "/")); err == nil {
+				system = s.system
+			}
+		}
 	}
 	if !ok {
 		to = abs
 	}
-	name, err := sysroot.Name(env.FS, abs)
-	if err != nil {
-		return initramfs.Entry{}, err
+	name := strings.TrimPrefix(path.Clean(abs), "/")
+	if system == s.machine {
+		if name, err = sysroot.Name(s.env.FS, abs); err != nil {
+			return err
+		}
 	}
-	info, err := fs.Stat(env.FS, name)
-	if err != nil {
-		return initramfs.Entry{}, fmt.Errorf("%s: %w", from, cli.Bare(err))
+	if err := files.Add(system, name, strings.TrimPrefix(path.Clean("/"+to), "/")); err != nil {
+		return fmt.Errorf("%s: %w", from, cli.Bare(err))
 	}
-	perm := fs.FileMode(0o644)
-	if info.Mode()&0o111 != 0 || to == "init" {
-		perm = 0o755
-	}
-	return initramfs.Copy(strings.TrimPrefix(path.Clean("/"+to), "/"), perm, env.FS, name)
+	return nil
 }
 
-// base copies the archives that come first and returns what is in them.
-func (b *builder) base(env *cli.Env, w io.Writer) (*initramfs.Base, error) {
+// readBases reads the archives that come first, and returns what is in them as well.
+func (b *builder) readBases(env *cli.Env) (*initramfs.Base, [][]byte, error) {
 	base := new(initramfs.Base)
+	var archives [][]byte
 	for _, name := range b.bases {
 		data, err := readArg(env, name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := base.Read(data); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if _, err := w.Write(data); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(make([]byte, -len(data)&511)); err != nil {
-			return nil, err
-		}
+		archives = append(archives, data)
 	}
-	return base, nil
+	return base, archives, nil
 }
 
 // sourceDate is the time for all entries.

@@ -94,16 +94,22 @@ func (b *builder) missing(log *cli.Logger, sel *initramfs.Selection) error {
 	}
 	names := 0
 	for _, m := range sel.Missing {
-		if m.Reason.Kind == initramfs.Added && !b.allowMissing {
+		var stale *initramfs.StaleError
+		gone := errors.As(m.Err, &stale)
+		switch {
+		case m.Reason.Kind != initramfs.Added && !gone, b.mayMiss(m):
+			log.Warningf("%s", m)
+			continue
+		case gone:
+			log.Errorf("%s", m)
+		default:
 			what := "has that name or alias"
 			if strings.ContainsAny(m.Name, "/*?[=") {
 				what = "matches"
 			}
 			log.Errorf("--add=%s: no module of the kernel %s %s", printable(m.Name), sel.Release, what)
-			names++
-		} else {
-			log.Warningf("%s", m)
 		}
+		names++
 	}
 	b.firmware(log, sel)
 	if names > 0 {
@@ -111,6 +117,14 @@ func (b *builder) missing(log *cli.Logger, sel *initramfs.Selection) error {
 	}
 	return nil
 }
+
+// mayMiss reports whether --allow-missing names what is missing, or all that is.
+func (b *builder) mayMiss(m initramfs.Missing) bool {
+	return b.allowMissing || b.allowed[underscores(m.Name)] || m.Reason.As != "" && b.allowed[underscores(m.Reason.As)]
+}
+
+// underscores is the name of a module as modules are told apart.
+func underscores(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
 // mostUnreadable is how many files of firmware are named that the kernel cannot expand, without -v.
 const mostUnreadable = 10

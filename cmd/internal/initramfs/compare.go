@@ -122,7 +122,7 @@ func (b *builder) check(env *cli.Env, log *cli.Logger, image string) (same bool,
 			if _, err := io.Copy(h, content); err != nil {
 				return err
 			}
-			have[f.Path] = h.Sum(nil)
+			have[merged(f.Path)] = h.Sum(nil)
 		}
 		return nil
 	})
@@ -131,6 +131,10 @@ func (b *builder) check(env *cli.Env, log *cli.Logger, image string) (same bool,
 	}
 	return compareModules(env.Stdout, sel, fsys, have)
 }
+
+// merged is a path in an image, which may or may not have the libraries of programs, and with them a link from lib to
+// usr/lib.
+func merged(name string) string { return strings.TrimPrefix(name, "usr/") }
 
 // compareModules prints the differences.
 func compareModules(
@@ -145,13 +149,13 @@ func compareModules(
 		if name == m.Path {
 			name = sel.Dir + "/" + m.Path
 		}
-		sum, ok := have[name]
+		sum, ok := have[merged(name)]
 		if !ok {
 			fmt.Fprintf(out, "+ %s (%s)\n", printable(name), m.Reasons[0])
 			same = false
 			continue
 		}
-		delete(have, name)
+		delete(have, merged(name))
 		f, err := fsys.Open(name)
 		if err != nil {
 			return false, err

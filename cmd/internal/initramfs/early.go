@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
@@ -23,9 +25,17 @@ var errEarlyFile = errors.New("neither a folder nor an archive that is not compr
 
 // early returns the entries of the member that comes first. The kernel looks into it, before it unpacks anything, for
 // microcode and ACPI tables.
-func (b *builder) early(env *cli.Env) ([]initramfs.Entry, error) {
+func (b *builder) early(env *cli.Env, log *cli.Logger, fsys fs.FS) ([]initramfs.Entry, error) {
 	var out []initramfs.Entry
 	for _, arg := range b.earlies {
+		if arg == "auto" {
+			entries, err := earlyAuto(env.FS, log, fsys)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, entries...)
+			continue
+		}
 		from, to, named := strings.Cut(arg, ":")
 		abs, err := cli.Absolute(env, from)
 		if err != nil {
@@ -111,4 +121,76 @@ func earlyArchive(fsys fs.FS, name string) (out []initramfs.Entry, err error) {
 			out = append(out, initramfs.Content(f.Path, 0o644, content))
 		}
 	}
+}
+
+// earlyAuto returns the microcode for the processors of this machine, which is taken from the firmware in fsys. Without
+// any a warning says what was looked for.
+func earlyAuto(machine fs.FS, log *cli.Logger, fsys fs.FS) ([]initramfs.Entry, error) {
+	info, err := fs.ReadFile(machine, "proc/cpuinfo")
+	if err != nil {
+		return nil, fmt.Errorf("--early=auto: /proc/cpuinfo: %w", cli.Bare(err))
+	}
+	vendor, files := microcode(string(info))
+	if vendor == "" {
+		log.Warningf("--early=auto: no microcode is known for the processors of this machine")
+		return nil, nil
+	}
+	var content []byte
+	for _, file := range files {
+		found := false
+		for _, suffix := range [...]string{"", ".xz", ".zst"} {
+			data, _, err := compress.ReadFile(fsys, "lib/firmware/"+file+suffix, nil, 0)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			} else if err != nil {
+				return nil, fmt.Errorf("--early=auto: %w", err)
+			}
+			content, found = append(content, data...), true
+			break
+		}
+		if !found {
+			log.Warningf("--early=auto: there is no /lib/firmware/%s with microcode for this processor", file)
+		}
+	}
+	if len(content) == 0 {
+		return nil, nil
+	}
+	return []initramfs.Entry{initramfs.Content("kernel/x86/microcode/"+vendor+".bin", 0o644, content)}, nil
+}
+
+// microcode returns the vendor and, without repetition, the files of firmware for the processors in /proc/cpuinfo.
+func microcode(cpuinfo string) (vendor string, files []string) {
+	for cpu := range strings.SplitSeq(cpuinfo, "\n\n") {
+		fields := make(map[string]string)
+		for line := range strings.Lines(cpu) {
+			key, value, _ := strings.Cut(line, ":")
+			fields[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+		number := func(key string) int {
+			n, err := strconv.Atoi(fields[key])
+			if err != nil {
+				return -1
+			}
+			return n
+		}
+		family, model, stepping := number("cpu family"), number("model"), number("stepping")
+		file := ""
+		switch {
+		case family < 0 || model < 0 || stepping < 0:
+			continue
+		case fields["vendor_id"] == "GenuineIntel":
+			file = fmt.Sprintf("intel-ucode/%02x-%02x-%02x", family, model, stepping)
+		case fields["vendor_id"] != "AuthenticAMD":
+			continue
+		case family < 0x15:
+			file = "amd-ucode/microcode_amd.bin"
+		default:
+			file = fmt.Sprintf("amd-ucode/microcode_amd_fam%02xh.bin", family)
+		}
+		vendor = fields["vendor_id"]
+		if !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return vendor, files
 }

@@ -24,6 +24,9 @@ const initramfsUsage = `Usage:
 	goinitramfs why [IMAGE] MODULE          show why a module is in the image, or needed on this machine
 	goinitramfs check [build options] IMAGE see if a new image would have other modules; exit status 1 if so
 	goinitramfs profile save [FILE]         describe this machine, for build --profile
+	goinitramfs boot [-n] IMAGE             start the image in qemu; -n: print the command
+	goinitramfs update [-k RELEASE]         build the image in /boot anew if it would change
+	goinitramfs install-hooks               do that whenever a kernel is installed
 
 Options of build:
 	-o, --output=FILE       write the image to FILE, replacing it at once; default: standard output
@@ -36,18 +39,31 @@ Options of build:
 	    --omit=WHAT         leave that out, even if others need it
 	    --no-hidden         without what only experience says is needed
 	    --no-weak           without weak dependencies
-	    --allow-missing     go on if a module that --add names does not exist
+	    --allow-missing[=NAME]
+	                        go on if what --add names, or only NAME, does not exist
 	    --firmware          with the firmware the modules name
 	    --config            with the files of modprobe.d
 	    --tables=SET        boot (default), all or none of the tables of the module folder
-	    --file=FILE[:PATH]  put FILE in, as PATH
+	    --file=FILE[:PATH]  put FILE or a folder in, as PATH, with what it needs to run
+	    --hook=NAME         with the programs, modules and scripts of a hook: luks, lvm
 	    --init=FILE         take FILE for /init; default: gomodprobe, unless --base has one
 	    --no-init           without /init
 	    --program=FILE      the static gomodprobe to put in; default: this one; none: leave it out
 	    --compress=HOW      none (default), zstd, gzip or xz
-	    --early=WHAT        put microcode or ACPI tables first: a folder, an archive or FILE:PATH
+	    --early=WHAT        put microcode or ACPI tables first: a folder, an archive,
+	                        FILE:PATH, or auto for the microcode of this machine
 	    --base=ARCHIVE      put ARCHIVE in front, and fit in with its folders and links
 	-v, --verbose           say what is in the image
+
+Options of boot:
+	-k, --kernel=FILE       the kernel; default: that of the image's modules, in /boot
+	    --disk=FILE         a disk, which is not written to
+	    --append=WORDS      words for the kernel's command line
+	-n, --dry-run           print the command only
+
+Options of update and install-hooks:
+	-k, -o, -v, --root      as with build
+	    --remove            remove the image, or the hooks
 
 Other options:
 	-l, --long              with ls: with modes, owners, sizes and times
@@ -81,6 +97,12 @@ func Main(env *cli.Env) int {
 		run = initramfsWhy
 	case "check":
 		run = initramfsCheck
+	case "boot":
+		run = initramfsBoot
+	case "update":
+		run = initramfsUpdate
+	case "install-hooks":
+		run = initramfsInstallHooks
 	case "profile":
 		run = initramfsProfile
 	case "-h", "--help", "help":
@@ -90,8 +112,8 @@ func Main(env *cli.Env) int {
 		io.WriteString(env.Stdout, cli.VersionText())
 		return 0
 	default:
-		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check and profile",
-			env.Args[1])
+		log.Errorf("no command %q; there are build, ls, cat, extract, diff, why, check, profile, boot, update and "+
+			"install-hooks", env.Args[1])
 		return 2
 	}
 	return run(env, log, args)

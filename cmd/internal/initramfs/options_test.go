@@ -3,6 +3,7 @@
 package initramfs
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli/clitest"
@@ -10,5 +11,5 @@ import (
 
 // TestHelp: --help names every option.
 func TestHelp(t *testing.T) {
-	clitest.Help(t, Main, "goinitramfs", buildOptions)
+	clitest.Help(t, Main, "goinitramfs", slices.Concat(buildOptions, bootOptions, updateOptions))
 }

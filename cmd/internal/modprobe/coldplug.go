@@ -84,6 +84,7 @@ func (r *modprobeRun) coldplug(operands []string) int {
 		return 1
 	}
 	report.Waiting = append(report.Waiting, missing()...)
+	r.refusedCold(report)
 	switch {
 	case r.json:
 		r.out.JSON(report)
@@ -119,6 +120,7 @@ func (r *modprobeRun) findSpecs() (missing func() []string, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("--until=%s: %w", u, err)
 		}
+		spec.Inside = true // a hook waits for what it opens
 		texts, specs = append(texts, u), append(specs, spec)
 	}
 	r.cold.o.Until = names

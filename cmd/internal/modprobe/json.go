@@ -97,12 +97,13 @@ type weakdepJSON struct {
 type ruleJSON struct {
 	Pattern string `json:"pattern"`
 	Reason  string `json:"reason"`
+	Line    string `json:"line"`
 }
 
 // newConfigJSON returns the document of the configuration.
 func newConfigJSON(dir string, c *modprobe.Config) configJSON {
 	command := func(x modprobe.Command) commandJSON { return commandJSON{x.Pattern, x.Text} }
-	rule := func(x modprobe.Rule) ruleJSON { return ruleJSON{x.Pattern, x.Reason} }
+	rule := func(x modprobe.Rule) ruleJSON { return ruleJSON{x.Pattern, x.Reason, x.At()} }
 	return configJSON{
 		Directory: dir,
 		Blacklist: cli.OrEmpty(c.Blacklist),

@@ -37,6 +37,7 @@ type modprobeRun struct {
 	compatible bool            // --force-compatible
 	forcer     *forcing.Forcer // made at the first module that is forced in
 	cold       coldArgs        // --coldplug
+	rules      policyArgs      // --policy, --allowlist and --audit
 	environ    []string        // what commands get in MODPROBE_OPTIONS
 }
 
@@ -54,7 +55,8 @@ func Main(env *cli.Env) int {
 		r.Errorf("%s", text)
 		return 1
 	}
-	if len(operands) == 0 && !r.config && !r.cold.on && !r.checkOnly {
+	alone := r.config || r.cold.on || r.checkOnly || r.rules.allowlist || r.rules.audit
+	if len(operands) == 0 && !alone {
 		r.Errorf("missing parameters. See -h.")
 		return 1
 	}
@@ -124,6 +126,12 @@ func (r *modprobeRun) do(operands []string) int {
 	switch {
 	case r.checkOnly:
 		return r.checkModules(operands)
+	case r.rules.explain:
+		return r.explainPolicy(operands)
+	case r.rules.allowlist:
+		return r.writeAllowlist(operands)
+	case r.rules.audit:
+		return r.auditPolicy(operands)
 	case r.config:
 		return r.showConfig()
 	case r.symbols != 0:

@@ -10,12 +10,23 @@ import (
 )
 
 // checkModules is not in this build.
-func (r *modprobeRun) checkModules([]string) int {
-	r.Errorf(cli.NotInBoot, "--check")
-	return 2
-}
+func (r *modprobeRun) checkModules([]string) int { return r.notInBoot("--check") }
 
 // saveChart is not in this build.
 func (r *modprobeRun) saveChart(*coldplug.Report) error {
 	return fmt.Errorf(cli.NotInBoot, "--chart")
+}
+
+// explainPolicy is not in this build.
+func (r *modprobeRun) explainPolicy([]string) int { return r.notInBoot("--policy") }
+
+// writeAllowlist is not in this build.
+func (r *modprobeRun) writeAllowlist([]string) int { return r.notInBoot("--allowlist") }
+
+// auditPolicy is not in this build.
+func (r *modprobeRun) auditPolicy([]string) int { return r.notInBoot("--audit") }
+
+func (r *modprobeRun) notInBoot(option string) int {
+	r.Errorf(cli.NotInBoot, option)
+	return 2
 }

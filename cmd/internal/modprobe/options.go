@@ -35,6 +35,12 @@ const (
 	optTimeout
 	optSettle
 	optChart
+	optPolicy
+	optAllowlist
+	optProfile
+	optHost
+	optKmod
+	optAudit
 )
 
 // modprobeOptions are kmod 34.2's, in its order, which shows in its list of possibilities; the Exact ones are names
@@ -87,6 +93,12 @@ func modprobeOptions() []getopt.Option {
 		{Long: "settle", Arg: getopt.Required, ID: optSettle, Exact: true},
 		{Long: "chart", Arg: getopt.Required, ID: optChart, Exact: true},
 		{Short: 'j', Arg: getopt.Required, ID: 'j'},
+		{Long: "policy", ID: optPolicy, Exact: true},
+		{Long: "allowlist", ID: optAllowlist, Exact: true},
+		{Long: "profile", Arg: getopt.Required, ID: optProfile, Exact: true},
+		{Long: "host", ID: optHost, Exact: true},
+		{Long: "kmod", ID: optKmod, Exact: true},
+		{Long: "audit", ID: optAudit, Exact: true},
 	}
 }
 
@@ -99,6 +111,9 @@ const modprobeUsage = `Usage:
 	modprobe [options] --show-modversions FILE
 	modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
 	modprobe --coldplug [options]
+	modprobe --policy [options] NAME...
+	modprobe --allowlist [options] [NAME...]
+	modprobe --audit [options] [FILE]
 
 NAME is a module, an alias, or a file given as /FILE or ./FILE.
 
@@ -116,6 +131,12 @@ What to do:
 	    --check                 say what the kernel would say to the modules, without loading them;
 	                            exit status 0: they load, 1: one fails, 2: not known
 	    --coldplug              load the drivers of all devices that are there or appear
+	    --policy                say whether NAME may be loaded, by which line, and through whom;
+	                            exit status 0: it may, 1: it may not
+	    --allowlist             write lines for modprobe.d that forbid all but what this machine uses
+	    --audit                 say what was refused since boot, and what the lines, or those of FILE,
+	                            would have refused of what is loaded; exit status 0: nothing,
+	                            1: something, 2: not known
 	-n, --dry-run               do nothing; with -v print what would be done
 	    --show                  the same
 How to do it:
@@ -148,11 +169,15 @@ How long, with --coldplug:
 	    --settle=TIME           else until nothing has happened for TIME; default: 250ms
 	    --timeout=TIME          but not longer than TIME, such as 10s
 	-j NUMBER                   load at most NUMBER modules at a time
+Of whom, with --allowlist:
+	    --host                  of this machine: devices, loaded modules, file systems; the default
+	    --profile=FILE          of the machine that goinitramfs profile described in FILE
+	    --kmod                  for kmod, which knows no forbid: the nearest, with what it leaves open
 What to say:
 	-v, --verbose               print what is done; twice: why, too
 	-q, --quiet                 print no messages
 	-s, --syslog                send messages to the system's log
-	    --json                  with -c, -D, -n, -R, --check or --coldplug: print JSON
+	    --json                  with -c, -D, -n, -R, --check, --coldplug, --policy, --audit: print JSON
 	    --chart=FILE            with --coldplug: draw what was loaded when into FILE, an SVG
 	-V, --version               print the version
 	-h, --help                  print this text
@@ -160,7 +185,8 @@ What to say:
 
 // parse reads the command line. done is set for -h, -V and mistakes.
 func (r *modprobeRun) parse() (operands []string, status int, done bool) {
-	args := append(splitWords(r.Env.Getenv("MODPROBE_OPTIONS")), r.Env.Args[1:]...)
+	typed := r.Env.Args[1:]
+	args := append(splitWords(r.Env.Getenv("MODPROBE_OPTIONS")), typed...)
 	p := getopt.New(modprobeOptions(), r.Env.Order(), args)
 	for {
 		o, value, err := p.Next()
@@ -178,10 +204,26 @@ func (r *modprobeRun) parse() (operands []string, status int, done bool) {
 			io.WriteString(r.Env.Stdout, modprobeUsage)
 			return nil, 0, true
 		}
+		if p.Left() > len(typed) && !r.inherited(o.ID) {
+			return nil, 1, true
+		}
 		if !r.option(o.ID, value) {
 			return nil, 1, true
 		}
 	}
+}
+
+// inherited handles an option that stands in MODPROBE_OPTIONS: none of these may go round what is forbidden. It reports
+// false after an error message.
+func (r *modprobeRun) inherited(id int) bool {
+	switch id {
+	case optAllowForbidden, optRoot:
+		r.Errorf("MODPROBE_OPTIONS: --allow-forbidden and --root count on the command line only")
+		return false
+	case 'C':
+		r.from.Policy = modprobe.ConfigDirs()
+	}
+	return true
 }
 
 // option applies one option; it reports false after an error message.
@@ -260,6 +302,8 @@ func (r *modprobeRun) option(id int, value string) bool {
 		r.compatible = true
 	case optAllKernels:
 		r.allKernels = true
+	case optPolicy, optAllowlist, optProfile, optHost, optKmod, optAudit:
+		return r.policyOption(id, value)
 	default:
 		return r.coldOption(id, value)
 	}
@@ -280,6 +324,9 @@ func (r *modprobeRun) once(to *string, option, value string) bool {
 // its own options kmod ignores some, and so do we.
 func (r *modprobeRun) conflict() string {
 	c, other := &r.check, r.config || r.resolve || r.remove || r.symbols != 0
+	if text := r.rules.conflict(r.checkOnly || r.cold.on || other, r.json); text != "" {
+		return text
+	}
 	switch {
 	case r.cold.used && !r.cold.on:
 		return "--until, --timeout, --settle, -j and --chart go with --coldplug"

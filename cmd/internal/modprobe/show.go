@@ -39,17 +39,30 @@ func (r *modprobeRun) showConfig() int {
 	for _, w := range c.Weakdeps {
 		r.out.Line("weakdep ", w.Pattern, " ", strings.Join(w.Modules, " "))
 	}
-	for _, x := range c.Forbid {
-		r.out.Line("forbid ", strings.TrimRight(x.Pattern+" "+x.Reason, " "))
-	}
-	for _, x := range c.Allow {
-		r.out.Line("allow ", strings.TrimRight(x.Pattern+" "+x.Reason, " "))
-	}
+	r.showRules(c)
 	r.out.Line("\n# End of configuration files. Dumping indexes now:\n")
 	for a := range r.p.Aliases() {
 		r.out.Line("alias ", a.Pattern, " ", a.Module)
 	}
 	return 0
+}
+
+// showRules prints the forbid and allow lines in the order in which they count.
+func (r *modprobeRun) showRules(c *modprobe.Config) {
+	if len(c.Forbid)+len(c.Allow) > 0 {
+		r.out.Line("# Of the forbid and allow lines about a module the first one counts:")
+	}
+	for _, wild := range []bool{false, true} {
+		show := func(word string, rules []modprobe.Rule) {
+			for _, x := range rules {
+				if x.Wildcard() == wild {
+					r.out.Line(word, " ", strings.TrimRight(x.Pattern+" "+x.Reason, " "))
+				}
+			}
+		}
+		show("allow", c.Allow)
+		show("forbid", c.Forbid)
+	}
 }
 
 // softdepText is a softdep as it is written in a file.

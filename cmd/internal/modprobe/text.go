@@ -23,6 +23,7 @@ func (r *modprobeRun) fail(operand string, err error) (fatal bool) {
 		r.Errorf("%s", cli.Strerror(err))
 		return false
 	}
+	r.refused(operand, err)
 	switch {
 	case e.Op == "resolve" && e.Path != "":
 		r.missing("Failed to get module from path %s: %s", operand, cli.Strerror(e.Err))
@@ -49,7 +50,8 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	reason := e.Reason
 	switch {
 	case errors.Is(e.Err, modprobe.ErrForbidden):
-		reason = "loading " + e.Module + " is forbidden " + e.Reason + "; --allow-forbidden overrides"
+		reason = "loading " + e.Module + " is forbidden " + e.Reason + needsText(e.Chain) +
+			"; --allow-forbidden overrides"
 	case errors.Is(e.Err, modprobe.ErrOtherRoot):
 		reason = "with --root, commands are not run: they are those of " + r.root +
 			", and would run here; --ignore-install inserts the module without it"
@@ -69,6 +71,18 @@ func (r *modprobeRun) failInsert(e *modprobe.Error) {
 	if !errors.Is(e.Err, modprobe.ErrForbidden) && !isCommand(e.Err) {
 		forcing.Explain(r.Logger, r.p, r.forcer, e.Path, r.load.Flags, e.Err)
 	}
+}
+
+// needsText says who of a chain of modules needs whom, after a semicolon; "" for a chain of one.
+func needsText(chain []string) string {
+	if len(chain) < 2 {
+		return ""
+	}
+	text := "; " + chain[0] + " needs " + chain[1]
+	for _, module := range chain[2:] {
+		text += ", which needs " + module
+	}
+	return text
 }
 
 // insertText is what kmod says about an error of finit_module.
@@ -162,7 +176,8 @@ func (r *modprobeRun) report(err error) {
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrBlacklisted):
 		r.Logf(cli.LevelInfo, "Module %s is blacklisted: not inserted", e.Module)
 	case errors.As(err, &e) && errors.Is(e.Err, modprobe.ErrForbidden):
-		r.Logf(cli.LevelInfo, "Module %s is forbidden %s: not inserted", e.Module, e.Reason)
+		r.refused("", err)
+		r.Logf(cli.LevelInfo, "Module %s is forbidden %s%s: not inserted", e.Module, e.Reason, needsText(e.Chain))
 	case errors.As(err, &e) && e.Op == "remove":
 		r.Errorf("could not remove '%s': %s", e.Module, cli.ErrnoText(e.Err))
 	case errors.As(err, &e):
@@ -173,6 +188,10 @@ func (r *modprobeRun) report(err error) {
 // reportConfig shows that a line, or a file, of the configuration is skipped. It does so even with -q, as kmod does,
 // which reads the configuration before -q has an effect.
 func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
+	kind := "command"
+	if e.Text == "allow" {
+		kind = "line"
+	}
 	level := r.Level
 	r.Level = max(level, cli.LevelError)
 	defer func() { r.Level = level }()
@@ -184,8 +203,8 @@ func (r *modprobeRun) reportConfig(e *modprobe.ConfigError) {
 	case errors.Is(e.Err, modprobe.ErrDirective):
 		r.Errorf("%s line %d: ignoring bad line starting with '%s'", e.File, e.Line, e.Text)
 	case errors.Is(e.Err, modprobe.ErrUntrusted):
-		r.Errorf("%s line %d: ignoring %s command: others than root can write this file or replace it", e.File,
-			e.Line, e.Text)
+		r.Errorf("%s line %d: ignoring %s %s: others than root can write this file or replace it", e.File,
+			e.Line, e.Text, kind)
 	case errors.Is(e.Err, confd.ErrDirectory):
 		r.Errorf("Directories inside directories are not supported: %s", e.File)
 	case errors.Is(e.Err, fs.ErrNotExist), isPathError(e.Err):

@@ -22,6 +22,7 @@ Options:
 	-f, --force              insert a module made for another kernel (dangerous)
 	    --force-modversion   ignore the versions of symbols
 	    --force-vermagic     ignore the version of the kernel
+	    --policy             obey the forbid and allow lines of modprobe.d
 	-s, --syslog             send messages to the system's log
 	-v, --verbose            show more messages
 	-V, --version            print the version
@@ -32,19 +33,21 @@ Options:
 const (
 	insmodForceModversion = 256 + iota
 	insmodForceVermagic
+	insmodPolicy
 )
 
 // insmodOptions are kmod's, and those of modprobe that insmod lacks.
 func insmodOptions() []getopt.Option {
 	return append(simpleOptions(true),
 		getopt.Option{Long: "force-modversion", ID: insmodForceModversion, Exact: true},
-		getopt.Option{Long: "force-vermagic", ID: insmodForceVermagic, Exact: true})
+		getopt.Option{Long: "force-vermagic", ID: insmodForceVermagic, Exact: true},
+		getopt.Option{Long: "policy", ID: insmodPolicy, Exact: true})
 }
 
 // Insmod inserts one file.
 func Insmod(env *cli.Env) int {
 	l := cli.NewLogger(env, cli.LevelError)
-	flags := 0
+	flags, obey := 0, false
 	operands, status, done := parseSimple(l, insmodOptions(), env.Order(), insmodUsage, func(id int) {
 		switch id {
 		case 'f':
@@ -53,6 +56,8 @@ func Insmod(env *cli.Env) int {
 			flags |= modprobe.IgnoreModversions
 		case insmodForceVermagic:
 			flags |= modprobe.IgnoreVermagic
+		case insmodPolicy:
+			obey = true
 		}
 	})
 	switch {
@@ -65,11 +70,11 @@ func Insmod(env *cli.Env) int {
 		l.Errorf("this tool does not support loading from stdin!")
 		return 1
 	}
-	return insmod(l, operands[0], cli.QuoteParams(operands[1:]), flags)
+	return insmod(l, operands[0], cli.QuoteParams(operands[1:]), flags, obey)
 }
 
-// insmod inserts the module in a file as typed.
-func insmod(l *cli.Logger, operand, params string, flags int) int {
+// insmod inserts the module in a file as typed. obey is that modprobe.d can forbid it.
+func insmod(l *cli.Logger, operand, params string, flags int, obey bool) int {
 	abs, err := cli.Absolute(l.Env, operand)
 	var name string
 	if err == nil && (operand == "" || strings.HasSuffix(operand, "/")) {
@@ -85,8 +90,11 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 		l.Errorf("could not load module %s: %s", operand, cli.Strerror(err))
 		return 1
 	}
-	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: true,
+	p, err := modprobe.New(&modprobe.Options{FS: l.Env.FS, Kernel: l.Env.Kernel, NoConfig: !obey,
 		Explain: check.Explain})
+	if err == nil && obey && forbidden(l, p, operand, abs) {
+		return 1
+	}
 	var forcer *forcing.Forcer
 	if err == nil && flags != 0 {
 		forcer = forcing.New(l, p)
@@ -108,6 +116,18 @@ func insmod(l *cli.Logger, operand, params string, flags int) int {
 		return 1
 	}
 	return 0
+}
+
+// forbidden reports whether modprobe.d forbids the module in a file, after an error message.
+func forbidden(l *cli.Logger, p *modprobe.Prober, operand, abs string) bool {
+	var e *modprobe.Error
+	if !errors.As(p.Permit(modprobe.Module{Path: abs}, nil).Err(), &e) {
+		return false
+	}
+	cli.Refused(l.Env, operand, e)
+	l.Errorf("could not insert module %s: %s", operand, cli.Strerror(syscall.EPERM))
+	l.Hintf("loading %s is forbidden %s; without --policy, insmod does not ask", e.Module, e.Reason)
+	return true
 }
 
 // insmodText is insmod's words for an error, which for some differ from modprobe's.

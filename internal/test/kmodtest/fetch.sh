@@ -5,7 +5,7 @@
 #
 #   fetch.sh oracle              kmod of Debian 13, with its own loader and libraries
 #   fetch.sh oracle30            kmod of Debian 12, likewise
-#   fetch.sh kernel KEY          KEY = SERIES[-prev][-cloud][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x
+#   fetch.sh kernel KEY          KEY = SERIES[-bpo][-prev][-cloud|-rt][:ARCH], e.g. 6.1  6.1-prev  6.12-cloud  6.1:s390x  uml
 #                                or a build that the security archive still has: 6.1.0-53  6.12.116
 #   fetch.sh tree KEY EXT        the modules of that kernel as .ko.EXT (xz, zst or gz; none: not compressed)
 #   fetch.sh headers KEY         the linux-headers package of that kernel (for Module.symvers)
@@ -184,11 +184,15 @@ names() {
 	key=$1
 	arch=amd64
 	case $key in *:*) arch=${key#*:} key=${key%%:*} ;; esac
-	nth=1 cloud=
-	case $key in *-cloud) cloud=cloud- key=${key%-cloud} ;; esac
+	nth=1 kind= backports=
+	case $key in
+	*-cloud) kind=cloud- key=${key%-cloud} ;;
+	*-rt) kind=rt- key=${key%-rt} ;;
+	esac
 	case $key in *-prev) nth=2 key=${key%-prev} ;; esac
+	case $key in *-bpo) backports=yes key=${key%-bpo} ;; esac
 	series=$key
-	flavour=$cloud$arch
+	flavour=$kind$arch
 	case $arch in
 	armhf) flavour=armmp ;;
 	i386) flavour=686 ;;
@@ -196,6 +200,10 @@ names() {
 	mips64el) flavour=5kc-malta ;;
 	esac
 	re=$(echo "$series" | sed 's/\./\\./g')
+	if [ "$series" = uml ]; then # Linux as a program
+		suite_=bookworm image=user-mode-linux release='' extra=''
+		return
+	fi
 	case $series in
 	5.10) suite_=bullseye re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
 	6.1) suite_=bookworm re="linux-image-$re\\.0-[0-9]+-$flavour" ;;
@@ -204,6 +212,9 @@ names() {
 	6.12) suite_=trixie re="linux-image-$re\\.[0-9]+\\+deb13-$flavour" ;;
 	*) suite_=sid re="linux-binary-[0-9]+\\.[0-9.]+\\+deb[0-9]+-$flavour" ;;
 	esac
+	if [ -n "$backports" ]; then # of the stable release before the one that has this series
+		suite_=bookworm-backports re="linux-image-$series\\.[0-9]+\\+deb12-$flavour"
+	fi
 	image=$(newest "$re" "$suite_" "$arch" "$nth")
 	[ -n "$image" ] || cannot "no kernel $1 in $suite_ ($arch)"
 	extra=
@@ -226,10 +237,10 @@ kernel() {
 	unpack "$tmp/root" $suite_ $arch "$image" $extra
 	mkdir -p "$tmp/boot" "$tmp/lib/modules"
 	r=$tmp/root
-	for m in "$r"/lib/modules/* "$r"/usr/lib/modules/*; do
+	for m in "$r"/lib/modules/* "$r"/usr/lib/modules/* "$r"/usr/lib/uml/modules/*; do
 		[ -d "$m" ] && mv "$m" "$tmp/lib/modules/"
 	done
-	for f in "$r"/boot/vmlinu[xz]-* "$r"/usr/lib/modules/*/vmlinuz "$tmp"/lib/modules/*/vmlinuz; do
+	for f in "$r"/boot/vmlinu[xz]-* "$r"/usr/lib/modules/*/vmlinuz "$tmp"/lib/modules/*/vmlinuz "$r"/usr/bin/linux.uml; do
 		[ -f "$f" ] && { cp "$f" "$tmp/boot/vmlinuz"; break; }
 	done
 	for f in "$r"/boot/config-* "$tmp"/lib/modules/*/config; do
@@ -238,6 +249,7 @@ kernel() {
 	[ -s "$tmp/boot/vmlinuz" ] || cannot "no boot image in $image"
 	rm -rf "$r"
 	chmod 755 "$tmp"
+	[ -n "$release" ] || release=$(ls "$tmp/lib/modules")
 	"$kmod/run" depmod -b "$tmp" "$release"
 	echo "$release" >"$tmp/release"
 	mkdir -p "$cache/kernels"
@@ -313,6 +325,18 @@ kbuild() {
 	unpack "$tmp/root" "$suite_" "$arch" "$headers" $parts
 	src=usr/src
 	sed -i "s,/$src/,$dir/root&," "$tmp/root/$src/$headers/Makefile"
+	# Those that are for a newer C library than this machine's get their own.
+	new=$(for f in $(find "$tmp/root" -path '*/linux-kbuild*' -type f -perm -1); do
+		! ldd "$f" 2>&1 | grep -q "GLIBC_.*not found" || echo "$f"
+	done)
+	[ -z "$new" ] || unpack "$tmp/libs" "$suite_" "$arch" libc6 libelf1t64 zlib1g libzstd1 libssl3t64
+	libs=$dir/libs/usr/lib/x86_64-linux-gnu
+	for f in $new; do
+		mv "$f" "$f.bin"
+		echo "exec $libs/ld-linux-x86-64.so.2 --library-path $libs $dir/${f#"$tmp/"}.bin \"\$@\"" >"$f"
+		sed -i '1i #!/bin/sh' "$f"
+		chmod 755 "$f"
+	done
 	touch "$tmp/done"
 	chmod 755 "$tmp"
 	mkdir -p "$cache/kbuild"

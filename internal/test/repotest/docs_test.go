@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestLinks: links between our pages lead to files, and to headings, that exist.
@@ -56,5 +57,39 @@ func TestLinks(t *testing.T) {
 	}
 	if count < 10 {
 		t.Errorf("only %d links were looked at", count)
+	}
+}
+
+// TestWidth: README.md can be read in a terminal of 110 columns, in two minutes; prose of all pages ends before column
+// 120. Examples, tables and headings may be wider.
+func TestWidth(t *testing.T) {
+	for _, name := range files(t) {
+		if path.Ext(name) != ".md" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+		if name == "README.md" && len(lines) > 150 {
+			t.Errorf("README.md has %d lines, more than 150", len(lines))
+		}
+		example := false
+		for i, line := range lines {
+			if strings.HasPrefix(line, "```") {
+				example = !example
+			}
+			limit := 120
+			switch {
+			case name == "README.md":
+				limit = 110
+			case example, strings.HasPrefix(line, "    "), strings.HasPrefix(line, "|"), strings.HasPrefix(line, "#"):
+				continue
+			}
+			if n := utf8.RuneCountInString(line); n > limit {
+				t.Errorf("%s:%d has %d columns, more than %d", name, i+1, n, limit)
+			}
+		}
 	}
 }

@@ -31,7 +31,9 @@ var openers = map[string]struct {
 	"depmod/install.go":                     {5, "the tables and their folder, which depmod has made; a new file by O_EXCL"},
 	"initramfs/boot/system_linux.go":        {4, "/dev/console and the root folder of the first process, which has no users yet"},
 	"modprobe/kernel_linux.go":              {1, "/dev/kmsg"},
+	"cmd/internal/cli/system.go":            {1, "/dev/kmsg, to write to"},
 	"cmd/internal/initramfs/read.go":        {1, "the folder to extract into, by os.Root"},
+	"cmd/internal/initramfs/update.go":      {1, "the folder of an image, to write its new name to the disk"},
 	"modprobe/modprobetest/modprobetest.go": {3, "a fake kernel, for tests"},
 }
 

@@ -16,7 +16,7 @@ var tools = [...]string{"modprobe", "depmod", "modinfo", "insmod", "rmmod", "lsm
 
 // writeImage makes the archive of a guest: modules from the tree, gomodprobe, the tests of the calling package, and
 // an /init that runs them.
-func writeImage(t *testing.T, name, tree, release string, o *Options) error {
+func writeImage(t *testing.T, name, tree, release, arch string, o *Options) error {
 	root, err := moduleRoot()
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func writeImage(t *testing.T, name, tree, release string, o *Options) error {
 		{"guest.test", ".", ".", true},
 	} {
 		file := filepath.Base(b.to)
-		if err := Build(t.Context(), filepath.Join(tmp, file), b.pkg, b.dir, b.test); err != nil {
+		if err := build(t.Context(), arch, filepath.Join(tmp, file), b.pkg, b.dir, b.test); err != nil {
 			return err
 		}
 		e, err := initramfs.Copy(b.to, 0o755, os.DirFS(tmp), file)

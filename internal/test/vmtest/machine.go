@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,9 @@ const (
 	Qemu      = "qemu-system-x86_64"
 	QemuArm64 = "qemu-system-aarch64"
 )
+
+// UserMode is the Machine.Arch of Linux as a program.
+const UserMode = "um"
 
 // What a guest writes to the debug port at ExitPort, and the status that qemu then ends with. Status 0
 // is what a panic or a power-off gives, so it never means success.
@@ -34,7 +38,7 @@ const (
 
 // Machine is a guest. Only one runs at a time on this computer, whoever asks.
 type Machine struct {
-	Arch   string   // of the processor, as Debian calls it: amd64 or arm64; "": amd64
+	Arch   string   // of the processor, as Debian calls it: amd64, i386 or arm64; "": amd64; um: Kernel is a program
 	Kernel string   // boot image
 	Initrd string   // archive
 	Append string   // more words for the kernel's command line
@@ -44,6 +48,7 @@ type Machine struct {
 	Parallel bool
 	Console  io.Writer // gets what comes out of the first serial port, the console; nil: nothing does
 	Results  io.Writer // gets what comes out of the second serial port, which arm64 has not; nil: nothing does
+	Keys     *os.File  // what is typed on the console; nil: nothing
 	// Timeout ends the guest. It does not count while another guest runs. 0: none.
 	Timeout time.Duration
 	Waiting func() // called if another guest runs, before waiting for its end; may be nil
@@ -95,9 +100,17 @@ func (m *Machine) Boot(ctx context.Context) (int, error) {
 		args = append(args, "-chardev", "file,id=results,path=/dev/fd/3", "-serial", "chardev:results")
 	}
 	args = append(args, "-kernel", m.Kernel, "-initrd", m.Initrd, "-append", words+" panic=-1 "+m.Append)
+	if m.Arch == UserMode {
+		program = m.Kernel
+		args = append([]string{"mem=" + strconv.Itoa(memory) + "M", "initrd=" + m.Initrd, "con=null", "con0=null,fd:1", "ssl1=null,fd:3", "panic=-1"},
+			strings.Fields(m.Append)...)
+	}
 	cmd := exec.CommandContext(ctx, program, append(args, m.Args...)...)
 	cmd.Stdout = writer(m.Console)
 	cmd.Stderr = cmd.Stdout
+	if m.Keys != nil {
+		cmd.Stdin = m.Keys
+	}
 	cmd.ExtraFiles = []*os.File{in}
 	if err := cmd.Start(); err != nil {
 		in.Close()

@@ -60,7 +60,14 @@ func Run(t *testing.T, key string, o Options) {
 	if testing.Short() {
 		t.Skip("-short: no guests")
 	}
-	if _, err := exec.LookPath(Qemu); err != nil {
+	arch := ""
+	switch {
+	case strings.HasSuffix(key, ":i386"):
+		arch = "i386"
+	case key == "uml":
+		arch = UserMode
+	}
+	if _, err := exec.LookPath(Qemu); err != nil && arch != UserMode {
 		kmodtest.Missing(t, "%s is not installed; apt-get install qemu-system-x86", Qemu)
 	}
 	tree, release := kmodtest.Corpus(t, key)
@@ -71,7 +78,7 @@ func Run(t *testing.T, key string, o Options) {
 		o.Timeout = 20 * time.Minute
 	}
 	image := filepath.Join(t.TempDir(), "image")
-	if err := writeImage(t, image, tree, release, &o); err != nil {
+	if err := writeImage(t, image, tree, release, arch, &o); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-test.v", "-test.run=" + o.Tests, "-test.timeout=0"}
@@ -83,7 +90,7 @@ func Run(t *testing.T, key string, o Options) {
 	}
 	var console, results bytes.Buffer
 	m := Machine{
-		Kernel: o.Kernel, Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout,
+		Arch: arch, Kernel: o.Kernel, Initrd: image, Memory: o.Memory, Args: o.Args, Timeout: o.Timeout,
 		Parallel: o.Parallel,
 		Append:   "quiet guest.run=/guest.test guest.args=" + strings.Join(args, ",") + " " + o.Append,
 		Console:  &console, Results: &results,
@@ -192,6 +199,11 @@ func moduleRoot() (string, error) {
 
 // Build compiles a command of this module, or with test the tests of the package in dir, statically.
 func Build(ctx context.Context, to, pkg, dir string, test bool) error {
+	return build(ctx, "", to, pkg, dir, test)
+}
+
+// build is Build for a processor, as Debian calls it; "": that of this computer.
+func build(ctx context.Context, arch, to, pkg, dir string, test bool) error {
 	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", to, pkg}
 	if test {
 		args = []string{"test", "-c", "-ldflags=-s -w", "-o", to, pkg}
@@ -199,6 +211,9 @@ func Build(ctx context.Context, to, pkg, dir string, test bool) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if arch == "i386" {
+		cmd.Env = append(cmd.Env, "GOARCH=386")
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
