@@ -154,7 +154,7 @@ func TestCheckKilled(t *testing.T) {
 		must(t, os.RemoveAll(c.cache))
 		cmd := c.check()
 		must(t, cmd.Start())
-		time.Sleep(lasts * time.Duration(i*7919%1300) / 1000)
+		time.Sleep(lasts * time.Duration(i*7919%2000) / 1000)
 		cmd.Process.Kill()
 		cmd.Wait()
 		if !cmd.ProcessState.Exited() {
