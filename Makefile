@@ -16,7 +16,7 @@ BENCH    ?= .
 BIN      ?= bin
 TOOLS    := modprobe depmod modinfo insmod rmmod lsmod kmod goinitramfs
 # A guard against accidents, far above what the binaries have: all tools, and those that a boot image needs.
-MAXSIZE  := 8000000
+MAXSIZE  := 8400000
 MAXBOOT  := 4800000
 LDFLAGS  := -s -w
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0

@@ -35,8 +35,8 @@ func TestJSONDocs(t *testing.T) {
 			t.Errorf("docs/json.md does not have %s of the script json-docs:\n%s", f.Name, f.Data)
 		}
 	}
-	if blocks := strings.Count(page, "\n```json\n"); n != 10 || blocks != n+2 { // two are of coldplug and boot
-		t.Errorf("%d samples in the script and %d on the page; want 10 and 12", n, blocks)
+	if blocks := strings.Count(page, "\n```json\n"); n != 12 || blocks != n+2 { // two are of coldplug and boot
+		t.Errorf("%d samples in the script and %d on the page; want 12 and 14", n, blocks)
 	}
 	keys := keysInSource(t, "../../cmd/internal", "../../modprobe")
 	documented := make(map[string]bool)

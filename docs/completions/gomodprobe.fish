@@ -121,12 +121,14 @@ for c in modprobe gomodprobe
     complete -c $c -l force-compatible -d 'Force only modules that name no type which moved since the kernel they were built for, as far as both kernels\' types tell'
     complete -c $c -l force-modversion -d 'Ignore the checksums of the symbols that the module imports'
     complete -c $c -l force-vermagic -d 'Ignore the kernel version and options that the module was built for'
+    complete -c $c -l format -xa 'human tmpfiles devname' -d 'With --check: print a table of modules and kernels, as table, json, junit (XML for continuous integration) or html (one page that needs no other file)'
     complete -c $c -l help -s h -d 'Print a short help'
     complete -c $c -l host -d 'With --allowlist: take what this machine has and uses'
     complete -c $c -l ignore-install -l ignore-remove -s i -d 'Pass over the install or remove command of the modules on the command line'
     complete -c $c -l image -rF -d 'With --check: the boot image of the kernel to check against'
-    complete -c $c -l json -d 'With -D, -n, -R, -c, --check, --coldplug, --policy or --audit: print JSON'
+    complete -c $c -l json -d 'With -D, -n, -R, -c, --check, --coldplug, --policy, --audit or --weak-update: print JSON'
     complete -c $c -l kmod -d 'With --allowlist: write lines that kmod obeys, as near as these come'
+    complete -c $c -l names-none -d 'With --weak-update: a link also stands where the module loads with --force-compatible only, that is where it names no type that changed'
     complete -c $c -l policy -d 'Say whether the modules may be loaded, by which line of modprobe.d(5), and through whom'
     complete -c $c -l profile -rF -d 'With --allowlist: take what the machine needs that goinitramfs profile save described in this file'
     complete -c $c -l quiet -s q -d 'Show no messages'
@@ -150,6 +152,7 @@ for c in modprobe gomodprobe
     complete -c $c -l verbose -s v -d 'Print each step before it is done'
     complete -c $c -l version -s V -d 'Print the version'
     complete -c $c -l wait -s w -x -d 'With -r: wait up to so many milliseconds until the module is no longer in use'
+    complete -c $c -l weak-update -x -d 'Make, remove, list or check links between the trees of kernels'
     complete -c $c -s j -x -d 'With --coldplug: load at most n modules at the same time'
 end
 for c in depmod godepmod

@@ -59,6 +59,8 @@ type Changes struct {
 	CRCOnly []string `json:"crc_only,omitempty"`
 	// Gone lists imports that the kernel does not export.
 	Gone []string `json:"gone,omitempty"`
+	// Brief is Summary's sentence, where Options.Brief leaves out what it is made of.
+	Brief string `json:"summary,omitempty"`
 }
 
 // TypeChange is a type that differs in two kernels.
@@ -97,6 +99,9 @@ type MemberChange struct {
 
 // Summary says in one sentence what the changes are for a module.
 func (ch *Changes) Summary(module string) string {
+	if ch.Brief != "" {
+		return ch.Brief
+	}
 	moved := 0
 	for _, t := range ch.Types {
 		if t.Moves && t.Used != "" {
@@ -145,6 +150,7 @@ type kernelTypes struct {
 	types.Side
 	source  string
 	release string // "" if it is not known
+	label   string // of the file in the cache; "" if nothing tells that it has changed
 }
 
 // A comparer compares the types of kernels for a Checker, and keeps what it has read.
@@ -172,12 +178,26 @@ type pair struct {
 
 // explainChanges adds to verdicts what differs from the kernels that the modules were built for.
 func (c *Checker) explainChanges(modules []*kernel.Module, verdicts []*Verdict) {
+	var kept *briefs
 	for i, v := range verdicts {
-		if m := modules[i]; m.Err() == nil && c.asksForChanges(v) && !c.onlyZeros(m) {
-			c.judged = m
+		m := modules[i]
+		if m.Err() != nil || !c.asksForChanges(v) || c.onlyZeros(m) {
+			continue
+		}
+		if kept == nil {
+			kept = c.keptBriefs(modules)
+		}
+		c.judged = m
+		switch {
+		case kept != nil:
+			v.Changes = kept.changes(m)
+		case c.o.Brief:
+			v.Changes = c.changes(m).brief(m.Name)
+		default:
 			v.Changes = c.changes(m)
 		}
 	}
+	kept.save()
 }
 
 // asksForChanges tells whether a verdict is for versions, or passes over them. What takes long is not done where only

@@ -35,6 +35,12 @@ type Options struct {
 	Cached bool
 	// Cache keeps what was read out of boot images, which takes time. Default: none.
 	Cache Cache
+	// Files keeps what Checkers of many kernels have in common. Default: each reads its own.
+	Files *Files
+	// Installed judges files as what will be installed: that a module of the name is loaded now does not count.
+	Installed bool
+	// Brief leaves of Verdict.Changes the class and a sentence, which are kept in the Cache.
+	Brief bool
 	// Names are the names that Check will be given. Their modules, and what these need, are read while the kernel
 	// is read.
 	Names []string
@@ -192,7 +198,7 @@ func (c *Checker) Check(names ...string) ([]*Verdict, error) {
 				failed = append(failed, err)
 				continue
 			}
-			c.offered[m] = found.Path == name
+			c.offered[m] = found.Path == name && !c.o.Installed
 			c.given[m] = c.settings(found) + c.o.Params[name]
 			if !slices.ContainsFunc(c.set, func(o *kernel.Module) bool { return o.Path == m.Path }) {
 				c.set = append(c.set, m)

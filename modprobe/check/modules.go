@@ -124,7 +124,7 @@ func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
 				file := files[next]
 				next++
 				mu.Unlock()
-				m, _ := c.readFile(file)
+				m, _ := c.readShared(file)
 				mu.Lock()
 				found[file] = m
 			}
@@ -138,6 +138,14 @@ func (c *Checker) readAhead(names []string) map[string]*kernel.Module {
 func (c *Checker) read(file string) (*kernel.Module, error) {
 	if m := c.ahead[file]; m != nil {
 		return m, nil
+	}
+	return c.readShared(file)
+}
+
+// readShared reads a module file, or has it from Options.Files if it was named as a file.
+func (c *Checker) readShared(file string) (*kernel.Module, error) {
+	if c.o.Files != nil && slices.Contains(c.o.Names, file) {
+		return c.o.Files.module(file, c.readFile)
 	}
 	return c.readFile(file)
 }

@@ -2,7 +2,6 @@ package check
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -170,12 +169,7 @@ func (c *Checker) unused(err error) {
 func (c *Checker) union(cached bool) bool {
 	cache := c.o.Cache
 	source := "the versions that " + c.p.Dir() + "'s modules were built with"
-	label := ""
-	if name, err := sysroot.Name(c.fsys, c.path("modules.dep")); err == nil {
-		if info, err := fs.Stat(c.fsys, name); err == nil {
-			label = fmt.Sprintf("%s %d %d", c.p.Dir(), info.Size(), info.ModTime().UnixNano())
-		}
-	}
+	label := c.treeLabel(c.p.Dir())
 	if label == "" {
 		cache = nil // nothing would tell that the modules have changed
 	}

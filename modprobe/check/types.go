@@ -107,7 +107,7 @@ func (c *Checker) typesOfKernel() *kernelTypes {
 		return c.cmp.against
 	}
 	c.cmp.read = true
-	c.cmp.pairs, c.cmp.kernels = map[string]*pair{}, map[string]readKernel{}
+	c.cmp.pairs = map[string]*pair{}
 	side := &kernelTypes{release: c.k.Release}
 	if c.k.Core != nil {
 		side.Exports = typeExports(c.k.Core.Symbols())
@@ -286,7 +286,7 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 	}
 	if distilled := section(m.Image, ".BTF.base"); distilled != nil {
 		if f, err := btf.Parse(distilled, nil); err == nil {
-			a := &kernelTypes{source: m.Path + " (.BTF.base)"}
+			a := &kernelTypes{source: m.Path + " (.BTF.base)", label: ".BTF.base"}
 			a.Types, a.Distilled = f, true
 			return a, "", ""
 		}
@@ -296,13 +296,17 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 
 // typesOf returns the kernel of a file or a release; nil if there is none. It is read once: many modules may be checked.
 func (c *Checker) typesOf(asked string) (*kernelTypes, error) {
+	if c.cmp.kernels == nil {
+		c.cmp.kernels = map[string]readKernel{}
+	}
 	read, ok := c.cmp.kernels[asked]
 	if !ok {
-		if strings.HasPrefix(asked, "/") {
-			read.kernel, read.err = c.typesIn(asked)
-		} else {
-			read.kernel = c.typesOfRelease(asked)
-		}
+		read.kernel, read.err = c.o.Files.kernel(c.typesKey(asked), func() (*kernelTypes, error) {
+			if strings.HasPrefix(asked, "/") {
+				return c.typesIn(asked)
+			}
+			return c.typesOfRelease(asked), nil
+		})
 		c.cmp.kernels[asked] = read
 	}
 	return read.kernel, read.err
@@ -315,7 +319,8 @@ func (c *Checker) typesIn(name string) (*kernelTypes, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &kernelTypes{Side: types.Side{Types: f}, source: name}, nil
+		label, _ := imageLabel(c.fsys, name)
+		return &kernelTypes{Side: types.Side{Types: f}, source: name, label: label}, nil
 	}
 	im, err := c.bootImage(name, false)
 	if err != nil {
@@ -346,7 +351,15 @@ func (c *Checker) imageSide(name string, im *kernel.Image) (*kernelTypes, error)
 	if err != nil {
 		return nil, err
 	}
-	return &kernelTypes{types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}, name, im.Release}, nil
+	label, _ := imageLabel(c.fsys, name)
+	side := types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}
+	return &kernelTypes{side, name, im.Release, label}, nil
+}
+
+// typesKey is what the answer of typesOf depends on, beside the file system.
+func (c *Checker) typesKey(asked string) string {
+	dir := c.p.Dir()
+	return asked + " " + dir[:strings.LastIndexByte(dir, '/')+1] + " " + c.opts.Dir
 }
 
 // typesOfRelease returns the kernel of a release: by its boot image, else the running one, else by what the cache has.
@@ -363,7 +376,7 @@ func (c *Checker) typesOfRelease(release string) *kernelTypes {
 	}
 	if running, err := c.opts.Kernel.Release(); err == nil && running == release && c.opts.Dir == "" {
 		if f, err := c.rawTypes(sysTypes); err == nil {
-			return &kernelTypes{types.Side{Types: f}, sysTypes, release}
+			return &kernelTypes{Side: types.Side{Types: f}, source: sysTypes, release: release}
 		}
 	}
 	return c.keptRelease(release)
@@ -387,5 +400,6 @@ func (c *Checker) keptRelease(release string) *kernelTypes {
 	if err != nil {
 		return nil
 	}
-	return &kernelTypes{types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}, source, release}
+	side := types.Side{Types: f, Exports: typeExports(im.Exports.Symbols())}
+	return &kernelTypes{side, source, release, label}
 }

@@ -22,7 +22,7 @@ type diskCache struct {
 // Bounds of the cache.
 const (
 	maxImage  = 16 << 20 // bytes of a file; most have half a million
-	maxImages = 16       // files in a folder
+	maxImages = 256      // files in a folder; a kernel has up to four
 )
 
 // CacheDir returns the cache: that of the system, which root fills, then this user's. XDG_CACHE_HOME stands for both.

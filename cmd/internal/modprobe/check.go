@@ -43,7 +43,7 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	}
 	c.o.BuiltFor = r.check.BuiltFor
 	for _, p := range []*string{&c.o.Image, &c.o.Symvers} {
-		if *p == "" {
+		if *p == "" || r.manyKernels() {
 			continue
 		}
 		abs, err := cli.Absolute(r.Env, *p)
@@ -57,6 +57,9 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	if err != nil {
 		r.Errorf("%v", err)
 		return checkFails
+	}
+	if r.manyKernels() {
+		return c.matrix(names)
 	}
 	if len(names) == 0 {
 		return c.prepare()
@@ -125,7 +128,9 @@ func isFile(word string) bool {
 // is all there is to say.
 func (r *modprobeRun) checkFailed(err error) int {
 	for _, e := range causes(err) {
-		r.Errorf("%s", r.checkError(e))
+		if e != errReported {
+			r.Errorf("%s", r.checkError(e))
+		}
 	}
 	if errors.Is(err, modprobe.ErrNoTables) {
 		return checkUnknown

@@ -34,6 +34,11 @@ type modprobeRun struct {
 	checkOnly  bool // --check
 	check      check.Options
 	allKernels bool
+	images     []string        // --image
+	symvers    []string        // --symvers
+	format     string          // --format
+	weak       string          // --weak-update
+	namesNone  bool            // --names-none
 	compatible bool            // --force-compatible
 	forcer     *forcing.Forcer // made at the first module that is forced in
 	cold       coldArgs        // --coldplug
@@ -55,7 +60,8 @@ func Main(env *cli.Env) int {
 		r.Errorf("%s", text)
 		return 1
 	}
-	alone := r.config || r.cold.on || r.checkOnly || r.rules.allowlist || r.rules.audit
+	alone := r.config || r.cold.on || r.checkOnly || r.rules.allowlist || r.rules.audit ||
+		r.weak == "list" || r.weak == "check"
 	if len(operands) == 0 && !alone {
 		r.Errorf("missing parameters. See -h.")
 		return 1
@@ -126,6 +132,8 @@ func (r *modprobeRun) do(operands []string) int {
 	switch {
 	case r.checkOnly:
 		return r.checkModules(operands)
+	case r.weak != "":
+		return r.weakUpdate(operands)
 	case r.rules.explain:
 		return r.explainPolicy(operands)
 	case r.rules.allowlist:

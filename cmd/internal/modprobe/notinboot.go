@@ -12,6 +12,12 @@ import (
 // checkModules is not in this build.
 func (r *modprobeRun) checkModules([]string) int { return r.notInBoot("--check") }
 
+// weakUpdate is not in this build.
+func (r *modprobeRun) weakUpdate([]string) int {
+	r.Errorf(cli.NotInBoot, "--weak-update")
+	return 1
+}
+
 // saveChart is not in this build.
 func (r *modprobeRun) saveChart(*coldplug.Report) error {
 	return fmt.Errorf(cli.NotInBoot, "--chart")

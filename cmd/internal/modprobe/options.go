@@ -29,6 +29,9 @@ const (
 	optSymvers
 	optAllKernels
 	optBuiltFor
+	optFormat
+	optWeakUpdate
+	optNamesNone
 	optForceCompatible
 	optColdplug
 	optUntil
@@ -86,6 +89,9 @@ func modprobeOptions() []getopt.Option {
 		{Long: "symvers", Arg: getopt.Required, ID: optSymvers, Exact: true},
 		{Long: "all-kernels", ID: optAllKernels, Exact: true},
 		{Long: "built-for", Arg: getopt.Required, ID: optBuiltFor, Exact: true},
+		{Long: "format", Arg: getopt.Required, ID: optFormat, Exact: true},
+		{Long: "weak-update", Arg: getopt.Required, ID: optWeakUpdate, Exact: true},
+		{Long: "names-none", ID: optNamesNone, Exact: true},
 		{Long: "force-compatible", ID: optForceCompatible, Exact: true},
 		{Long: "coldplug", ID: optColdplug, Exact: true},
 		{Long: "until", Arg: getopt.Required, ID: optUntil, Exact: true},
@@ -111,6 +117,7 @@ const modprobeUsage = `Usage:
 	modprobe [options] --show-modversions FILE
 	modprobe --check [options] [NAME|FILE [PARAMETER=VALUE...]...]
 	modprobe --coldplug [options]
+	modprobe --weak-update=add|remove|list|check [options] [NAME|FILE...]
 	modprobe --policy [options] NAME...
 	modprobe --allowlist [options] [NAME...]
 	modprobe --audit [options] [FILE]
@@ -131,6 +138,9 @@ What to do:
 	    --check                 say what the kernel would say to the modules, without loading them;
 	                            exit status 0: they load, 1: one fails, 2: not known
 	    --coldplug              load the drivers of all devices that are there or appear
+	    --weak-update=ACTION    links in the weak-updates folders of all kernels, or that of -S: add makes
+	                            them where FILE loads; remove NAME; list says why each stands; check
+	                            finds those that do not (exit status 1, or 2: not known)
 	    --policy                say whether NAME may be loaded, by which line, and through whom;
 	                            exit status 0: it may, 1: it may not
 	    --allowlist             write lines for modprobe.d that forbid all but what this machine uses
@@ -157,11 +167,15 @@ Where to look:
 	-d, --dirname=DIR           look for lib/modules below DIR
 	    --root=DIR              look for everything below DIR: modules, tables and configuration
 	-S, --set-version=RELEASE   use the modules of RELEASE instead of those of the running kernel
-	    --image=FILE            with --check: the boot image of the kernel
-	    --symvers=FILE          with --check: take what the kernel exports from this Module.symvers
+	    --image=FILE            with --check: the boot image of the kernel, or a folder with trees;
+	                            several, or a pattern as 'DIR/*', make a table of modules and kernels
+	    --symvers=FILE          with --check: take what the kernel exports from this Module.symvers;
+	                            several likewise
 	    --all-kernels           with --check: compare with every installed kernel
 	    --built-for=KERNEL      with --check: tell what changed since KERNEL, a boot image, a file of
 	                            BTF or a release; default: the release that a module names
+	    --names-none            with --weak-update: also link modules that need --force-compatible,
+	                            where they name no type that changed
 How long, with --coldplug:
 	    --until=DEVICE          until /dev/DEVICE, or the device with that UUID=, LABEL=, PARTUUID= or
 	                            PARTLABEL=, is there, or with module:NAME until NAME is loaded; can be
@@ -177,7 +191,9 @@ What to say:
 	-v, --verbose               print what is done; twice: why, too
 	-q, --quiet                 print no messages
 	-s, --syslog                send messages to the system's log
-	    --json                  with -c, -D, -n, -R, --check, --coldplug, --policy, --audit: print JSON
+	    --json                  with -c, -D, -n, -R, --check, --coldplug, --policy, --audit, --weak-update:
+	                            print JSON
+	    --format=FORMAT         with --check: print that table as table, json, junit or html
 	    --chart=FILE            with --coldplug: draw what was loaded when into FILE, an SVG
 	-V, --version               print the version
 	-h, --help                  print this text
@@ -292,9 +308,25 @@ func (r *modprobeRun) option(id int, value string) bool {
 	case optCheck:
 		r.checkOnly = true
 	case optImage:
-		return r.once(&r.check.Image, "--image", value)
+		r.check.Image = value
+		r.images = append(r.images, value)
 	case optSymvers:
-		return r.once(&r.check.Symvers, "--symvers", value)
+		r.check.Symvers = value
+		r.symvers = append(r.symvers, value)
+	case optFormat:
+		if !slices.Contains([]string{"table", "json", "junit", "html"}, value) {
+			r.Errorf("--format %s: there are table, json, junit and html", value)
+			return false
+		}
+		r.format = value
+	case optWeakUpdate:
+		if !slices.Contains([]string{"add", "remove", "list", "check"}, value) {
+			r.Errorf("--weak-update %s: there are add, remove, list and check", value)
+			return false
+		}
+		r.weak = value
+	case optNamesNone:
+		r.namesNone = true
 	case optBuiltFor:
 		r.check.BuiltFor = value
 	case optForceCompatible:
@@ -323,20 +355,27 @@ func (r *modprobeRun) once(to *string, option, value string) bool {
 // conflict says which of our own options contradict each other, so that none is silently ignored; "" if none do. Among
 // its own options kmod ignores some, and so do we.
 func (r *modprobeRun) conflict() string {
-	c, other := &r.check, r.config || r.resolve || r.remove || r.symbols != 0
+	c, other := &r.check, r.weak != "" || r.config || r.resolve || r.remove || r.symbols != 0
 	if text := r.rules.conflict(r.checkOnly || r.cold.on || other, r.json); text != "" {
 		return text
 	}
 	switch {
 	case r.cold.used && !r.cold.on:
 		return "--until, --timeout, --settle, -j and --chart go with --coldplug"
-	case !r.checkOnly && (r.allKernels || c.Image != "" || c.Symvers != "" || c.BuiltFor != ""):
-		return "--all-kernels, --built-for, --image and --symvers go with --check"
-	case r.checkOnly && r.cold.on, (r.checkOnly || r.cold.on) && other:
-		return "--check, --coldplug, -r, -R, -c, --show-modversions and --show-exports are different things " +
+	case !r.checkOnly && (r.allKernels || c.Image != "" || c.Symvers != "" || c.BuiltFor != "" || r.format != ""):
+		return "--all-kernels, --built-for, --format, --image and --symvers go with --check"
+	case r.namesNone && r.weak == "":
+		return "--names-none goes with --weak-update"
+	case r.checkOnly && r.cold.on, (r.checkOnly || r.cold.on) && other,
+		r.weak != "" && (r.config || r.resolve || r.remove || r.symbols != 0):
+		return "--check, --coldplug, --weak-update, -r, -R, -c, --show-modversions and --show-exports are different things " +
 			"to do: only one can be asked for"
 	case r.allKernels && (r.from.Release != "" || c.Image != ""):
 		return "--all-kernels goes with neither -S nor --image, which mean one kernel"
+	case r.from.Release != "" && len(r.images)+len(r.symvers) > 1:
+		return "-S means one kernel: it goes with one --image or --symvers"
+	case r.json && r.format != "" && r.format != "json":
+		return "--json is --format json: only one format can be given"
 	case r.json && r.symbols != 0:
 		return "--json goes with neither --show-modversions nor --show-exports; " +
 			"modinfo --json --symbols has both"
