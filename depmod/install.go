@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/gomodprobe/gomodprobe/internal/format/index"
@@ -221,6 +222,11 @@ func (in *installation) writeAll() error {
 		wg.Go(func() { failed[i] = in.write(f) })
 	}
 	wg.Wait()
+	for i, f := range files {
+		if errors.Is(failed[i], syscall.EMFILE) { // not so many at once
+			failed[i] = in.write(f)
+		}
+	}
 	for _, err := range failed {
 		if err != nil {
 			return err

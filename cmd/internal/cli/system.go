@@ -16,6 +16,7 @@ import (
 
 // System returns the running process.
 func System() *Env {
+	spareDescriptors()
 	return &Env{
 		Args:         os.Args,
 		LookupEnv:    os.LookupEnv,

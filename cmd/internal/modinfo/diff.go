@@ -15,8 +15,11 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 )
 
-// readModules reads the modules of all operands as the kernel sees them. Messages have been shown if ok is false.
-func (f *modinfoFinder) readModules(log *cli.Logger, operands []string) (list []*kernel.Module, ok bool) {
+// readModules reads the modules of all operands as the kernel sees them. Messages have been shown if ok is false. With
+// each, modules are handed to it one after the other, and none is kept: each is good until it returns.
+func (f *modinfoFinder) readModules(
+	log *cli.Logger, operands []string, each func(*kernel.Module),
+) (list []*kernel.Module, ok bool) {
 	ok = true
 	read := func(t *modinfoTarget) error {
 		switch {
@@ -26,14 +29,23 @@ func (f *modinfoFinder) readModules(log *cli.Logger, operands []string) (list []
 			return fmt.Errorf("%s is a part of the kernel: it has no file", t.name)
 		}
 		name, err := cli.FSName(f.env.FS, t.path)
-		var image []byte
-		if err == nil {
-			image, _, err = compress.ReadFile(f.env.FS, name, nil, 0)
-		}
-		if err == nil {
+		take := func(image []byte, _ compress.Format) error {
 			m := kernel.ReadModule(path.Clean(t.path), image)
-			if err = m.Err(); err == nil {
+			if m.Err() == nil && each != nil {
+				each(m)
+			} else if m.Err() == nil {
 				list = append(list, m)
+			}
+			return m.Err()
+		}
+		switch {
+		case err != nil:
+		case each != nil:
+			err = compress.UseFile(f.env.FS, name, 0, take)
+		default:
+			var image []byte
+			if image, _, err = compress.ReadFile(f.env.FS, name, nil, 0); err == nil {
+				err = take(image, compress.None)
 			}
 		}
 		if err != nil {
@@ -59,18 +71,21 @@ func runModinfoFiles(env *cli.Env, log *cli.Logger, args *modinfoArgs) int {
 		log.Errorf("%v", err)
 		return 1
 	}
-	list, ok := finder.readModules(log, args.operands)
+	out := bufio.NewWriter(env.Stdout)
+	var each func(*kernel.Module)
+	if args.view == modinfoSymvers {
+		each = func(m *kernel.Module) {
+			file := symversPath(m.Path, finder.prober.Dir())
+			kernel.WriteSymvers(out, m.Exports, func(string) string { return file }) // out keeps the error
+		}
+	}
+	list, ok := finder.readModules(log, args.operands, each)
 	status := 0
 	if !ok {
 		status = 1
 	}
-	out := bufio.NewWriter(env.Stdout)
 	switch {
-	case args.view == modinfoSymvers:
-		for _, m := range list {
-			file := symversPath(m.Path, finder.prober.Dir())
-			kernel.WriteSymvers(out, m.Exports, func(string) string { return file }) // out keeps the error
-		}
+	case each != nil:
 	case len(list) == 2:
 		d := differ{out: out, a: list[0], b: list[1]}
 		d.run()
