@@ -85,8 +85,8 @@ func Write(w io.Writer, entries []Entry, o *WriteOptions) error {
 // parent returns the directory of a path, "" at the top.
 func parent(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
 
-// writeMember writes one member of an archive, when the directories in there are there already. done of all entries have
-// been written before.
+// writeMember writes one member of an archive, when the directories in there are there already. done of all entries
+// have been written before.
 func writeMember(
 	w io.Writer, entries []Entry, there map[string]bool, o *WriteOptions, done, all int,
 ) error {

@@ -26,8 +26,8 @@ type Facts interface {
 }
 
 // factsAge is how long kept facts are used before all files are looked at again. Until then a Prober looks at the
-// folders, whose times tell of files that came, went or were replaced, and at the files that its answer is from. What it
-// misses is a file that was written over in place and has an alias or a symbol that it did not have.
+// folders, whose times tell of files that came, went or were replaced, and at the files that its answer is from. What
+// it misses is a file that was written over in place and has an alias or a symbol that it did not have.
 const factsAge = time.Minute
 
 // watched is a folder, or a link that leads nowhere, and what it was when it was looked at.

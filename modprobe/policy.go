@@ -151,8 +151,8 @@ func (p *Prober) otherNames(n *node) (names []string, err error) {
 	return names, err
 }
 
-// readModule expands a module's file as the kernel does: its decompressor does not look behind the compressed data, where
-// a signature may be that was made after the compression.
+// readModule expands a module's file as the kernel does: its decompressor does not look behind the compressed data,
+// where a signature may be that was made after the compression.
 func (p *Prober) readModule(name string) ([]byte, error) {
 	image, _, err := compress.ReadFile(p.fsys, name, nil, 0)
 	if err == nil {

@@ -153,8 +153,8 @@ func (t *tree) needs(name string, seen map[string]bool, order *[]string) {
 	}
 }
 
-// facts returns what a module says about itself; nothing if it cannot be read, which is reported. Kept facts are without
-// aliases and exports.
+// facts returns what a module says about itself; nothing if it cannot be read, which is reported. Kept facts are
+// without aliases and exports.
 func (t *tree) facts(name string) *treeFacts {
 	if k := t.kept.Load(); k != nil {
 		if r, ok := k.find(name); ok && r.stamp.Whole() {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// hardwareNames returns the names below /dev/disk that udev gives a block device by what its hardware says, in by-id and
-// by-path; of what is not known here there is none.
+// hardwareNames returns the names below /dev/disk that udev gives a block device by what its hardware says, in by-id
+// and by-path; of what is not known here there is none.
 func hardwareNames(fsys fs.FS, d *Device) (names []string) {
 	dir, ok := sysDir(fsys, d.Name)
 	if !ok {

@@ -131,7 +131,8 @@ func (f *format) refine(c *Content, head []byte) bool {
 	case "crypto_LUKS":
 		c.UUID = text(field(head, 168, 40))
 	case "LVM2_member":
-		if id := string(field(head, f.at+8, 32)); len(id) == 32 && strings.Trim(id, "\x00 ") == id { // 6-4-4-4-4-4-6, as lvm prints it
+		// 6-4-4-4-4-4-6, as lvm prints it
+		if id := string(field(head, f.at+8, 32)); len(id) == 32 && strings.Trim(id, "\x00 ") == id {
 			c.UUID = strings.Join([]string{id[:6], id[6:10], id[10:14], id[14:18], id[18:22], id[22:26], id[26:]}, "-")
 		}
 	case "xfs":

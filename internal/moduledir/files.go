@@ -59,8 +59,9 @@ type search struct {
 
 // Files returns the file of each module of the tree, by its name: a path below the folder, or an absolute one for
 // those of the configuration's external folders. It opens no file, enters links to folders, and of several files for
-// one name takes the one that depmod would take. Folders that cannot be read are skipped. visit is called with the name of
-// each folder before it is read, and of each link that leads nowhere: as long as these are the same, so is the result.
+// one name takes the one that depmod would take. Folders that cannot be read are skipped. visit is called with the
+// name of each folder before it is read, and of each link that leads nowhere: as long as these are the same, so is
+// the result.
 func Files(fsys fs.FS, dir Dir, config *Config, visit func(name string)) map[string]string {
 	s := &search{fsys: fsys, config: config, files: make(map[string]string), visit: visit}
 	s.folder(dir.Name, "", nil, false)

@@ -49,9 +49,9 @@ func (h host) open(name string, flags int) (fs.File, error) {
 	}
 }
 
-// OpenInside opens a file for reading, with links and ".." kept inside the directory by the kernel: nobody who exchanges
-// folders for links meanwhile has another file opened. now is as in OpenNow. ok is false if the kernel cannot do that:
-// it is older than 5.6, or a filter keeps the call from it.
+// OpenInside opens a file for reading, with links and ".." kept inside the directory by the kernel: nobody who
+// exchanges folders for links meanwhile has another file opened. now is as in OpenNow. ok is false if the kernel
+// cannot do that: it is older than 5.6, or a filter keeps the call from it.
 func (h host) OpenInside(name string, now bool) (f fs.File, ok bool, err error) {
 	dir, err := unix.Open(string(h), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

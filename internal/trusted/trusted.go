@@ -139,8 +139,8 @@ func ReadOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	return readAndClose(f, name, info, limit)
 }
 
-// MapOwned is ReadOwned for a file that is only ever replaced as a whole: it is mapped, for as long as the process lives,
-// where the system can do that.
+// MapOwned is ReadOwned for a file that is only ever replaced as a whole: it is mapped, for as long as the process
+// lives, where the system can do that.
 func MapOwned(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	path, ok, err := hostPath(fsys, name)
 	if err != nil {

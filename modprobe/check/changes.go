@@ -238,7 +238,8 @@ func (c *Checker) changes(m *kernel.Module) *Changes {
 		return notKnown(why, advice)
 	}
 	if a.Types.ByteOrder() != b.Types.ByteOrder() || !a.Distilled && a.Types.PointerSize() != b.Types.PointerSize() {
-		return notKnown("the types of "+a.source+" are those of another machine", "name a kernel for this machine with --built-for")
+		return notKnown("the types of "+a.source+" are those of another machine",
+			"name a kernel for this machine with --built-for")
 	}
 	p := c.cmp.pairs[a.source]
 	if p == nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel/types"
 )
 
-// moduleDebug reads a module's debugging information; nil if it has none, as once it was stripped, or none that is read.
+// moduleDebug reads a module's debugging information; nil if it has none, as once it was stripped, or none that is
+// read.
 func moduleDebug(image []byte) *types.Debug {
 	f, err := elf.Parse(image)
 	if err != nil {

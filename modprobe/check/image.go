@@ -148,8 +148,8 @@ func (c *Checker) use(name string, im *kernel.Image) error {
 	return nil
 }
 
-// ImageRelease returns the release of the kernel in a boot image, an absolute path, and puts what it read into the cache:
-// a [Checker] finds it there.
+// ImageRelease returns the release of the kernel in a boot image, an absolute path, and puts what it read into the
+// cache: a [Checker] finds it there.
 func ImageRelease(fsys fs.FS, image string, cache Cache) (string, error) {
 	im, err := loadImage(fsys, image, cache, false)
 	if err != nil {

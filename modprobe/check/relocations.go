@@ -139,7 +139,8 @@ func (l *loader) exportNames() bool {
 // the file, which is gone later.
 func (l *loader) strays(e elf.View, section uint16) bool {
 	const reserved = 0xff00
-	return section != 0 && section < reserved && uint64(section) < e.U16(60) && e.Section(uint64(section)).Flags&elf.SectionAlloc == 0
+	return section != 0 && section < reserved && uint64(section) < e.U16(60) &&
+		e.Section(uint64(section)).Flags&elf.SectionAlloc == 0
 }
 
 // zeros reports whether all bytes are 0.

@@ -53,8 +53,8 @@ func TestRelocations(t *testing.T) {
 	}
 }
 
-// TestExportNames judges tables of exports that nothing relocates: of addresses, as of user-mode Linux, which crashes of
-// them, and of distances.
+// TestExportNames judges tables of exports that nothing relocates: of addresses, as of user-mode Linux, which crashes
+// of them, and of distances.
 func TestExportNames(t *testing.T) {
 	k := kernelOf(t, "6.12")
 	e := &editor{t: t, plain: unsigned(readModule(t, corpusModules(t, "6.12", func(name string) bool { return name == "libarc4" })[0]))}

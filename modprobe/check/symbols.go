@@ -271,7 +271,8 @@ func (l *loader) otherLoaded(s kernel.Symbol) {
 	l.unsureOf("what the module "+s.Owner+" that is loaded exports, which is not its file: %s", s.Name)
 	said := func(f Finding) bool { return f.Kind == KindState && f.Symbol == s.Owner }
 	if !slices.ContainsFunc(l.v.Findings, said) {
-		l.v.reason(false, KindState, s.Owner, "load the file instead (modprobe -r "+s.Owner+"), or ask again after the next start",
+		l.v.reason(false, KindState, s.Owner,
+			"load the file instead (modprobe -r "+s.Owner+"), or ask again after the next start",
 			"%s is loaded, and is not the file %s: %s", s.Owner, s.From.Path, l.k.resident(s.From).other)
 	}
 }

@@ -294,7 +294,8 @@ func (c *Checker) typesBuiltFor(m *kernel.Module) (a *kernelTypes, why, advice s
 	return nil, why, name
 }
 
-// typesOf returns the kernel of a file or a release; nil if there is none. It is read once: many modules may be checked.
+// typesOf returns the kernel of a file or a release; nil if there is none. It is read once: many modules may be
+// checked.
 func (c *Checker) typesOf(asked string) (*kernelTypes, error) {
 	if c.cmp.kernels == nil {
 		c.cmp.kernels = map[string]readKernel{}

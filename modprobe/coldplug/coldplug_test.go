@@ -200,8 +200,8 @@ func TestColdplug(t *testing.T) {
 }
 
 // TestColdplugNews: devices appear later; Run waits for a module.
-// TestColdplugPolicy: a device's driver that an allow line allows gets what it needs, whichever device comes first; what is
-// forbidden by itself is refused for a device of its own.
+// TestColdplugPolicy: a device's driver that an allow line allows gets what it needs, whichever device comes first;
+// what is forbidden by itself is refused for a device of its own.
 func TestColdplugPolicy(t *testing.T) {
 	for _, aliases := range [][]string{{"pci:v00003333d1", "pci:v00004444d1"}, {"pci:v00004444d1", "pci:v00003333d1"}} {
 		_, k, p := coldMachine(t, "forbid *\nallow user\nallow net\nforbid phy\n", append(aliases, "pci:v00001111d1", "pci:v00002222d1")...)

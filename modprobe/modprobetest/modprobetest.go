@@ -101,8 +101,8 @@ func (k *Kernel) Release() (string, error) {
 	return k.Version, nil
 }
 
-// FinitModule loads the module in f. A file that is neither an ELF object nor compressed, such as a few words of a test,
-// is taken for a module named after the file.
+// FinitModule loads the module in f. A file that is neither an ELF object nor compressed, such as a few words of a
+// test, is taken for a module named after the file.
 func (k *Kernel) FinitModule(f fs.File, params string, flags int) error {
 	name := ""
 	if info, err := f.Stat(); err == nil {

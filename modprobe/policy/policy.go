@@ -52,8 +52,8 @@ type builder struct {
 }
 
 // Build finds the modules that requests lead to, and the weakdeps of these. A module that is part of the kernel needs
-// no line. libraries are names of modules that get a line only if no other entry needs them. The error is that a request
-// that must be there is not, as of [modprobe.Prober.Resolve].
+// no line. libraries are names of modules that get a line only if no other entry needs them. The error is that a
+// request that must be there is not, as of [modprobe.Prober.Resolve].
 func Build(p *modprobe.Prober, requests, libraries []Request) (*List, error) {
 	b := builder{p: p, why: make(map[string]map[string]bool), need: make(map[string]bool)}
 	for _, r := range requests {

@@ -123,7 +123,9 @@ func Explain(l *cli.Logger, p *modprobe.Prober, f *Forcer, file string, flags in
 	if p, err = running(p); err != nil {
 		return
 	}
-	checker, err := check.New(p, &check.Options{Flags: flags, Quick: true, Alone: true, Cached: true, Cache: CacheDir(l.Env)})
+	checker, err := check.New(p, &check.Options{
+		Flags: flags, Quick: true, Alone: true, Cached: true, Cache: CacheDir(l.Env),
+	})
 	if err != nil || checker.Source() == "" {
 		return
 	}

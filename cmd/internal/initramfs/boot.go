@@ -129,7 +129,9 @@ func (b *booter) findKernel(env *cli.Env) error {
 	if release == "" {
 		return errors.New("the image has no tables of modules, which would tell the kernel: --kernel names its file")
 	}
-	places := []string{"/boot/vmlinuz-" + release, "/lib/modules/" + release + "/vmlinuz", "/usr/lib/modules/" + release + "/vmlinuz"}
+	places := []string{
+		"/boot/vmlinuz-" + release, "/lib/modules/" + release + "/vmlinuz", "/usr/lib/modules/" + release + "/vmlinuz",
+	}
 	for _, p := range places {
 		if _, err := fs.Stat(env.FS, p[1:]); err == nil {
 			b.kernel = p

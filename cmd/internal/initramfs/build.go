@@ -406,7 +406,8 @@ type sources struct {
 }
 
 // add puts the file or folder of FILE:PATH, or FILE, which has the same path in the image, into the collection. A path
-// that is below --root, or is there when it is taken as one of that system, is that system's; others are this machine's.
+// that is below --root, or is there when it is taken as one of that system, is that system's; others are this
+// machine's.
 func (s *sources) add(files *initramfs.Files, arg string) error {
 	from, to, ok := strings.Cut(arg, ":")
 	abs, err := cli.Absolute(s.env, from)

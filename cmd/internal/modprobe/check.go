@@ -89,8 +89,8 @@ func (r *modprobeRun) checkModules(operands []string) int {
 	return worst(a.verdicts)
 }
 
-// operands returns the names and files that are asked for. A word with "=" behind one is a parameter of it, unless it is
-// a path, or every operand is a name.
+// operands returns the names and files that are asked for. A word with "=" behind one is a parameter of it, unless it
+// is a path, or every operand is a name.
 func (c *checkRun) operands(words []string) (names []string, err error) {
 	given := map[string][]string{}
 	for _, word := range words {

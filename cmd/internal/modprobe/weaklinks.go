@@ -84,7 +84,8 @@ func (f *weakFolder) read(name, shown string) error {
 
 // newLink reads one link.
 func (f *weakFolder) newLink(name, shown string) weakLink {
-	l := weakLink{module: alias.FromPath(shown), path: shown, host: filepath.Join(f.onDir, strings.TrimPrefix(shown, f.dir))}
+	host := filepath.Join(f.onDir, strings.TrimPrefix(shown, f.dir))
+	l := weakLink{module: alias.FromPath(shown), path: shown, host: host}
 	to, err := fs.ReadLink(f.fsys, name)
 	if err != nil {
 		return l
@@ -135,8 +136,8 @@ func (f *weakFolder) outdated() bool {
 	})
 }
 
-// link makes a link, or puts it in the place of those that the module has. It reports whether there was something to do.
-// A link is made beside its name and renamed: at any time there is the old one, or the new one.
+// link makes a link, or puts it in the place of those that the module has. It reports whether there was something to
+// do. A link is made beside its name and renamed: at any time there is the old one, or the new one.
 func (f *weakFolder) link(l weakLink, dry bool) (bool, error) {
 	var old []weakLink
 	for _, o := range f.links {

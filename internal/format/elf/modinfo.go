@@ -72,8 +72,8 @@ func (f *File) BuildID() []byte {
 	return f.NoteBuildID(data)
 }
 
-// NoteBuildID returns the fingerprint in notes for this file's machine, as the kernel shows those of loaded modules; nil
-// if there is none.
+// NoteBuildID returns the fingerprint in notes for this file's machine, as the kernel shows those of loaded modules;
+// nil if there is none.
 func (f *File) NoteBuildID(data []byte) []byte {
 	const noteBuildID = 3
 	for len(data) >= 12 {

@@ -78,7 +78,8 @@ func (c *Comparison) Module(m Module) *Changes {
 	found := c.reach(starts)
 	roots := c.roots(found)
 	counts := c.counts(starts, roots)
-	if m.Types == nil && m.Debug != nil && slices.ContainsFunc(roots, func(n int32) bool { return c.nodes[n].change.Moves() }) {
+	moves := func(n int32) bool { return c.nodes[n].change.Moves() }
+	if m.Types == nil && m.Debug != nil && slices.ContainsFunc(roots, moves) {
 		m.debug = m.Debug()
 	}
 	used := c.used(ch, m, starts)

@@ -219,8 +219,8 @@ func built(t *testing.T, module string) *depmod.Tables {
 	return tables
 }
 
-// TestWritersReaders: while 30 writers exchange two sets of tables, 500 times, every answer of 20 readers is of one of them, and
-// at the end one of them is there, without leftovers.
+// TestWritersReaders: while 30 writers exchange two sets of tables, 500 times, every answer of 20 readers is of one
+// of them, and at the end one of them is there, without leftovers.
 func TestWritersReaders(t *testing.T) {
 	m := newMachine(t)
 	spec := &kmodtest.Spec{Release: release, Modules: []kmodtest.Module{{Name: "a"}, {Name: "b"}}}

@@ -17,7 +17,8 @@ import (
 
 // TestPolicyGuest boots Debian twice, with our modprobe. In the first boot everything may be loaded; the machine's
 // network, disk, firewall, loop device and USB stick are used, and modprobe --allowlist writes down what that took. In
-// the second one that list counts: the same works, and what an unprivileged user has the kernel ask for besides is refused.
+// the second one that list counts: the same works, and what an unprivileged user has the kernel ask for besides is
+// refused.
 func TestPolicyGuest(t *testing.T) {
 	field(t, vmtest.Qemu, "mke2fs", "mkfs.vfat")
 	r := debian(t)
