@@ -184,7 +184,7 @@ names() {
 	key=$1
 	arch=amd64
 	case $key in *:*) arch=${key#*:} key=${key%%:*} ;; esac
-	nth=1 kind= backports=
+	nth=1 kind='' backports=''
 	case $key in
 	*-cloud) kind=cloud- key=${key%-cloud} ;;
 	*-rt) kind=rt- key=${key%-rt} ;;
@@ -326,7 +326,7 @@ kbuild() {
 	src=usr/src
 	sed -i "s,/$src/,$dir/root&," "$tmp/root/$src/$headers/Makefile"
 	# Those that are for a newer C library than this machine's get their own.
-	new=$(for f in $(find "$tmp/root" -path '*/linux-kbuild*' -type f -perm -1); do
+	new=$(find "$tmp/root" -path '*/linux-kbuild*' -type f -perm -1 | while read -r f; do
 		! ldd "$f" 2>&1 | grep -q "GLIBC_.*not found" || echo "$f"
 	done)
 	[ -z "$new" ] || unpack "$tmp/libs" "$suite_" "$arch" libc6 libelf1t64 zlib1g libzstd1 libssl3t64
