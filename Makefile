@@ -108,7 +108,7 @@ test-field: need
 		make=make gcc-12=gcc-12
 	@echo "proving things with the programs that people use (kept in the cache folder: a Debian 12 root)"
 	GOMODPROBE_FIELD=1 $(GO) test -count=1 -timeout 3h -v ./internal/test/field
-	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./modprobe/check -run TestKbuild
+	GOMODPROBE_FIELD=1 $(GO) test -count=1 -v ./modprobe/check -run 'TestKbuild|TestDKMS'
 
 # The picture of README.md, from docs/tour.md; that page's output is written anew by
 # GOMODPROBE_FIELD=1 go test ./internal/test/field -run TestDebianGuest -update

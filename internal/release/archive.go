@@ -72,6 +72,9 @@ func pages(files tree, r *release, dir string) error {
 			return err
 		}
 	}
+	if err := files.addAll(path.Join(dir, "docs/pictures"), filepath.Join(r.root, "docs/pictures/*.svg")); err != nil {
+		return err
+	}
 	return files.addAll(path.Join(dir, "docs"), filepath.Join(r.root, "docs/*.md"))
 }
 

@@ -157,6 +157,14 @@ func TestDebTree(t *testing.T) {
 	for _, page := range manPages(t) {
 		want = append(want, "usr/share/man/man"+page[len(page)-1:]+"/go"+strings.TrimPrefix(page, "go")+".gz")
 	}
+	hooks, err := filepath.Glob("../../initramfs/hooks/*/*.d/*")
+	lists, listsErr := filepath.Glob("../../initramfs/hooks/*/list")
+	if err != nil || listsErr != nil || len(hooks) < 2 || len(lists) < 2 {
+		t.Fatalf("hooks %q %q", hooks, lists)
+	}
+	for _, hook := range append(hooks, lists...) {
+		want = append(want, "usr/share/gomodprobe/hooks/"+strings.TrimPrefix(filepath.ToSlash(hook), "../../initramfs/hooks/"))
+	}
 	for name, e := range files {
 		if e.link != "" {
 			if _, ok := files[path.Join(path.Dir(name), e.link)]; !ok {

@@ -222,7 +222,7 @@ func TestKinds(t *testing.T) {
 		t.Skip("in a guest")
 	}
 	if os.Getenv("GOMODPROBE_LONG") == "" {
-		t.Skip("set GOMODPROBE_LONG=1: 2,000 trials on each of ten kernels")
+		t.Skip("takes long; run by make test-long")
 	}
 	seed, _ := strconv.ParseUint(os.Getenv("GOMODPROBE_SEED"), 10, 64)
 	for _, key := range []string{"5.10", "6.1", "6.12", "7.2", "7.2-cloud", "6.1-rt", "6.12-bpo", "6.12-rt", "6.1:i386", "uml"} {

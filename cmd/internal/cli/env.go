@@ -55,6 +55,14 @@ type Env struct {
 	Now func() time.Time
 }
 
+// Clock returns the time by Now, or none where there is no Now.
+func (env *Env) Clock() time.Time {
+	if env.Now == nil {
+		return time.Time{}
+	}
+	return env.Now()
+}
+
 // Getenv returns a variable of the environment, empty when it is not set.
 func (env *Env) Getenv(name string) string {
 	value, _ := env.LookupEnv(name)

@@ -193,7 +193,7 @@ func initramfsBuild(env *cli.Env, log *cli.Logger, args []string) int {
 
 // build selects what belongs into the image, and writes it.
 func (b *builder) build(env *cli.Env, log *cli.Logger) error {
-	begin := env.Now()
+	begin := env.Clock()
 	fsys, err := b.fs(env)
 	if err != nil {
 		return err
@@ -250,7 +250,7 @@ func (b *builder) build(env *cli.Env, log *cli.Logger) error {
 		return err
 	}
 	if b.verbose || cli.IsTerminal(env.Stderr) {
-		fmt.Fprintln(env.Stderr, ending(b.output, len(sel.Modules), size, env.Now().Sub(begin)))
+		fmt.Fprintln(env.Stderr, ending(b.output, len(sel.Modules), size, env.Clock().Sub(begin)))
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ Options of build, what to take:
       --no-hidden         without what only experience says is needed
       --no-weak           without weak dependencies
       --allow-missing[=NAME]
-                          go on if what --add names, or only NAME, does not exist
+                          go on if --add names what is not there; or only NAME
 Options of build, what goes with it:
       --firmware          with the firmware the modules name
       --config            with the files of modprobe.d

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomodprobe/gomodprobe/cmd/internal/cli"
 	"github.com/gomodprobe/gomodprobe/cmd/internal/tool"
@@ -52,7 +53,7 @@ func (b *imageBench) run(args ...string) (status int, stdout, stderr string) {
 	var out, err bytes.Buffer
 	status = tool.Main(&cli.Env{
 		Args: append([]string{"goinitramfs"}, args...), LookupEnv: func(string) (string, bool) { return "", false },
-		FS: os.DirFS("/"), Stdout: &out, Stderr: &err, Cwd: os.Getwd,
+		FS: os.DirFS("/"), Stdout: &out, Stderr: &err, Cwd: os.Getwd, Now: time.Now,
 		Sub:   func(dir string) (fs.FS, error) { return sysroot.New(os.DirFS(dir)), nil },
 		Shell: func(command string, _ []string) error { b.ran = append(b.ran, command); return nil },
 	})
