@@ -11,11 +11,13 @@ import (
 func TestProgress(t *testing.T) {
 	var out bytes.Buffer
 	p := &Progress{w: &out, what: "depmod: modules read"}
-	ticks := make(chan time.Time)
-	p.start(ticks, func() {})
-	ticks <- time.Time{} // nothing is known yet
+	if n := p.show(); n != 0 || out.Len() > 0 {
+		t.Errorf("nothing is known yet: %d, %q", n, &out)
+	}
 	p.Set(3, 40)
 	p.Set(2, 40) // a goroutine that comes late
+	ticks := make(chan time.Time)
+	p.start(ticks, func() {})
 	ticks <- time.Time{}
 	p.End()
 	line := "\rdepmod: modules read: 3 of 40"
