@@ -2,12 +2,12 @@ package cli
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,13 +55,16 @@ func Refused(env *Env, name string, e *modprobe.Error) {
 		r.Count, r.First = old.Count, old.First
 	}
 	r.Count++
-	r.Last = env.Now().UTC().Format(time.RFC3339)
+	r.Last = env.Clock().UTC().Format(time.RFC3339)
 	r.First = cmp.Or(r.First, r.Last)
 	r.Name = name
 	if len(name) > maxName {
 		r.Name = strings.ToValidUTF8(name[:maxName], "") + "…"
 	}
-	err := env.WriteOwned("/"+file, r.bytes(), maxRefusals)
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = env.WriteOwned("/"+file, append(data, '\n'), maxRefusals)
+	}
 	if err != nil || isPowerOfTen(r.Count) {
 		const warning = 4
 		env.Kmsg(fmt.Appendf(nil, "<%d>%s: %.500q not loaded for %q (%d): forbidden %.400s\n",
@@ -113,38 +116,15 @@ func readRefusal(fsys fs.FS, name string) (r Refusal, err error) {
 	if err != nil {
 		return r, err
 	}
-	return r, r.parse(string(data))
-}
-
-// bytes is the content of a file: each value quoted on a line, the chain last.
-func (r *Refusal) bytes() (text []byte) {
-	values := []string{r.Module, r.Name, r.Rule, strconv.Itoa(r.Count), r.First, r.Last, r.Boot}
-	for _, value := range append(values, r.Chain...) {
-		text = append(strconv.AppendQuote(text, value), '\n')
+	err = json.Unmarshal(data, &r)
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return r, fmt.Errorf("offset %d: %w", syntax.Offset, err)
+	case err == nil && (r.Module == "" || len(r.Chain) == 0):
+		err = errors.New("it names no module, or no chain to it")
 	}
-	return text
-}
-
-// parse reads what bytes has made.
-func (r *Refusal) parse(text string) error {
-	var values []string
-	for line := range strings.Lines(text) {
-		value, err := strconv.Unquote(strings.TrimSuffix(line, "\n"))
-		if err != nil {
-			return fmt.Errorf("line %d: %w", len(values)+1, err)
-		}
-		values = append(values, value)
-	}
-	const fixed = 7
-	if len(values) <= fixed {
-		return fmt.Errorf("%d lines; there are more", len(values))
-	}
-	count, err := strconv.Atoi(values[3])
-	if err != nil {
-		return fmt.Errorf("line 4: %w", err)
-	}
-	*r = Refusal{values[0], values[1], values[fixed:], values[2], count, values[4], values[5], values[6]}
-	return nil
+	return r, err
 }
 
 // bootID returns what tells one start of the machine from another; "" if there is nothing.

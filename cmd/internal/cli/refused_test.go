@@ -64,12 +64,14 @@ func TestRefusedUnwritable(t *testing.T) {
 	}
 }
 
-// TestRefusalsDamaged: a damaged file is named with the line.
+// TestRefusalsDamaged: a damaged file is named with the offset.
 func TestRefusalsDamaged(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                          "0 lines; there are more",
-		"\"a\"\nb\n":                "line 2: invalid syntax",
-		strings.Repeat("\"\"\n", 8): `line 4: strconv.Atoi: parsing "": invalid syntax`,
+		"":                                "offset 0: unexpected end of JSON input",
+		`{"module": "x", "count": 1`:      "offset 26: unexpected end of JSON input",
+		`{"module": x}`:                   "offset 12: invalid character 'x' looking for beginning of value",
+		`{"module": "x", "count": "two"}`: "json: cannot unmarshal string into Go struct field Refusal.count of type int",
+		`{"module": "x"}`:                 "it names no module, or no chain to it",
 	} {
 		env, fsys, _ := refusedWorld()
 		fsys[refusedDir+"/1"] = &fstest.MapFile{Data: []byte(text)}
