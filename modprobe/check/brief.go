@@ -11,8 +11,9 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 )
 
-// briefKey begins the entry of the cache with the classes of changes that were found for a boot image.
-const briefKey = "classes of "
+// briefKey begins the entry of the cache with the classes of changes that were found for a boot image. The number
+// changes with the rules by which they are found, and with Changes.
+const briefKey = "classes 2 of "
 
 // mostBriefs is how many classes are kept for an image; then the entry is begun anew.
 const mostBriefs = 4096

@@ -4,6 +4,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"sync"
@@ -13,8 +14,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/alias"
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/modprobe"
-
-	"fmt"
 )
 
 // Options say what a [Checker] compares with. The zero value looks for everything itself.

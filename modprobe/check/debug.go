@@ -40,7 +40,8 @@ func moduleDebug(image []byte) *types.Debug {
 const compressed = 1 << 11
 
 // relocated returns a section with its relocations done, as far as debugging information has some: numbers of four or
-// eight bytes that are an offset in another section. nil if that cannot be done.
+// eight bytes that are an offset in another section. nil if that cannot be done. The standard library's debug/elf would
+// do it, and expand compressed sections to whatever size they claim: a module may be hostile.
 func relocated(f *elf.File, name string) []byte {
 	target, ok := f.Section(name)
 	if !ok || target.Flags&compressed != 0 || f.Class() != 64 {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"iter"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,8 +13,6 @@ import (
 	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/internal/sysroot"
 	"github.com/gomodprobe/gomodprobe/modprobe"
-
-	"iter"
 )
 
 // modules returns the modules that a name stands for, in the order of loading, without what they depend on.

@@ -120,6 +120,9 @@ func (l *loader) exportNames() bool {
 		}
 	}
 	names := e.Section(e.U16(e.Pick(62, 50)))
+	if !e.Fits(names.Off, names.Size) {
+		return true // nothing has a name
+	}
 	for i := uint64(1); i < shnum; i++ {
 		s := e.Section(i)
 		if relocated[i] || s.Size == 0 || s.Flags&elf.SectionAlloc == 0 || e.Wide && s.Align < 8 ||

@@ -57,11 +57,20 @@ func (c *Checker) compare(m *kernel.Module) *resident {
 		r.other = "its srcversion is " + strings.TrimSpace(string(version)) + ", the file's " + own
 		return r
 	}
-	for letter, key := range map[string]string{"O": "intree", "C": "staging"} {
-		_, has := m.Field(key)
-		if marked := bytes.Contains(letters, []byte(letter)); err == nil && marked != (has == (letter == "C")) {
-			r.other = "it is " + map[bool]string{true: "", false: "not "}[marked] + "marked " + letter +
-				", other than a load of the file would be"
+	if err != nil {
+		return r
+	}
+	_, intree := m.Field("intree")
+	_, staging := m.Field("staging")
+	for _, mark := range []struct {
+		letter string
+		file   bool // a load of the file leaves it
+	}{{"O", !intree}, {"C", staging}} {
+		switch marked := bytes.Contains(letters, []byte(mark.letter)); {
+		case marked && !mark.file:
+			r.other = "it is marked " + mark.letter + ", other than a load of the file would be"
+		case !marked && mark.file:
+			r.other = "it is not marked " + mark.letter + ", other than a load of the file would be"
 		}
 	}
 	return r

@@ -1,15 +1,13 @@
 package check
 
 import (
-	"sync"
-
-	"github.com/gomodprobe/gomodprobe/internal/kernel"
-
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/gomodprobe/gomodprobe/internal/errno"
+	"github.com/gomodprobe/gomodprobe/internal/kernel"
 	"github.com/gomodprobe/gomodprobe/modprobe"
 )
 
